@@ -1,0 +1,99 @@
+"""What a device must offer: arrays, memory, and (where it runs CUDA kernels) a toolchain and a launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+Array = Any  # numpy.ndarray, sim.SimArray or cupy.ndarray: whichever the backend's `xp` makes
+Dim3 = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One CUDA translation unit, ready to build: self-contained but for `includes`."""
+
+    name: str  # how messages call it: "dense.cu", "generated/add.cu"
+    text: str
+    macros: tuple[tuple[str, str], ...] = ()  # passed as -DNAME=VALUE
+    includes: tuple[Path, ...] = ()  # folders of quoted includes
+    entries: tuple[str, ...] = ()  # the extern "C" __global__ functions in it
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one launch may ask for."""
+
+    threads: int = 1024  # threads of one block
+    block: Dim3 = (1024, 1024, 64)
+    grid: Dim3 = (2**31 - 1, 65535, 65535)
+    shared: int = 232448  # bytes of shared memory of one block, static and dynamic, after opt-in
+
+
+class Function(Protocol):
+    """A loaded kernel entry.  `packed` is the argument block, laid out as C lays out a struct of the parameters.
+
+    It may carry `static_shared` (bytes) and `max_threads`, where the entry itself bounds its launches.
+    """
+
+    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None: ...
+
+
+class Backend(Protocol):
+    """A device: where arrays live and what computes on them."""
+
+    name: str  # "cpu", "sim", "cuda"
+    xp: Any  # the array module an op's `impl(xp, ...)` is given
+    array_type: type
+    runs_kernels: bool  # whether CUDA launchers serve this device
+
+    def asarray(self, value: Any, dtype: Any = None) -> Array:
+        """Move host data (anything NumPy takes) to this device; no copy where it is already here."""
+
+    def to_host(self, array: Array) -> Any:
+        """Return the array as a plain `numpy.ndarray` (a view on the CPU)."""
+
+    def coerce(self, value: Any) -> Array:
+        """Make what an `impl` returned (perhaps a scalar, perhaps a base-class array) an array of this device."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array: ...
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array: ...
+
+    def synchronize(self) -> None:
+        """Wait for everything queued on this device."""
+
+    def memory(self) -> tuple[int, int]:
+        """Return (bytes in use, bytes in total)."""
+
+    def event(self) -> Any:
+        """Mark this moment in the work queued on the device."""
+
+    def elapsed(self, start: Any, stop: Any) -> float:
+        """Return the seconds between two events, waiting for the second."""
+
+
+class Builder(Protocol):
+    """A compiler of CUDA sources for one target."""
+
+    name: str  # "sim", "cuda", "nvrtc:sm_90a"
+    suffix: str  # of a built file: ".cubin", ".so"
+
+    def toolchain(self) -> str:
+        """Identity of compiler, its version, target and flags; part of the cache key.  KernelError if there is none."""
+
+    def build(self, unit: Unit, target: Path) -> str:
+        """Compile to `target` and return the compiler's log; KernelError with that log if it fails."""
+
+
+class KernelBackend(Backend, Builder, Protocol):
+    """A device that runs CUDA kernels."""
+
+    limits: Limits
+
+    def pointer(self, array: Array) -> int:
+        """Address of the first element, as the kernel sees it."""
+
+    def load(self, path: Path, entry: str) -> Function:
+        """Load a built file and return one of its entries."""

@@ -1,0 +1,48 @@
+"""Tensor, Primitive, Node, apply, and the walks over the tape."""
+
+from .apply import apply
+from .fused import make_backward
+from .operators import op
+from .primitive import PRIMITIVES, Primitive, Saved, _install, fused, leaf
+from .samples import apart, between, booleans, integers, sample
+from .scopes import current_backend, current_device, device, enable_grad, is_grad_enabled, no_grad
+from .tape import Node, jvp, vjp
+from .tensor import Tensor, Version, asarray, ones_as, tensor, zeros_as
+from .transfer import to_device
+from .update import UPDATES, Update, update
+
+_install(apply, make_backward)
+
+__all__ = [
+    "PRIMITIVES",
+    "UPDATES",
+    "Node",
+    "Primitive",
+    "Saved",
+    "Tensor",
+    "Update",
+    "Version",
+    "apart",
+    "apply",
+    "asarray",
+    "between",
+    "booleans",
+    "current_backend",
+    "current_device",
+    "device",
+    "enable_grad",
+    "fused",
+    "integers",
+    "is_grad_enabled",
+    "jvp",
+    "leaf",
+    "no_grad",
+    "ones_as",
+    "op",
+    "sample",
+    "tensor",
+    "to_device",
+    "update",
+    "vjp",
+    "zeros_as",
+]

@@ -1,0 +1,297 @@
+"""`apply`, the single point every op passes through: infer, run (kernel or definition), record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backend as backends
+from ..errors import DeviceError, DTypeError, message, operand
+from ..spec import REDUCED, WIDE, Spec, bool_, default_float, float32, int64, is_floating, promote
+from .operators import op
+from .primitive import Primitive, Saved
+from .scopes import state
+from .tape import Node, next_seq
+from .tensor import Tensor, shared_version
+
+_cpu = backends.get("cpu")
+_ndarray = np.ndarray
+_new_tensor = Tensor.__new__
+
+
+def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Apply `prim`.  Tensors in, Tensors out; plain arrays in, plain arrays out with nothing recorded."""
+    arrays: list[Any] = []
+    wrap = tracked = False
+    common = None
+    simple = True  # all on the CPU, all of one dtype that NumPy computes in as it is
+    for a in args:
+        if isinstance(a, Tensor):
+            wrap = True
+            if a.requires_grad:
+                tracked = True
+            a = a.data
+        if type(a) is not _ndarray:
+            simple = False
+        elif a.dtype is not common:
+            if common is None and a.dtype in WIDE:
+                common = a.dtype
+            else:
+                simple = False
+        arrays.append(a)
+    tracked = tracked and state.grad and prim.differentiable
+    residuals: tuple[Any, ...] = ()
+    if simple and prim.impl is not None and arrays:
+        try:
+            out = prim.impl(np, *arrays, **params)
+        except (ValueError, TypeError, IndexError):
+            prim.spec(arrays, params)  # the op's own words, if it has any for this
+            raise
+        backend = _cpu
+    else:
+        backend, arrays = (_cpu, arrays) if simple and arrays else _settle(prim, args, arrays)
+        spec = prim.spec(arrays, params)
+        out = NotImplemented
+        if backend.runs_kernels and backend.name in prim.launchers:
+            out = prim.launch(backend.name, [_contiguous(backend, a) for a in arrays], params, tracked)
+        if out is NotImplemented:
+            if prim.composite is not None and tracked:
+                return _inline(prim, args, arrays, params, spec)
+            out = _define(prim, backend, arrays, params, spec)
+        elif type(out) is Saved:
+            out, residuals = out
+    if type(out) is tuple:
+        out = tuple([o if o is None or type(o) is backend.array_type else backend.coerce(o) for o in out])
+    elif type(out) is not backend.array_type:
+        out = backend.coerce(out)
+    if not wrap:
+        return out
+    if tracked:
+        return record(prim, args, params, out, residuals)
+    if type(out) is tuple:
+        return tuple([None if o is None else Tensor(o) for o in out])
+    result = Tensor(out)
+    if prim.view and isinstance(args[0], Tensor):
+        result.version = shared_version(args[0])
+    return result
+
+
+def _contiguous(backend: Any, array: Any) -> Any:
+    if array is None or array.flags.c_contiguous:
+        return array
+    return backend.xp.ascontiguousarray(array)
+
+
+# -- the longer path: scalars, mixed dtypes, other devices, reduced precision
+
+
+def _settle(prim: Primitive, args: tuple[Any, ...], arrays: list[Any]) -> tuple[Any, list[Any]]:
+    """Return the backend of a call and its arrays: scalars made arrays, dtypes promoted, constants moved there."""
+    backend = _common_backend(prim, args, arrays)
+    for i, a in enumerate(arrays):
+        if backends.is_array(a) and backends.backend_of(a) is not backend:
+            arrays[i] = backend.asarray(a)
+    if prim.promote is not None:
+        return backend, _promote(prim, backend, arrays)
+    if any(a is not None and not backends.is_array(a) for a in arrays):
+        _reject(prim, arrays)
+    return backend, arrays
+
+
+def _common_backend(prim: Primitive, args: tuple[Any, ...], arrays: list[Any]) -> Any:
+    """Return the one device of a call.  Tensors decide; plain arrays of the CPU are constants and go anywhere."""
+    found: dict[str, tuple[Any, int]] = {}
+    constant = None
+    for i, (arg, a) in enumerate(zip(args, arrays, strict=True)):
+        if not backends.is_array(a):
+            continue
+        here = backends.backend_of(a)
+        if here.name == "cpu" and not isinstance(arg, Tensor):
+            constant = here
+        else:
+            found.setdefault(here.name, (here, i))
+    if len(found) > 1:
+        (first, i), (second, j) = list(found.values())[:2]
+        raise DeviceError(
+            message(
+                f"{prim.name}{prim.__signature__}: operands are on two devices, {first.name} and {second.name}",
+                [operand(_input_name(prim, k), arrays[k], f"on {b.name}") for b, k in ((first, i), (second, j))],
+                f'need one device: x.to(device="{first.name}") or x.to(device="{second.name}")',
+            )
+        )
+    if found:
+        return next(iter(found.values()))[0]
+    if constant is None and prim.promote is None:
+        _reject(prim, arrays)
+    return constant or _cpu
+
+
+def _input_name(prim: Primitive, i: int) -> str:
+    return prim.inputs[i] if i < len(prim.inputs) and not prim.variadic else f"input {i}"
+
+
+def _reject(prim: Primitive, arrays: list[Any]) -> None:
+    for i, a in enumerate(arrays):
+        if a is not None and not backends.is_array(a):
+            raise DTypeError(
+                f"{prim.name}{prim.__signature__}: {_input_name(prim, i)} is of type {type(a).__name__}\n"
+                f"  need a Tensor or an array: gl.tensor(...)"
+            )
+    raise DTypeError(f"{prim.name}{prim.__signature__}: need at least one Tensor or array")
+
+
+def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
+    """Bring all operands to their common dtype; Python and NumPy scalars are weak and do not widen it."""
+    dtypes = [a.dtype for a in arrays if backends.is_array(a)]
+    scalars = [a for a in arrays if a is not None and not backends.is_array(a)]
+    for a in scalars:
+        if not isinstance(a, (bool, int, float, np.bool_, np.integer, np.floating)):
+            _reject(prim, arrays)
+    if dtypes:
+        dtype = promote(dtypes)
+    else:
+        dtype = bool_
+    if not is_floating(dtype):
+        if any(isinstance(a, (float, np.floating)) for a in scalars) or prim.promote == "float":
+            dtype = default_float
+        elif dtype == bool_ and any(isinstance(a, (int, np.integer)) and not isinstance(a, bool) for a in scalars):
+            dtype = int64
+    result = []
+    for a in arrays:
+        if a is None:
+            result.append(a)
+        elif backends.is_array(a):
+            result.append(a if a.dtype == dtype else a.astype(dtype))
+        else:
+            result.append(backend.asarray(_scalar(prim, a, dtype)))
+    return result
+
+
+def _scalar(prim: Primitive, value: Any, dtype: Any) -> Any:
+    try:
+        return np.asarray(value).astype(dtype) if is_floating(dtype) else np.asarray(value, dtype)
+    except OverflowError as error:
+        raise DTypeError(f"{prim.name}: the number {value} does not fit {dtype}") from error
+
+
+def _define(prim: Primitive, backend: Any, arrays: list[Any], params: dict[str, Any], spec: Any) -> Any:
+    """Run the definition on plain arrays; reduced precision computes in float32 and is rounded once."""
+    reduced = not prim.moves and any(a is not None and a.dtype in REDUCED for a in arrays)
+    if reduced:
+        arrays = [a.astype(float32) if a is not None and a.dtype in REDUCED else a for a in arrays]
+    if prim.impl is not None:
+        out = prim.impl(backend.xp, *arrays, **params)
+    else:
+        assert prim.composite is not None
+        out = prim.composite(*arrays, **params)
+    if not reduced:
+        return out
+    if type(out) is tuple:
+        return tuple(None if o is None else _rounded(o, s) for o, s in zip(out, spec, strict=True))
+    return _rounded(out, spec)
+
+
+def _rounded(out: Any, spec: Spec) -> Any:
+    return out.astype(spec.dtype) if out.dtype != spec.dtype else out
+
+
+def _inline(prim: Primitive, args: tuple[Any, ...], arrays: list[Any], params: dict[str, Any], spec: Any) -> Any:
+    """No kernel took a call that is recorded: put the composite's own ops on the tape."""
+    assert prim.composite is not None
+    inputs = [arg if isinstance(arg, Tensor) else a for arg, a in zip(args, arrays, strict=True)]
+    if not any(a is not None and a.dtype in REDUCED for a in arrays):
+        out = prim.composite(*inputs, **params)
+        return tuple(map(_as_tensor, out)) if type(out) is tuple else _as_tensor(out)
+    wide = [x if x is None or x.dtype not in REDUCED else op.cast(x, dtype=float32) for x in inputs]
+    out = prim.composite(*wide, **params)
+    if type(out) is tuple:
+        return tuple(None if o is None else op.cast(o, dtype=s.dtype) for o, s in zip(out, spec, strict=True))
+    return op.cast(out, dtype=spec.dtype)
+
+
+def _as_tensor(x: Any) -> Any:
+    return x if x is None or isinstance(x, Tensor) else Tensor(x)
+
+
+# -- recording
+
+
+def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any, residuals: tuple[Any, ...]) -> Any:
+    node = Node()
+    node.prim = prim
+    node.params = params
+    node.seq = next_seq()
+    node.residuals = residuals
+    parents: list[Any] = []
+    slots: list[int] = []
+    inputs: list[Any] = []
+    counts: list[int] | None = None
+    keep = _kept(prim, args)
+    for i, a in enumerate(args):
+        if not isinstance(a, Tensor):
+            parents.append(None)
+            slots.append(0)
+            inputs.append(a)
+            continue
+        if a.requires_grad:
+            parents.append(a if a.node is None else a.node)
+        else:
+            parents.append(None)
+        slots.append(a.index)
+        if keep is None or keep[i]:
+            if a.node is None or a.version is not None:  # what can still be assigned, or shares memory with that
+                if counts is None:
+                    counts = [0] * len(args)
+                counts[i] = shared_version(a).count
+            inputs.append(a)
+        else:
+            inputs.append(Spec(a.data.shape, a.data.dtype))
+    node.parents = tuple(parents)
+    node.slots = tuple(slots)
+    node.inputs = tuple(inputs)
+    node.counts = counts
+    if type(out) is tuple:
+        node.outputs = tuple([None if o is None else Spec(o.shape, o.dtype) for o in out])
+        node.answer = out if _keeps_answer(prim, parents) else None
+        return tuple([None if o is None else _tracked(o, node, i) for i, o in enumerate(out)])
+    node.outputs = Spec(out.shape, out.dtype)
+    node.answer = out if _keeps_answer(prim, parents) else None
+    result = _tracked(out, node, 0)
+    if prim.view and isinstance(args[0], Tensor) and (args[0].node is None or args[0].version is not None):
+        result.version = shared_version(args[0])
+    return result
+
+
+def _tracked(array: Any, node: Node, index: int) -> Tensor:
+    result: Tensor = _new_tensor(Tensor)
+    result.data = array
+    floating = array.dtype in WIDE or is_floating(array.dtype)
+    result.requires_grad = floating
+    result.node = node if floating else None
+    result.index = index
+    result.grad = None
+    result.version = None
+    return result
+
+
+def _kept(prim: Primitive, args: tuple[Any, ...]) -> list[bool] | None:
+    """Which inputs the derivative reads; None for all of them (a fused op, which may need any)."""
+    if prim.fused:
+        return None
+    if callable(prim.vjp):
+        names = prim.saves[0]
+        if prim.variadic:
+            return [bool(names)] * len(args)
+        return [name in names for name in prim.inputs]
+    wanted: set[str] = set()
+    for rule_saves, a in zip(prim.saves, args, strict=True):
+        if isinstance(a, Tensor) and a.requires_grad:
+            wanted |= rule_saves
+    return [name in wanted for name in prim.inputs]
+
+
+def _keeps_answer(prim: Primitive, parents: list[Any]) -> bool:
+    if callable(prim.vjp):
+        return "ans" in prim.saves[0]
+    return any(parent is not None and "ans" in saves for parent, saves in zip(parents, prim.saves, strict=False))

@@ -1,0 +1,213 @@
+"""`Primitive`: everything about one op in one place.
+
+A *leaf* has `impl(xp, ...)` and derivative rules written in other ops.  A *fused* op has only a
+composite; its derivatives follow from it, and kernels only make it fast.  Its backward is itself a
+fused primitive, whose composite is the vjp of the composite.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import GradientError
+from ..spec import Spec, spec_of
+
+Rule = Callable[..., Any]
+
+PRIMITIVES: dict[str, Primitive] = {}  # every declared op by name: what the registry tests walk
+
+
+class Saved(NamedTuple):
+    """What a forward launcher returns when its backward kernel wants more than the inputs."""
+
+    outputs: Any
+    residuals: tuple[Any, ...]
+
+
+class Primitive:
+    """An op: its definition, shape rule, derivative, kernels and samples.  Calling it applies it."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        fused: bool,
+        infer: Callable[..., Any],
+        vjp: Rule | Sequence[Rule | None] | None = None,
+        saves: Sequence[str] | None = None,
+        jvp: Rule | None = None,
+        linear: bool = False,
+        promote: str | None = None,
+        broadcasts: bool = False,
+        view: bool = False,
+        moves: bool = False,
+        outputs: int = 1,
+        expr: str | None = None,
+        samples: Callable[[], Any] | None = None,
+        doc: str | None = None,
+    ) -> None:
+        self.name = name
+        self.module = function.__module__
+        self.fused = fused
+        self.impl = None if fused else function
+        self.composite = function if fused else None
+        self.infer = infer
+        self.linear = linear  # linear in all its array inputs together: then jvp is the op itself
+        self.jvp = jvp
+        self.promote = promote  # "same": common dtype; "float": also integers become float32; None: as they come
+        self.broadcasts = broadcasts  # gradients are summed back to each input's shape by the sweep
+        self.view = view  # the output may share the input's buffer
+        self.moves = moves  # only moves or copies data: never widened to float32
+        self.outputs = outputs
+        self.expr = expr  # one C expression per element, for the kernel generator
+        self.samples = samples
+        self.launchers: dict[str, Callable[..., Any]] = {}
+        self._wants_save: dict[str, bool] = {}
+        self._specs: dict[Any, Any] = {}
+        self._backward: Primitive | None = None
+        self.__doc__ = doc or function.__doc__
+        self.__name__ = self.__qualname__ = name
+        signature = inspect.signature(function)
+        parameters = list(signature.parameters.values())[0 if fused else 1 :]
+        self.__signature__ = signature.replace(parameters=parameters)
+        self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self._defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        self._optional = [p.default for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.vjp = vjp
+        self.differentiable = fused or vjp is not None
+        self.saves: tuple[frozenset[str], ...] = self._parse_saves(saves)
+
+    def _parse_saves(self, saves: Sequence[str] | None) -> tuple[frozenset[str], ...]:
+        if self.vjp is None or callable(self.vjp):
+            return (frozenset((saves or "").split() if isinstance(saves, str) or saves is None else saves),)
+        rules = list(self.vjp)
+        texts = [""] * len(rules) if saves is None else list(saves)
+        if len(rules) != len(self.inputs) or len(texts) != len(rules):
+            raise ValueError(f"{self.name}: need one vjp rule and one saves entry per input {self.inputs}")
+        parsed = tuple(frozenset(text.split()) for text in texts)
+        unknown = frozenset().union(*parsed) - {*self.inputs, "ans"}
+        if unknown:
+            raise ValueError(f"{self.name}: saves names {sorted(unknown)}, not an input nor 'ans'")
+        return parsed
+
+    # -- calling
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        if len(args) < len(self.inputs) and not self.variadic:
+            args = self._fill(args, params)
+        if self._defaults and len(params) < len(self._defaults):
+            params = {**self._defaults, **params}
+        return _apply(self, args, params)
+
+    def _fill(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """Take array arguments given by keyword, and the defaults of those left out."""
+        full = list(args)
+        for name, default in zip(self.inputs[len(args) :], self._optional[len(args) :], strict=True):
+            value = params.pop(name, default)
+            if value is inspect.Parameter.empty:
+                raise TypeError(f"{self.name}{self.__signature__}: argument {name!r} is missing")
+            full.append(value)
+        return tuple(full)
+
+    def __repr__(self) -> str:
+        return f"<{'fused' if self.fused else 'leaf'} op {self.name}{self.__signature__}>"
+
+    # -- what is known without computing
+
+    def spec(self, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Return the output Spec (or tuple of Specs), checking the inputs; remembered by shapes, dtypes and params."""
+        try:
+            key = (tuple([None if a is None else (a.shape, a.dtype) for a in arrays]), tuple(params.items()))
+            found = self._specs.get(key)
+        except TypeError:  # an unhashable parameter, such as an index array
+            return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+        if found is None:
+            found = self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+            if len(self._specs) >= 4096:
+                self._specs.clear()
+            self._specs[key] = found
+        return found
+
+    # -- kernels
+
+    def kernel(self, *devices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Attach a launcher: ``@dense.kernel("cuda")``.  One for ``"cuda"`` serves ``"sim"`` too.
+
+        It gets contiguous arrays and the params, and returns the output (or `Saved`), or
+        `NotImplemented` to let the definition run.  A keyword `save` tells whether the call is recorded.
+        """
+
+        def attach(launcher: Callable[..., Any]) -> Callable[..., Any]:
+            for device in devices:
+                for served in ("cuda", "sim") if device == "cuda" else (device,):
+                    self.launchers[served] = launcher
+                    self._wants_save[served] = "save" in inspect.signature(launcher).parameters
+            return launcher
+
+        return attach
+
+    def launch(self, device: str, arrays: Sequence[Any], params: dict[str, Any], save: bool) -> Any:
+        """Run the launcher for `device`, or return `NotImplemented`."""
+        launcher = self.launchers.get(device)
+        if launcher is None:
+            return NotImplemented
+        if self._wants_save[device]:
+            return launcher(*arrays, save=save, **params)
+        return launcher(*arrays, **params)
+
+    # -- derivative
+
+    @property
+    def backward(self) -> Primitive:
+        """The fused backward: takes (inputs, one cotangent per output, residuals), gives one gradient per input.
+
+        Its `needs` says which inputs want a gradient; the others' outputs are None.
+        """
+        if not self.fused:
+            raise GradientError(f"{self.name} is a leaf op: it has vjp rules, not a backward primitive")
+        if self._backward is None:
+            self._backward = _make_backward(self)
+        return self._backward
+
+
+_apply: Callable[..., Any]
+_make_backward: Callable[[Primitive], Primitive]
+
+
+def _install(apply: Callable[..., Any], make_backward: Callable[[Primitive], Primitive]) -> None:
+    """Close the circle: `apply` and the derived backward are defined in terms of Primitive."""
+    global _apply, _make_backward
+    _apply, _make_backward = apply, make_backward
+
+
+def _declare(primitive: Primitive) -> Primitive:
+    known = PRIMITIVES.get(primitive.name)
+    if known is not None and known.module != primitive.module:  # the same module again: a re-run notebook cell
+        raise ValueError(f"an op called {primitive.name!r} exists already")
+    PRIMITIVES[primitive.name] = primitive
+    return primitive
+
+
+def leaf(name: str, **declaration: Any) -> Callable[[Callable[..., Any]], Primitive]:
+    """Declare an op by ``impl(xp, *arrays, **params)``, which must run on NumPy and on CuPy.
+
+    ``vjp`` is one rule per input, ``rule(g, ans, *inputs, **params)``, written in ops that have
+    derivatives themselves; None marks an input without one.  An op with a variable number of
+    inputs gives a single rule, ``rule(i, g, ans, *inputs, **params)``.  ``saves`` names, per rule,
+    what it reads (``"x1 ans"``); whatever it does not name arrives as its `Spec`.
+    """
+    return lambda impl: _declare(Primitive(name, impl, fused=False, **declaration))
+
+
+def fused(name: str, **declaration: Any) -> Callable[[Callable[..., Any]], Primitive]:
+    """Declare an op by a composite: the same mathematics in other ops, from which every derivative follows."""
+    return lambda composite: _declare(Primitive(name, composite, fused=True, **declaration))
+
+
+def first_spec(spec: Any) -> Spec:
+    """Return the Spec of the first (or only) output."""
+    return spec if isinstance(spec, Spec) else spec[0]

@@ -1,0 +1,73 @@
+"""Every exception gradlib raises.
+
+The first line of a message is ``op(args): what is wrong, with both numbers``; then one line per
+operand; last the fix (``need ...``).  `operand` and `message` build that form, so that every op
+words its errors alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckpointError",
+    "CompileError",
+    "DTypeError",
+    "DeviceError",
+    "GradientError",
+    "GradlibError",
+    "KernelError",
+    "ShapeError",
+    "message",
+    "operand",
+]
+
+
+class GradlibError(Exception):
+    """Base class of every error that gradlib raises itself."""
+
+
+class ShapeError(GradlibError, ValueError):
+    """Operands whose shapes do not fit each other or the op."""
+
+
+class DTypeError(GradlibError, TypeError):
+    """A dtype the op does not take, or dtypes that do not mix."""
+
+
+class DeviceError(GradlibError, RuntimeError):
+    """Operands on different devices, or a device that is not there."""
+
+
+class GradientError(GradlibError, RuntimeError):
+    """A derivative that does not exist, or a tape that can no longer give it."""
+
+
+class KernelError(GradlibError, RuntimeError):
+    """A CUDA kernel that cannot be found, compiled, loaded or launched."""
+
+
+class CompileError(GradlibError, RuntimeError):
+    """A step that `compile` cannot record or replay."""
+
+
+class CheckpointError(GradlibError, RuntimeError):
+    """A file of weights or of training state that does not fit what it is loaded into."""
+
+
+def operand(name: str, value: object, role: str = "") -> str:
+    """Return ``name: dtype[shape]  (role)`` for an array, a Tensor or a Spec, the value itself otherwise."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is None or dtype is None:
+        text = repr(value)
+    else:
+        text = f"{dtype}[{', '.join(map(str, shape))}]"
+    return f"{name}: {text}" + (f"  ({role})" if role else "")
+
+
+def message(what: str, operands: Iterable[str] = (), fix: str = "") -> str:
+    """Join the first line, the operand lines (aligned on their colons) and the fix."""
+    lines = [line.partition(": ") for line in operands]
+    width = max((len(name) for name, _, _ in lines), default=0)
+    body = [f"  {name + ':':<{width + 1}} {rest}" for name, _, rest in lines]
+    return "\n".join([what, *body, *([f"  {fix}"] if fix else [])])
