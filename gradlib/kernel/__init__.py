@@ -1,0 +1,23 @@
+"""CUDA kernels: found, checked against their `.cu` files, compiled once, cached, launched and logged."""
+
+from __future__ import annotations
+
+from . import cache
+from .kernel import Kernel
+from .log import LaunchRecord, debug_level, launches, set_debug_level
+from .signature import ctype, entries
+from .source import folder, include_folder, kernel_files
+
+__all__ = [
+    "Kernel",
+    "LaunchRecord",
+    "cache",
+    "ctype",
+    "debug_level",
+    "entries",
+    "folder",
+    "include_folder",
+    "kernel_files",
+    "launches",
+    "set_debug_level",
+]

@@ -1,0 +1,227 @@
+"""`Kernel`: a CUDA entry as Python sees it, compiled for what it is called with and launched."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import threading
+import weakref
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..backend import backend_of
+from ..backend.protocol import Builder, KernelBackend, Unit
+from ..errors import DeviceError, KernelError, message
+from . import cache, log
+from .launch import Launch, Slot
+from .signature import C_TYPES, Parameter, Signature, ctype, parse, resolve, scalar_format
+from .source import Source, from_text, load
+
+__all__ = ["Kernel"]
+
+_FORMAT = "1"  # of the cache key; raise it when the meaning of a built file changes
+
+
+class Kernel:
+    """One ``extern "C" __global__`` entry of a `.cu` file.
+
+    Parameters
+    ----------
+    file
+        Name of a file in the kernels folder, or the path of a file of one's own.
+    entry
+        Name of the function.
+    parameters
+        Names of its parameters in order, arrays, then a bar, then scalars: ``"x w b y | m n k"``.  They
+        must equal the names in the file: a drift is a `KernelError` when the kernel is first used.
+
+    Examples
+    --------
+    >>> forward = Kernel("dense.cu", "dense_forward", "x w b y | m n k")
+    >>> forward((4, 2), 256, x, w, None, y, m, n, k, T="__half", ACT="relu")  # doctest: +SKIP
+    """
+
+    _declared: ClassVar[weakref.WeakSet[Kernel]] = weakref.WeakSet()
+
+    def __init__(self, file: str | Path, entry: str, parameters: str) -> None:
+        arrays, _, scalars = parameters.partition("|")
+        self.file = str(file)
+        self.entry = entry
+        self.arrays = tuple(arrays.split())
+        self.scalars = tuple(scalars.split())
+        self._launches: dict[Any, Launch] = {}
+        self._lock = threading.RLock()
+        names = self.arrays + self.scalars
+        if len(set(names)) != len(names) or not all(map(str.isidentifier, names)):
+            raise KernelError(f'{self}: parameters {parameters!r} are not of the form "x y | m n"')
+        Kernel._declared.add(self)
+
+    @classmethod
+    def from_source(cls, name: str, text: str, entry: str, parameters: str) -> Kernel:
+        """Make a kernel of a string of CUDA; `name` is what messages call it."""
+        kernel = cls(name, entry, parameters)
+        kernel.source = from_text(name, text)
+        return kernel
+
+    @classmethod
+    def declared(cls) -> list[Kernel]:
+        """List the kernels that exist, by file and entry."""
+        return sorted(cls._declared, key=lambda kernel: (kernel.file, kernel.entry))
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.file}:{self.entry}({', '.join(self.arrays + self.scalars)}))"
+
+    @cached_property
+    def source(self) -> Source:
+        """The file's text and headers, read when first needed."""
+        return load(self.file)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The entry's parameters as the file declares them.
+
+        Raises
+        ------
+        KernelError
+            If names, order or kind (array or scalar) differ from what this `Kernel` declares.
+        """
+        try:
+            found = parse(self.source.text, self.entry)
+        except KernelError as error:
+            raise KernelError(f"{self.file}: {error}") from None
+        declared = [(name, True) for name in self.arrays] + [(name, False) for name in self.scalars]
+        if [(p.name, p.pointer) for p in found.parameters] != declared:
+            ours = ", ".join(f"{'*' if pointer else ''}{name}" for name, pointer in declared)
+            theirs = ", ".join(f"{'*' if p.pointer else ''}{p.name}" for p in found.parameters)
+            raise KernelError(
+                message(
+                    f"{self.file}: entry {self.entry}: the Kernel and the file declare different parameters",
+                    [f"Kernel: {self.entry}({ours})", f"file: {self.entry}({theirs})", f"in full: {found}"],
+                    "need the same names in the same order, arrays (*) before scalars",
+                )
+            )
+        return found
+
+    def __call__(self, grid: Any, block: Any, *args: Any, shared: int = 0, **macros: Any) -> None:
+        """Launch.
+
+        Parameters
+        ----------
+        grid, block
+            An int, or a tuple of up to three.
+        *args
+            Arrays (C-contiguous, None for one that is left out), then scalars, in the declared order.
+        shared
+            Bytes of dynamic shared memory.
+        **macros
+            Values of the file's macros: str, int, bool, or a dtype (which becomes its C type).
+
+        Raises
+        ------
+        KernelError
+            If an argument does not fit the entry, or the launch does not fit the device.
+        DeviceError
+            If the arrays are on different devices, or on one that runs no kernels.
+        """
+        first = args[0] if args else None
+        if first is None:
+            first = next((value for value in args if value is not None), None)
+        key = (type(first), *macros.items())
+        launch = self._launches.get(key)
+        if launch is None:
+            launch = self._prepare(first, macros)
+            self._launches[key] = launch
+        launch(grid, block, shared, args)
+
+    def unit(self, macros: Mapping[str, Any]) -> Unit:
+        """Return the translation unit for these macros, those that equal their default left out."""
+        return Unit(
+            self.source.name, self.source.text, self._canonical(macros), self.source.includes, self.source.entries
+        )
+
+    def build(self, builder: Builder, **macros: Any) -> Path:
+        """Compile (or find in the cache) without launching; `builder` is a backend or an `nvrtc.Compiler`."""
+        self.signature  # noqa: B018  (drift is reported before the compiler is asked)
+        unit = self.unit(macros)
+        stem = re.sub(r"\W+", "_", Path(unit.name).stem)
+        parts = (_FORMAT, unit.name, self.source.digest, repr(unit.macros), builder.toolchain(), builder.suffix)
+        key = f"{stem}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
+        path, built = cache.fetch(key, f"{stem}{builder.suffix}", lambda target: builder.build(unit, target))
+        if built and log.debug_level() >= 4:
+            print(f"{unit.name} {dict(unit.macros)}\n{unit.text}\n{cache.log_of(path)}", file=sys.stderr)
+        return path
+
+    def _prepare(self, first: Any, macros: Mapping[str, Any]) -> Launch:
+        if first is None:
+            raise KernelError(f"{self.file}: entry {self.entry}: no array was passed, so the device is unknown")
+        backend: KernelBackend = backend_of(first)
+        if not backend.runs_kernels:
+            raise DeviceError(
+                f"{self.file}: entry {self.entry}: arrays are on {backend.name}, which runs no CUDA kernels\n"
+                "  need arrays on cuda or sim"
+            )
+        canonical = self._canonical(macros)
+        with self._lock:
+            launch = self._launches.get((backend.name, canonical))
+            if launch is None:
+                slots = self._slots(dict(canonical))
+                function = backend.load(self.build(backend, **macros), self.entry)
+                launch = Launch(self.source.name, self.entry, canonical, backend, function, slots)
+                self._launches[(backend.name, canonical)] = launch
+        return launch
+
+    def _slots(self, macros: Mapping[str, str]) -> list[Slot]:
+        """Resolve each parameter's C type under these macros."""
+        known = {**self.source.defaults, **macros}
+        slots = []
+        for p in self.signature.parameters:
+            c_type = resolve(p.type, known)
+            if p.pointer and c_type != "void" and c_type not in C_TYPES:
+                raise self._unknown(p, c_type, (*C_TYPES, "void"))
+            if not p.pointer and scalar_format(c_type) is None:
+                raise self._unknown(p, c_type, (c for c in C_TYPES if scalar_format(c)))
+            format_ = "Q" if p.pointer else scalar_format(c_type)
+            dtype = C_TYPES.get(c_type) if p.pointer else None
+            slots.append(Slot(p.name, c_type, p.pointer, dtype, format_ or ""))
+        return slots
+
+    def _unknown(self, parameter: Parameter, c_type: str, known: Iterable[str]) -> KernelError:
+        return KernelError(
+            f"{self.file}: entry {self.entry}: parameter {parameter} has type {c_type}, which a launch cannot pass\n"
+            f"  need one of {', '.join(known)}"
+        )
+
+    def _canonical(self, macros: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+        found = {}
+        for name, value in macros.items():
+            if name not in self.source.words:
+                raise KernelError(
+                    f"{self.file}: entry {self.entry}: macro {name} is not used by the file\n"
+                    f"  need one of {', '.join(self.source.options) or 'none'}"
+                )
+            text = _macro_text(value)
+            if text is None:
+                raise KernelError(
+                    f"{self.file}: entry {self.entry}: macro {name} is {value!r}\n"
+                    "  need an int, a bool, a dtype, or a str of one line"
+                )
+            if self.source.options.get(name) != text:
+                found[name] = text
+        return tuple(sorted(found.items()))
+
+
+def _macro_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return None if "\n" in value else value
+    if isinstance(value, (bool, np.bool_)):
+        return str(int(value))
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return ctype(value)
+    return None

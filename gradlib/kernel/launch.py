@@ -1,0 +1,177 @@
+"""One prepared launch: a loaded entry, what its arguments must be, and the checks before it runs."""
+
+from __future__ import annotations
+
+import operator
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backend.protocol import Dim3, Function, KernelBackend
+from ..errors import DeviceError, KernelError, message, operand
+from . import log
+
+__all__ = ["Launch", "Slot"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One parameter with its type resolved."""
+
+    name: str
+    c_type: str
+    pointer: bool
+    dtype: np.dtype[Any] | None  # of an array's elements; None for a scalar, and for void*
+    format: str  # struct code
+
+
+class Launch:
+    """A kernel ready for one device and one set of macros.  Calling it is the hot path: it checks, packs, launches."""
+
+    __slots__ = (
+        "backend", "block_limit", "count", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros", "pack",
+        "pointer", "shared_limit", "slots", "threads",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        file: str,
+        entry: str,
+        macros: tuple[tuple[str, str], ...],
+        backend: KernelBackend,
+        function: Function,
+        slots: list[Slot],
+    ) -> None:
+        limits = backend.limits
+        self.file, self.entry, self.macros, self.slots = file, entry, macros, slots
+        self.backend, self.function = backend, function
+        self.kind: Any = backend.array_type
+        self.pointer = backend.pointer
+        self.count = len(slots)
+        self.dtypes = tuple(slot.dtype for slot in slots if slot.pointer)
+        self.pack = _layout(slots).pack
+        self.grid_limit, self.block_limit = limits.grid, limits.block
+        # A function may know its own bounds, tighter than the device's.
+        self.threads = min(limits.threads, getattr(function, "max_threads", limits.threads))
+        self.shared_limit = limits.shared - getattr(function, "static_shared", 0)
+
+    def __call__(self, grid: Any, block: Any, shared: int, args: tuple[Any, ...]) -> None:
+        try:
+            grid, block = _dim3(grid), _dim3(block)
+        except TypeError:  # not hashable, so no tuple of ints
+            raise self._error(
+                f"grid is {grid!r}, block is {block!r}", "need an int or a tuple of up to three"
+            ) from None
+        (gx, gy, gz), (gx_max, gy_max, gz_max) = grid, self.grid_limit
+        (bx, by, bz), (bx_max, by_max, bz_max) = block, self.block_limit
+        if not (
+            0 < gx <= gx_max and 0 < gy <= gy_max and 0 < gz <= gz_max
+            and 0 < bx <= bx_max and 0 < by <= by_max and 0 < bz <= bz_max
+            and bx * by * bz <= self.threads and 0 <= shared <= self.shared_limit
+        ):  # fmt: skip
+            raise self._limit(grid, block, shared)
+        if len(args) != self.count:
+            names = ", ".join(slot.name for slot in self.slots)
+            raise self._error(f"{len(args)} arguments were passed, the entry takes {self.count}", f"need {names}")
+        kind, pointer = self.kind, self.pointer
+        values: list[Any] = []
+        for array, dtype in zip(args, self.dtypes, strict=False):
+            if array is None:
+                values.append(0)
+                continue
+            if type(array) is not kind or array.dtype is not dtype or not array.flags.c_contiguous:
+                self._check(len(values), array)
+            values.append(pointer(array))
+        values.extend(args[len(values) :])
+        try:
+            packed = self.pack(*values)
+        except (struct.error, OverflowError, TypeError, ValueError):
+            raise self._bad_scalar(values) from None
+        if log.active:
+            record = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
+            log.launch(record, lambda: self.function(grid, block, shared, packed), self.backend)
+        else:
+            self.function(grid, block, shared, packed)
+
+    def _check(self, index: int, array: Any) -> None:
+        """Look again at an array that is not the plain case; raise unless it will do."""
+        slot = self.slots[index]
+        if not isinstance(array, self.kind):
+            on_device = f"array of {self.backend.name}"
+            if hasattr(array, "dtype") and hasattr(array, "shape"):
+                raise DeviceError(
+                    message(
+                        f"{self.file}: entry {self.entry}: {slot.name} is a {type(array).__name__}, "
+                        f"other arrays are on {self.backend.name}",
+                        [operand(slot.name, array)],
+                        f"need an {on_device}",
+                    )
+                )
+            raise self._error(f"{slot.name} is {array!r}", f"need an {on_device}, or None")
+        if slot.dtype is not None and array.dtype != slot.dtype:
+            raise self._error(
+                f"{slot.name} has dtype {array.dtype}, the entry takes {slot.c_type}* ({slot.dtype})",
+                f"need {slot.name} as {slot.dtype}",
+                array,
+                slot,
+            )
+        if not array.flags.c_contiguous:
+            raise self._error(
+                f"{slot.name} is not C-contiguous: strides {array.strides}", "need a contiguous copy", array, slot
+            )
+
+    def _bad_scalar(self, values: list[Any]) -> KernelError:
+        for slot, value in zip(self.slots, values, strict=True):
+            try:
+                struct.pack("=" + slot.format, value)
+            except (struct.error, OverflowError, TypeError, ValueError) as error:
+                return self._error(f"{slot.name} = {value!r} is no {slot.c_type}: {error}", f"need a {slot.c_type}")
+        raise AssertionError("every value packs alone")  # pragma: no cover
+
+    def _limit(self, grid: tuple[Any, ...], block: tuple[Any, ...], shared: Any) -> KernelError:
+        for name, size, limit in (("grid", grid, self.grid_limit), ("block", block, self.block_limit)):
+            for axis, value, most in zip("xyz", size, limit, strict=False):
+                if not 0 < value <= most:
+                    return self._error(f"{name}.{axis} is {value}, the limits are 1 and {most}", f"{name} is {size}")
+        threads = block[0] * block[1] * block[2]
+        if threads > self.threads:
+            return self._error(f"a block has {threads} threads, the limit is {self.threads}", f"block is {block}")
+        return self._error(
+            f"{shared} bytes of dynamic shared memory, the limit is {self.shared_limit}",
+            f"need shared <= {self.shared_limit}",
+        )
+
+    def _error(self, what: str, fix: str, array: Any = None, slot: Slot | None = None) -> KernelError:
+        lines = [operand(slot.name, array)] if slot is not None else []
+        if self.macros:
+            lines.append("macros: " + " ".join(f"{name}={value}" for name, value in self.macros))
+        return KernelError(message(f"{self.file}: entry {self.entry}: {what}", lines, fix))
+
+
+def _layout(slots: list[Slot]) -> struct.Struct:
+    """Lay the arguments out as C does: each at a multiple of its own size.
+
+    (Python's native alignment would do the same, but its "f" turns what overflows into infinity.)
+    """
+    layout, offset = "=", 0
+    for slot in slots:
+        size = struct.calcsize("=" + slot.format)
+        layout += f"{-offset % size}x{slot.format}"
+        offset += -offset % size + size
+    return struct.Struct(layout)
+
+
+@lru_cache(4096)
+def _dim3(size: Any) -> Dim3:
+    """Make three ints of an int or of a tuple of up to three."""
+    try:
+        sizes = tuple(map(operator.index, size if isinstance(size, tuple) else (size,)))
+    except TypeError:
+        sizes = ()
+    if not 1 <= len(sizes) <= 3:
+        raise KernelError(f"a grid or block of {size!r}\n  need an int or a tuple of up to three")
+    x, y, z = (*sizes, 1, 1)[:3]
+    return x, y, z
