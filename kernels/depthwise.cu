@@ -11,7 +11,7 @@ using A = acc_t<T>;
 using Gradient = ActivationGradient<T, act::ACT>;
 
 // Grid: blocks of one dimension, a thread an element of y.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y,
                   T* __restrict__ z, int batch, int height, int width, int channels,
                int out_height, int out_width, int out_channels, int kernel_h, int kernel_w, int stride_h, int stride_w,
@@ -39,7 +39,7 @@ depthwise_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __r
 }
 
 // Grid: blocks of one dimension, a thread an element of dx.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_dgrad(const T* __restrict__ g, const T* __restrict__ s, const T* __restrict__ w, T* __restrict__ dx,
                int batch, int height, int width, int channels,
                int out_height, int out_width, int out_channels, int kernel_h, int kernel_w, int stride_h, int stride_w,
