@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from . import cache
+from .build import compile_many
 from .kernel import Kernel
 from .log import LaunchRecord, debug_level, launches, set_debug_level
 from .signature import ctype, entries
-from .source import folder, include_folder, kernel_files
+from .source import folder, include_folder, kernel_files, load
+from .variants import variants
 
 __all__ = [
     "Kernel",
     "LaunchRecord",
     "cache",
+    "compile_many",
     "ctype",
     "debug_level",
     "entries",
@@ -19,5 +22,7 @@ __all__ = [
     "include_folder",
     "kernel_files",
     "launches",
+    "load",
     "set_debug_level",
+    "variants",
 ]

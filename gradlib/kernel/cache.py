@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Info", "clear", "fetch", "folder", "info", "log_of"]
+__all__ = ["Info", "clear", "fetch", "find", "folder", "info", "log_of"]
 
 _RECORD, _LOG = "record.json", "compiler.log"
 
@@ -35,7 +35,7 @@ class Info:
 
 
 def folder() -> Path:
-    """Return the cache's folder: $GRADLIB_CACHE, or the user's cache folder, or a temporary one if that is read-only."""
+    """Return $GRADLIB_CACHE, or the user's cache folder, or a temporary one if that cannot be written."""
     return _folder(os.environ.get("GRADLIB_CACHE"), os.environ.get("XDG_CACHE_HOME"))
 
 
@@ -82,6 +82,12 @@ def _private(path: Path) -> bool:
         return True
     state = path.lstat()
     return state.st_uid == os.getuid() and not state.st_mode & 0o022
+
+
+def find(key: str, name: str) -> Path | None:
+    """Return the file `name` kept under `key`, None if it is not there or not whole."""
+    place = folder() / key
+    return place / name if _whole(place, name) else None
 
 
 def fetch(key: str, name: str, build: Callable[[Path], str]) -> tuple[Path, bool]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
@@ -12,19 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..backend import backend_of
-from ..backend.protocol import Builder, KernelBackend, Unit
+from ..backend.protocol import Builder, KernelBackend
 from ..errors import DeviceError, KernelError, message
-from . import cache, log
+from .build import compile_one, job
 from .launch import Launch, Slot
-from .signature import C_TYPES, Parameter, Signature, ctype, parse, resolve, scalar_format
+from .signature import C_TYPES, Parameter, Signature, parse, resolve, scalar_format
 from .source import Source, from_text, load
 
 __all__ = ["Kernel"]
-
-_FORMAT = "1"  # of the cache key; raise it when the meaning of a built file changes
 
 
 class Kernel:
@@ -138,23 +131,10 @@ class Kernel:
             self._launches[key] = launch
         launch(grid, block, shared, args)
 
-    def unit(self, macros: Mapping[str, Any]) -> Unit:
-        """Return the translation unit for these macros, those that equal their default left out."""
-        return Unit(
-            self.source.name, self.source.text, self._canonical(macros), self.source.includes, self.source.entries
-        )
-
     def build(self, builder: Builder, **macros: Any) -> Path:
         """Compile (or find in the cache) without launching; `builder` is a backend or an `nvrtc.Compiler`."""
         self.signature  # noqa: B018  (drift is reported before the compiler is asked)
-        unit = self.unit(macros)
-        stem = re.sub(r"\W+", "_", Path(unit.name).stem)
-        parts = (_FORMAT, unit.name, self.source.digest, repr(unit.macros), builder.toolchain(), builder.suffix)
-        key = f"{stem}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
-        path, built = cache.fetch(key, f"{stem}{builder.suffix}", lambda target: builder.build(unit, target))
-        if built and log.debug_level() >= 4:
-            print(f"{unit.name} {dict(unit.macros)}\n{unit.text}\n{cache.log_of(path)}", file=sys.stderr)
-        return path
+        return compile_one(job(self.source, macros, builder), builder)
 
     def _prepare(self, first: Any, macros: Mapping[str, Any]) -> Launch:
         if first is None:
@@ -165,7 +145,7 @@ class Kernel:
                 f"{self.file}: entry {self.entry}: arrays are on {backend.name}, which runs no CUDA kernels\n"
                 "  need arrays on cuda or sim"
             )
-        canonical = self._canonical(macros)
+        canonical = self.source.canonical(macros)
         with self._lock:
             launch = self._launches.get((backend.name, canonical))
             if launch is None:
@@ -195,33 +175,3 @@ class Kernel:
             f"{self.file}: entry {self.entry}: parameter {parameter} has type {c_type}, which a launch cannot pass\n"
             f"  need one of {', '.join(known)}"
         )
-
-    def _canonical(self, macros: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-        found = {}
-        for name, value in macros.items():
-            if name not in self.source.words:
-                raise KernelError(
-                    f"{self.file}: entry {self.entry}: macro {name} is not used by the file\n"
-                    f"  need one of {', '.join(self.source.options) or 'none'}"
-                )
-            text = _macro_text(value)
-            if text is None:
-                raise KernelError(
-                    f"{self.file}: entry {self.entry}: macro {name} is {value!r}\n"
-                    "  need an int, a bool, a dtype, or a str of one line"
-                )
-            if self.source.options.get(name) != text:
-                found[name] = text
-        return tuple(sorted(found.items()))
-
-
-def _macro_text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return None if "\n" in value else value
-    if isinstance(value, (bool, np.bool_)):
-        return str(int(value))
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return ctype(value)
-    return None

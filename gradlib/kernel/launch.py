@@ -32,8 +32,8 @@ class Launch:
     """A kernel ready for one device and one set of macros.  Calling it is the hot path: it checks, packs, launches."""
 
     __slots__ = (
-        "backend", "block_limit", "count", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros", "pack",
-        "pointer", "shared_limit", "slots", "threads",
+        "backend", "block_limit", "count", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros",
+        "pack", "pointer", "shared_limit", "slots", "threads",
     )  # fmt: skip
 
     def __init__(

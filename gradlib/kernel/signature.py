@@ -144,7 +144,7 @@ def defaults(text: str) -> dict[str, str]:
 
 
 def options(text: str) -> dict[str, str]:
-    """Return the macros a source lets its user choose (``#ifndef X``, ``#define X value``, ``#endif``), with defaults."""
+    """Return the macros a caller may choose (``#ifndef X``, ``#define X value``, ``#endif``), with defaults."""
     return dict(_OPTION.findall(_clean(text)))
 
 

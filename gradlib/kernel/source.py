@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from ..backend.protocol import Unit
 from ..errors import KernelError
 from . import signature
 
@@ -92,6 +97,40 @@ class Source:
     def words(self) -> frozenset[str]:
         """Every identifier in the text and its headers: a macro that is none of them would do nothing."""
         return frozenset(re.findall(r"[A-Za-z_]\w*", "\n".join([self.text, *self.headers.values()])))
+
+    def canonical(self, macros: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+        """Return macros as sorted text, without those that equal their default: one spelling for one meaning.
+
+        Raises
+        ------
+        KernelError
+            For a macro that the source does not use, or a value that is no macro text.
+        """
+        found = {}
+        for name, value in macros.items():
+            if name not in self.words:
+                known = ", ".join(self.options) or "none"
+                raise KernelError(f"{self.name}: macro {name} is not used by the file\n  need one of {known}")
+            text = _macro_text(value)
+            if text is None:
+                raise KernelError(f"{self.name}: macro {name} is {value!r}\n  need an int, a bool, a dtype or one line")
+            if self.options.get(name) != text:
+                found[name] = text
+        return tuple(sorted(found.items()))
+
+    def unit(self, macros: Mapping[str, Any]) -> Unit:
+        """Return the translation unit for these macros."""
+        return Unit(self.name, self.text, self.canonical(macros), self.includes, self.entries)
+
+
+def _macro_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return None if "\n" in value else value
+    if isinstance(value, (int, np.bool_, np.integer)):
+        return str(int(value))
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return signature.ctype(value)
+    return None
 
 
 def load(file: str | Path) -> Source:

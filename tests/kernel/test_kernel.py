@@ -184,7 +184,7 @@ def test_declarations_that_cannot_be(fake: Any) -> None:
     half(1, 1, fake.array(1), 1.0)
     with pytest.raises(KernelError, match="parameter T a has type __half, which a launch cannot pass"):
         half(1, 1, fake.array(1, np.float16), 1.0, T="__half")
-    with pytest.raises(KernelError, match="user.cu: no entry 'missing'"):
+    with pytest.raises(KernelError, match=r"user\.cu: no entry 'missing'"):
         Kernel.from_source("user.cu", TEXT, "missing", "x | n")(1, 1, fake.array(1), 1)
     with pytest.raises(KernelError, match=r"absent.cu: no such kernel file\n  tried .*kernels"):
         Kernel("absent.cu", "f", "x")(1, 1, fake.array(1))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_launches_are_listed_with_what_they_were_given(fake: Any, kernel: Kernel
 def test_logs_nest_and_close_on_an_exception(fake: Any, kernel: Kernel) -> None:
     with launches() as outer:
         kernel(1, 1, fake.array(1), 1)
-        with pytest.raises(RuntimeError), launches() as inner:
+        with contextlib.suppress(RuntimeError), launches() as inner:
             kernel(2, 1, fake.array(1), 1)
             raise RuntimeError
         kernel(3, 1, fake.array(1), 1)
