@@ -157,7 +157,7 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
             dtype = default_float
         elif dtype == bool_ and any(isinstance(a, (int, np.integer)) and not isinstance(a, bool) for a in scalars):
             dtype = int64
-    result = []
+    result: list[Any] = []
     for a in arrays:
         if a is None:
             result.append(a)
@@ -217,46 +217,53 @@ def _as_tensor(x: Any) -> Any:
 # -- recording
 
 
+_new_node = Node.__new__
+_new_spec = tuple.__new__  # a Spec without the cost of NamedTuple's own __new__
+
+
 def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any, residuals: tuple[Any, ...]) -> Any:
-    node = Node()
-    node.prim = prim
-    node.params = params
-    node.seq = next_seq()
-    node.residuals = residuals
+    """Put one application on the tape and return its output as Tensors.  On the hot path: counted in fractions of a us."""
     parents: list[Any] = []
     slots: list[int] = []
-    inputs: list[Any] = []
-    counts: list[int] | None = None
-    keep = _kept(prim, args)
-    for i, a in enumerate(args):
-        if not isinstance(a, Tensor):
-            parents.append(None)
-            slots.append(0)
-            inputs.append(a)
-            continue
-        if a.requires_grad:
+    mask = 0
+    bit = 1
+    for a in args:
+        if isinstance(a, Tensor) and a.requires_grad:
             parents.append(a if a.node is None else a.node)
+            slots.append(a.index)
+            mask += bit
         else:
             parents.append(None)
-        slots.append(a.index)
-        if keep is None or keep[i]:
+            slots.append(0)
+        bit += bit
+    keep, keep_answer = prim.keeps(mask, len(args))
+    inputs: list[Any] = []
+    counts: list[int] | None = None
+    for i, a in enumerate(args):
+        if not isinstance(a, Tensor):
+            inputs.append(a)
+        elif keep[i]:
             if a.node is None or a.version is not None:  # what can still be assigned, or shares memory with that
                 if counts is None:
                     counts = [0] * len(args)
                 counts[i] = shared_version(a).count
             inputs.append(a)
         else:
-            inputs.append(Spec(a.data.shape, a.data.dtype))
-    node.parents = tuple(parents)
-    node.slots = tuple(slots)
-    node.inputs = tuple(inputs)
+            inputs.append(_new_spec(Spec, (a.data.shape, a.data.dtype)))
+    node = _new_node(Node)
+    node.prim = prim
+    node.params = params
+    node.seq = next_seq()
+    node.parents = parents
+    node.slots = slots
+    node.inputs = inputs
     node.counts = counts
+    node.residuals = residuals
+    node.answer = out if keep_answer else None
     if type(out) is tuple:
         node.outputs = tuple([None if o is None else Spec(o.shape, o.dtype) for o in out])
-        node.answer = out if _keeps_answer(prim, parents) else None
         return tuple([None if o is None else _tracked(o, node, i) for i, o in enumerate(out)])
-    node.outputs = Spec(out.shape, out.dtype)
-    node.answer = out if _keeps_answer(prim, parents) else None
+    node.outputs = _new_spec(Spec, (out.shape, out.dtype))
     result = _tracked(out, node, 0)
     if prim.view and isinstance(args[0], Tensor) and (args[0].node is None or args[0].version is not None):
         result.version = shared_version(args[0])
@@ -273,25 +280,3 @@ def _tracked(array: Any, node: Node, index: int) -> Tensor:
     result.grad = None
     result.version = None
     return result
-
-
-def _kept(prim: Primitive, args: tuple[Any, ...]) -> list[bool] | None:
-    """Which inputs the derivative reads; None for all of them (a fused op, which may need any)."""
-    if prim.fused:
-        return None
-    if callable(prim.vjp):
-        names = prim.saves[0]
-        if prim.variadic:
-            return [bool(names)] * len(args)
-        return [name in names for name in prim.inputs]
-    wanted: set[str] = set()
-    for rule_saves, a in zip(prim.saves, args, strict=True):
-        if isinstance(a, Tensor) and a.requires_grad:
-            wanted |= rule_saves
-    return [name in wanted for name in prim.inputs]
-
-
-def _keeps_answer(prim: Primitive, parents: list[Any]) -> bool:
-    if callable(prim.vjp):
-        return "ans" in prim.saves[0]
-    return any(parent is not None and "ans" in saves for parent, saves in zip(parents, prim.saves, strict=False))

@@ -8,7 +8,8 @@ fused primitive, whose composite is the vjp of the composite.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..errors import GradientError
@@ -68,6 +69,7 @@ class Primitive:
         self._wants_save: dict[str, bool] = {}
         self._specs: dict[Any, Any] = {}
         self._backward: Primitive | None = None
+        self._keeps: dict[tuple[int, int], tuple[list[bool], bool]] = {}
         self.__doc__ = doc or function.__doc__
         self.__name__ = self.__qualname__ = name
         signature = inspect.signature(function)
@@ -75,7 +77,9 @@ class Primitive:
         self.__signature__ = signature.replace(parameters=parameters)
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        self._defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        self._defaults = {
+            p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+        }
         self._optional = [p.default for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.vjp = vjp
         self.differentiable = fused or vjp is not None
@@ -155,11 +159,29 @@ class Primitive:
         launcher = self.launchers.get(device)
         if launcher is None:
             return NotImplemented
-        if self._wants_save[device]:
-            return launcher(*arrays, save=save, **params)
-        return launcher(*arrays, **params)
+        extra = {"save": save} if self._wants_save[device] else {}
+        out = launcher(*arrays, **extra, **params)
+        if out is NotImplemented and _declines is not None:
+            shown = [None if a is None else f"{a.dtype}{list(a.shape)}" for a in arrays]
+            _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
+        return out
 
     # -- derivative
+
+    def keeps(self, mask: int, count: int) -> tuple[list[bool], bool]:
+        """Return which inputs, and whether the output, to keep when the inputs in the bit `mask` want a gradient."""
+        found = self._keeps.get((mask, count))
+        if found is None:
+            found = self._keeps[mask, count] = self._plan_keeps(mask, count)
+        return found
+
+    def _plan_keeps(self, mask: int, count: int) -> tuple[list[bool], bool]:
+        if self.fused:  # its backward may read any input; what is freed is everything inside it
+            return [True] * count, False
+        names = frozenset().union(*[s for i, s in enumerate(self.saves) if callable(self.vjp) or mask >> i & 1])
+        if self.variadic:
+            return [bool(names - {"ans"})] * count, "ans" in names
+        return [name in names for name in self.inputs], "ans" in names
 
     @property
     def backward(self) -> Primitive:
@@ -172,6 +194,20 @@ class Primitive:
         if self._backward is None:
             self._backward = _make_backward(self)
         return self._backward
+
+
+_declines: list[str] | None = None
+
+
+@contextmanager
+def declines() -> Iterator[list[str]]:
+    """Collect the calls that a launcher declined, so that tests can list them."""
+    global _declines
+    before, _declines = _declines, []
+    try:
+        yield _declines
+    finally:
+        _declines = before
 
 
 _apply: Callable[..., Any]

@@ -31,14 +31,26 @@ def alias(xp: Any, x: Any) -> Any:
 class Node:
     """One application of a primitive.  It owns no Tensor it produced; of its inputs it keeps what `saves` names."""
 
-    __slots__ = ("__weakref__", "answer", "counts", "inputs", "outputs", "params", "parents", "prim", "residuals", "seq", "slots")
+    __slots__ = (
+        "__weakref__",
+        "answer",
+        "counts",
+        "inputs",
+        "outputs",
+        "params",
+        "parents",
+        "prim",
+        "residuals",
+        "seq",
+        "slots",
+    )
 
     prim: Primitive
     params: dict[str, Any]
     seq: int
-    parents: tuple[Any, ...]  # per input: the Node that made it, the leaf Tensor itself, or None
-    slots: tuple[int, ...]  # per input: which output of the parent it is
-    inputs: tuple[Any, ...]  # per input: the Tensor or array kept, or its Spec
+    parents: Sequence[Any]  # per input: the Node that made it, the leaf Tensor itself, or None
+    slots: Sequence[int]  # per input: which output of the parent it is
+    inputs: Sequence[Any]  # per input: the Tensor or array kept, or its Spec
     counts: list[int] | None  # per input: the version of its buffer when it was kept
     outputs: Any  # Spec, or a tuple of them
     answer: Any  # the output array(s), where the derivative reads them
@@ -121,7 +133,9 @@ def node_vjp(node: Node, gs: list[Any], needs: Sequence[bool], create: bool) -> 
     else:
         specs = node.output_specs()
         like = next(g for g in gs if g is not None)
-        g = tuple(zeros_as(like, shape=s.shape, dtype=s.dtype) if x is None else x for x, s in zip(gs, specs, strict=True))
+        g = tuple(
+            zeros_as(like, shape=s.shape, dtype=s.dtype) if x is None else x for x, s in zip(gs, specs, strict=True)
+        )
         dtype = specs[0].dtype
     if dtype in REDUCED and not prim.moves:  # a rule is several ops: compute it in float32, round once
         g = tuple(map(_widen, g)) if type(g) is tuple else _widen(g)
@@ -177,7 +191,9 @@ def _count(key: Any) -> int:
     return len(key.outputs) if isinstance(key, Node) and type(key.outputs) is tuple else 1
 
 
-def pull(outputs: Sequence[Tensor], cotangents: Sequence[Any], nodes: list[Node], active: set[Any], create: bool) -> _Pending:
+def pull(
+    outputs: Sequence[Tensor], cotangents: Sequence[Any], nodes: list[Node], active: set[Any], create: bool
+) -> _Pending:
     """Walk `nodes` (oldest first) from the newest back; return the cotangents of whatever is in `active` and not walked."""
     pending = _Pending()
     for y, g in zip(outputs, cotangents, strict=True):
@@ -218,10 +234,10 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
     leaves = {p for node in nodes for p in node.parents if isinstance(p, Tensor)} or {y}
     active |= leaves
     pending = pull([y], [g], nodes, active, create=False)
-    arrived = [(leaf, slots[0]) for leaf, slots in pending.values.items()]
-    for leaf, value in arrived:  # only now, when nothing can fail any more, do the leaves change
-        total = value if leaf.grad is None else op.add(leaf.grad.data, value)
-        leaf.grad = Tensor(total)
+    arrived = [(tensor, slots[0]) for tensor, slots in pending.values.items()]
+    for tensor, value in arrived:  # only now, when nothing can fail any more, do the leaves change
+        total = value if tensor.grad is None else op.add(tensor.grad.data, value)
+        tensor.grad = Tensor(total)
     if not retain_graph:
         for node in nodes:
             node.release()
@@ -356,10 +372,13 @@ def _reach(xs: list[Tensor], outputs: Sequence[Tensor], since: int) -> tuple[lis
     return nodes, active, outer and state.grad
 
 
-def vjp(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> tuple[Any, Callable[[Sequence[Any]], list[Any]]]:
-    """Return ``f(*args)`` and its pullback: one cotangent per output in, one gradient per active argument out.
+Pullback = Callable[[Sequence[Any]], list[Any]]
 
-    Given plain arrays (and closing over none on a tape) it returns plain arrays, and nothing is recorded.
+
+def vjp(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> tuple[tuple[Tensor, ...], Pullback]:
+    """Return the outputs of ``f(*args)`` and its pullback: one cotangent per output in, one gradient per active argument out.
+
+    Where nothing is on an outer tape the gradients are plain arrays, and nothing is recorded.
     """
     xs, ys, since = trace(f, args, active)
     outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in (ys if type(ys) is tuple else (ys,))]
@@ -376,11 +395,11 @@ def vjp(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> t
             grads.append(grad)
         return grads
 
-    return ys, pullback
+    return _values(outputs, outer), pullback
 
 
-def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Return ``f(*args)`` and one tangent per output, for one tangent (or None) per argument."""
+def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[tuple[Tensor, ...], list[Any]]:
+    """Return the outputs of ``f(*args)`` and one tangent per output, for one tangent (or None) per argument."""
     active = [t is not None for t in ts]
     xs, ys, since = trace(f, args, active)
     outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in (ys if type(ys) is tuple else (ys,))]
@@ -394,7 +413,12 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[
         found = tangents.get(y.node)
         t = None if found is None else found[y.index]
         result.append(zeros_as(y.data, shape=y.shape, dtype=y.dtype) if t is None else t)
-    return ys, result
+    return _values(outputs, outer), result
+
+
+def _values(outputs: Sequence[Tensor], outer: bool) -> tuple[Tensor, ...]:
+    """Return the outputs; where no outer tape is involved, without this one, which nobody else may see."""
+    return tuple(y if outer else Tensor(y.data) for y in outputs)
 
 
 def _as_operand(value: Any, create: bool) -> Any:

@@ -94,7 +94,9 @@ class Tensor(ArrayMethods):
             extra += f", from={self.node.prim.name}"
         elif self.requires_grad:
             extra += ", requires_grad=True"
-        values = np.array2string(np.asarray(backends.backend_of(self.data).to_host(self.data)), separator=", ", prefix="tensor(")
+        values = np.array2string(
+            np.asarray(backends.backend_of(self.data).to_host(self.data)), separator=", ", prefix="tensor("
+        )
         return f"tensor({values}, dtype={self.dtype}{extra})"
 
     def __len__(self) -> int:
@@ -164,7 +166,9 @@ class Tensor(ArrayMethods):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether the tape follows this leaf; return it."""
         if self.node is not None:
-            raise GradientError(f"requires_grad_(): the result of {self.node.prim.name} is not a leaf\n  need x.detach()")
+            raise GradientError(
+                f"requires_grad_(): the result of {self.node.prim.name} is not a leaf\n  need x.detach()"
+            )
         if requires_grad and not is_floating(self.dtype):
             raise GradientError(f"requires_grad_(): gradient of {self.dtype}: only floating dtypes have one")
         self.requires_grad = requires_grad
@@ -183,7 +187,9 @@ class Tensor(ArrayMethods):
         new = value.data if isinstance(value, Tensor) else np.asarray(value)
         if tuple(new.shape) != self.shape:
             raise ShapeError(
-                message("assign(x, value): shapes differ", [operand("x", self), operand("value", new)], "need equal shapes")
+                message(
+                    "assign(x, value): shapes differ", [operand("x", self), operand("value", new)], "need equal shapes"
+                )
             )
         target = backends.backend_of(self.data)
         if backends.backend_of(new) is not target:

@@ -22,7 +22,9 @@ UPDATES: dict[str, Update] = {}
 class Update:
     """An in-place op.  ``update(*tensors, **params)`` overwrites the tensors that `writes` names."""
 
-    def __init__(self, name: str, composite: Callable[..., Any], writes: str, samples: Callable[[], Any] | None) -> None:
+    def __init__(
+        self, name: str, composite: Callable[..., Any], writes: str, samples: Callable[[], Any] | None
+    ) -> None:
         self.name = name
         self.composite = composite
         signature = inspect.signature(composite)
@@ -72,13 +74,17 @@ class Update:
             if t is None:
                 continue
             if not isinstance(t, Tensor):
-                raise DTypeError(f"{what}: {name} is of type {type(t).__name__}\n  need a Tensor: there is no other way to see it change")
+                raise DTypeError(
+                    f"{what}: {name} is of type {type(t).__name__}\n  need a Tensor: there is no other way to see it change"
+                )
             here = backends.backend_of(t.data)
             if backend is not None and here is not backend:
                 raise DeviceError(f"{what}: {name} is on {here.name}, the others on {backend.name}")
             backend = here
             if name in self.writes and t.node is not None:
-                raise ShapeError(message(f"{what}: {name} is the result of {t.node.prim.name}", [operand(name, t)], "need a leaf"))
+                raise ShapeError(
+                    message(f"{what}: {name} is the result of {t.node.prim.name}", [operand(name, t)], "need a leaf")
+                )
         return backend
 
 
@@ -86,6 +92,8 @@ def _contiguous(arrays: list[Any]) -> bool:
     return all(a is None or a.flags.c_contiguous for a in arrays)
 
 
-def update(name: str, *, writes: str, samples: Callable[[], Any] | None = None) -> Callable[[Callable[..., Any]], Update]:
+def update(
+    name: str, *, writes: str, samples: Callable[[], Any] | None = None
+) -> Callable[[Callable[..., Any]], Update]:
     """Declare an `Update` by its pure composite: ``composite(*old, ...) -> new values of the inputs that `writes` names``."""
     return lambda composite: Update(name, composite, writes, samples)

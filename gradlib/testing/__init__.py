@@ -1,0 +1,9 @@
+"""Testing ops, kernels and derivatives: for gradlib's own suite and for its users'."""
+
+from ..kernel import launches
+from .check_op import Report, check_op
+from .check_update import check_update
+from .gradcheck import gradcheck
+from .tolerance import TOLERANCE, assert_close
+
+__all__ = ["TOLERANCE", "Report", "assert_close", "check_op", "check_update", "gradcheck", "launches"]

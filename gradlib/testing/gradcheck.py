@@ -1,0 +1,100 @@
+"""Derivatives against finite differences: `gradcheck` for a user's function, and the pieces `check_op` uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor, jvp, no_grad, vjp
+from ..spec import is_floating
+from .tolerance import FINITE_DIFFERENCE, to_numpy
+
+Arrays = Sequence["np.ndarray[Any, Any]"]
+STEP = 1e-5
+
+
+def outputs_of(f: Callable[..., Any], args: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    """Return the outputs of `f` as NumPy arrays, as a list; nothing is recorded."""
+    with no_grad():
+        result = f(*args)
+    return [to_numpy(y) for y in (result if isinstance(result, (tuple, list)) else (result,)) if y is not None]
+
+
+def directional(
+    f: Callable[..., Any], args: Arrays, ts: Sequence[Any], step: float = STEP
+) -> list[np.ndarray[Any, Any]]:
+    """Return the derivative of `f` at `args` along `ts` (None: held fixed) by central differences."""
+
+    def moved(h: float) -> list[Any]:
+        return [a if t is None else a + h * t for a, t in zip(args, ts, strict=True)]
+
+    plus, minus = outputs_of(f, moved(step)), outputs_of(f, moved(-step))
+    return [(p.astype(np.float64) - m.astype(np.float64)) / (2 * step) for p, m in zip(plus, minus, strict=True)]
+
+
+def inner(us: Sequence[Any], vs: Sequence[Any]) -> float:
+    """Return the sum of <u, v> over pairs; None counts as zero."""
+    return float(
+        sum(
+            np.vdot(to_numpy(u).astype(np.float64), to_numpy(v).astype(np.float64))
+            for u, v in zip(us, vs, strict=True)
+            if u is not None and v is not None
+        )
+    )
+
+
+def gradcheck(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
+    """Check the derivatives of `f` at `inputs`, entry by entry, against central differences in float64.
+
+    Checks the vjp for a random cotangent, the jvp along a random direction, and that both belong to
+    one Jacobian.  Raises `AssertionError` that names the input, the entry, and both numbers.
+
+    Parameters
+    ----------
+    f : a function of Tensors that returns a Tensor (or a tuple of them), smooth at `inputs`.
+    inputs : Tensors or arrays; floating ones are checked, in float64.  Up to a few thousand elements in all.
+    """
+    rng = np.random.default_rng(seed)
+    args = [to_numpy(x).astype(np.float64) if is_floating(to_numpy(x).dtype) else to_numpy(x) for x in inputs]
+    active = [is_floating(a.dtype) for a in args]
+    gs = [rng.standard_normal(y.shape) for y in outputs_of(f, [Tensor(a) for a in args])]
+    name = getattr(f, "__name__", "f")
+
+    def on_tensors(*xs: Any) -> Any:
+        result = f(*[x if isinstance(x, Tensor) else Tensor(x) for x in xs])
+        return tuple(result) if isinstance(result, (tuple, list)) else result
+
+    _, pullback = vjp(on_tensors, args, active)
+    grads = iter(to_numpy(g) for g in pullback(gs))
+    exact = [next(grads) if on else None for on in active]
+    for k, (x, grad) in enumerate(zip(args, exact, strict=True)):
+        if grad is None:
+            continue
+        numeric = np.zeros_like(x)
+        for index in np.ndindex(x.shape):
+            t = np.zeros_like(x)
+            t[index] = 1.0
+            along = directional(on_tensors, args, [t if j == k else None for j in range(len(args))])
+            numeric[index] = inner(gs, along)
+        _compare(f"gradcheck({name}): vjp, input {k}", grad, numeric)
+    ts = [rng.standard_normal(a.shape) if on else None for a, on in zip(args, active, strict=True)]
+    for k, (t, d) in enumerate(zip(jvp(on_tensors, args, ts)[1], directional(on_tensors, args, ts), strict=True)):
+        _compare(f"gradcheck({name}): jvp, output {k}", to_numpy(t), d)
+
+
+def _compare(what: str, exact: np.ndarray[Any, Any], numeric: np.ndarray[Any, Any]) -> None:
+    if exact.shape != numeric.shape:
+        raise AssertionError(f"{what}: shape {exact.shape}, need {numeric.shape}")
+    if exact.size == 0:
+        return
+    error = np.abs(exact - numeric) / (np.abs(numeric) + max(1e-3, float(np.sqrt(np.mean(numeric**2)))))
+    error = np.where(np.isnan(error), np.inf, error)
+    index = np.unravel_index(int(np.argmax(error)), error.shape)
+    if error[index] > FINITE_DIFFERENCE:
+        where = tuple(int(i) for i in index)
+        raise AssertionError(
+            f"{what}: entry {where} is {exact[index]:.10g} by the tape, {numeric[index]:.10g} by finite differences "
+            f"(relative error {error[index]:.2g}, tolerance {FINITE_DIFFERENCE:g})"
+        )

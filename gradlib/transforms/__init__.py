@@ -1,0 +1,5 @@
+"""Functions to functions: derivatives that compose."""
+
+from .derivative import grad, jvp, value_and_grad, vjp
+
+__all__ = ["grad", "jvp", "value_and_grad", "vjp"]
