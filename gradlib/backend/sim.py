@@ -1,0 +1,146 @@
+"""The `sim` device: CUDA kernels compiled by the host's C++ compiler and run on the CPU.
+
+The same launch code and the same `.cu` files serve `cuda` and `sim`, so that every kernel runs, with its blocks,
+barriers and shared memory, on a machine without a GPU.  Arrays are NumPy's, of a subclass of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import KernelError
+from . import sim_build
+from .protocol import Array, Dim3, Limits, Unit
+
+__all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
+
+
+class SimArray(np.ndarray[Any, Any]):
+    """An array of the sim device.  Its memory is the host's; its type says where it belongs."""
+
+    __slots__ = ()
+
+
+class SimFunction:
+    """A kernel entry built for the host.  Called with grid, block, bytes of dynamic shared memory, and arguments.
+
+    Raises
+    ------
+    KernelError
+        If the arguments do not fill the entry's parameters, or the kernel fails while it runs: threads that wait for
+        ever, a write past a shared variable, a failed assertion.  What it wrote until then stays written.
+    """
+
+    __slots__ = ("_entry", "_launch", "_library", "_message", "name", "parameter_bytes")
+
+    def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, name: str) -> None:
+        self.name = name
+        self._library = library  # keeps the code loaded
+        try:
+            self._entry = ctypes.cast(getattr(library, f"gradlib_sim_entry_{name}"), ctypes.c_void_p)
+            self.parameter_bytes = ctypes.c_uint.in_dll(library, f"gradlib_sim_bytes_{name}").value
+        except (AttributeError, ValueError):
+            raise KernelError(f"{library._name} has no entry {name}\n  need its name in Unit.entries") from None
+        self._launch = runtime.gradlib_sim_launch
+        self._message = runtime.gradlib_sim_error
+
+    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
+        if len(packed) != self.parameter_bytes:
+            raise KernelError(
+                f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
+            )
+        if self._launch(self._entry, *grid, *block, shared, packed):
+            raise KernelError(f"{self.name} on sim, grid {grid}, block {block}: {self._message().decode()}")
+
+
+class SimBackend:
+    """The host as a CUDA device, for tests: exact in what a kernel computes, silent about its speed.
+
+    `GRADLIB_SIM_THREADS` sets how many cores the blocks of a launch are spread over; all by default.
+    """
+
+    name = "sim"
+    xp = np
+    array_type: type = SimArray
+    runs_kernels = True
+    suffix = ".so"
+    limits = Limits()
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runtime: ctypes.CDLL | None = None
+        self._libraries: dict[Path, ctypes.CDLL] = {}
+
+    def asarray(self, value: Any, dtype: Any = None) -> Array:
+        if isinstance(value, SimArray):
+            return value if dtype is None else value.astype(dtype, copy=False)
+        return np.array(value, dtype).view(SimArray)  # a copy, as to any other device
+
+    def to_host(self, array: Array) -> Any:
+        return np.asarray(array).view(np.ndarray)
+
+    def coerce(self, value: Any) -> Array:
+        return value if type(value) is SimArray else np.asarray(value).view(SimArray)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return np.empty(shape, dtype).view(SimArray)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return np.zeros(shape, dtype).view(SimArray)
+
+    def synchronize(self) -> None:
+        """A launch is done when it returns."""
+
+    def memory(self) -> tuple[int, int]:
+        page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+        return (total - os.sysconf("SC_AVPHYS_PAGES")) * page, total * page
+
+    def pointer(self, array: Array) -> int:
+        return int(array.__array_interface__["data"][0])
+
+    def toolchain(self) -> str:
+        return sim_build.identity()
+
+    def build(self, unit: Unit, target: Path) -> str:
+        return sim_build.build(unit, target)
+
+    def load(self, path: Path, entry: str) -> SimFunction:
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = self._start(path.parent)
+            library = self._libraries.get(path)
+            if library is None:
+                library = self._libraries[path] = _open(path, ctypes.RTLD_LOCAL)
+            return SimFunction(self._runtime, library, entry)
+
+    def use_threads(self, count: int) -> None:
+        """Spread the blocks of each launch over `count` threads of the host (from the first load on)."""
+        if self._runtime is None:
+            os.environ["GRADLIB_SIM_THREADS"] = str(count)
+        else:
+            self._runtime.gradlib_sim_set_workers(count)
+
+    def _start(self, folder: Path) -> ctypes.CDLL:
+        """Load the runtime, whose symbols the kernels refer to."""
+        runtime = _open(sim_build.runtime(folder), ctypes.RTLD_GLOBAL)
+        runtime.gradlib_sim_launch.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_char_p]
+        runtime.gradlib_sim_error.restype = ctypes.c_char_p
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        runtime.gradlib_sim_set_workers(int(os.environ.get("GRADLIB_SIM_THREADS") or cores))
+        return runtime
+
+
+def _open(path: Path, mode: int) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path), mode=mode)
+    except OSError as error:
+        raise KernelError(f"{path.name} cannot be loaded: {error}") from error
+
+
+backend = SimBackend()

@@ -1,0 +1,193 @@
+"""The toolchain of the sim device: the host's C++ compiler, the runtime it links against, and one build."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from ..errors import KernelError
+from .protocol import Unit
+from .sim_rewrite import included, rewrite
+
+__all__ = ["build", "identity", "runtime"]
+
+_COMMON = ("-std=c++17", "-O2", "-fPIC", "-shared")
+# Contraction would make results depend on the host; a GPU's integers wrap, and its kernels reinterpret memory freely.
+_KERNEL = (
+    *_COMMON,
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    "-fwrapv",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-asynchronous-unwind-tables",
+    "-fvisibility=hidden",
+    "-Wno-unknown-pragmas",
+    "-DGRADLIB_SIM=1",
+)
+_RUNTIME_SOURCES = ("fiber.cpp", "runtime.cpp", "warp.cpp", "launch.cpp")
+# The machine's vector units as features, not -march=native: two processors with the same ones share a cache.
+_X86_FEATURES = ("avx2", "fma", "f16c", "bmi1", "bmi2")
+_INSTALL = """\
+the sim device needs a C++ compiler: none of g++, c++, clang++ is on PATH{also}
+  need one of: apt install g++ | dnf install gcc-c++ | brew install gcc | xcode-select --install | conda install cxx-compiler
+  (the cpu device works without a compiler)"""
+_ERRORS_SHOWN = 4
+
+
+@cache
+def sources() -> Path:
+    """Return the folder of the host runtime, `kernels/sim`."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "kernels" / "sim", package.parent / "kernels" / "sim"):
+        if (folder / "sim.h").is_file():
+            return folder
+    raise KernelError(f"kernels/sim/sim.h is missing beside {package}: the installation is incomplete")
+
+
+def compiler() -> list[str]:
+    """Return the command of the compiler, $CXX first; KernelError if there is none."""
+    asked = shlex.split(os.environ.get("CXX", ""))
+    for command in ([asked] if asked else [["g++"], ["c++"], ["clang++"]]):
+        if path := shutil.which(command[0]):
+            return [path, *command[1:]]
+    raise KernelError(_INSTALL.format(also=f", and CXX={asked[0]} is not there" if asked else ""))
+
+
+@cache
+def _features() -> tuple[str, ...]:
+    """Return the options for this processor's vector units; none where they are not known."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return ()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    has_all = all(feature in flags for feature in _X86_FEATURES)
+    return ("-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2") if has_all else ()
+
+
+@cache
+def _platform_flags() -> tuple[str, ...]:
+    if sys.platform == "darwin":
+        return ("-undefined", "dynamic_lookup")  # the runtime's symbols are found when a kernel is loaded
+    if platform.libc_ver()[0] == "glibc":
+        return ("-ftls-model=initial-exec",)  # threadIdx in one instruction instead of a call
+    return ()
+
+
+@cache
+def _described(command: tuple[str, ...], stamp: float) -> str:
+    """Return version and target of a compiler; `stamp`, its date, makes an upgraded one be asked again."""
+    answers = []
+    for option in ("--version", "-dumpmachine"):
+        done = subprocess.run([*command, option], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise KernelError(f"the C++ compiler {shlex.join(command)} does not run: {done.stderr.strip()[:300]}")
+        answers.append(done.stdout.splitlines()[0].strip())
+    return " ".join(answers)
+
+
+@cache
+def _sources_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(sources().rglob("*")):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def identity() -> str:
+    """Return all that a built file depends on besides its unit: compiler, target, flags, the sim headers."""
+    command = compiler()
+    described = _described(tuple(command), os.stat(command[0]).st_mtime)
+    flags = " ".join([*command[1:], *_KERNEL, *_features(), *_platform_flags()])
+    return f"sim | {described} | {flags} | {_sources_digest()}"
+
+
+def _compile(arguments: list[str], folder: Path, what: str) -> str:
+    """Run the compiler in `folder` and return its log; KernelError with its first errors if it fails."""
+    command = [*compiler(), *arguments]
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    log = done.stdout + done.stderr
+    if done.returncode == 0:
+        return log
+    lines, errors = [], 0
+    for line in log.splitlines():
+        errors += "error:" in line
+        if errors > _ERRORS_SHOWN:
+            lines.append("(more errors follow)")
+            break
+        lines.append(line)
+    raise KernelError(f"{what}: the host's C++ compiler ({Path(command[0]).name}) cannot build it\n" + "\n".join(lines))
+
+
+def build(unit: Unit, target: Path) -> str:
+    """Compile `unit` for the host to the shared object `target` and return the compiler's log."""
+    label = f"{unit.name} for sim" + "".join(f" {name}={value}" for name, value in unit.macros)
+    with tempfile.TemporaryDirectory(prefix=".sim-", dir=target.parent) as temporary:
+        folder = Path(temporary)
+        shown = folder / Path(unit.name).name  # the original text, for the compiler to quote in its messages
+        shown.write_text(unit.text, encoding="utf-8")
+        headers = included(unit.text, unit.includes)
+        searched = list(unit.includes)
+        if any("__shared__" in text for text in headers.values()):
+            searched.insert(0, folder / "include")
+            for name, text in headers.items():
+                path = folder / "include" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f'#line 1 "{name}"\n{rewrite(text, name)}', encoding="utf-8")
+        # Macros are defined after the sim headers, whose own names (T, N, ...) they may be.
+        generated = [
+            f'#include "{sources() / "sim.h"}"',
+            *(f"#define {name} {value}" for name, value in unit.macros),
+            f'#line 1 "{shown.name}"',
+            rewrite(unit.text, unit.name),
+            f'#line 1 "<entries of {shown.name}>"',
+            *(f"GRADLIB_SIM_ENTRY({entry})" for entry in unit.entries),
+            "",
+        ]
+        source, built = folder / "unit.cpp", folder / "unit.so"
+        source.write_text("\n".join(generated), encoding="utf-8")
+        log = _compile(
+            [
+                *_KERNEL,
+                *_features(),
+                *_platform_flags(),
+                *(f"-I{path}" for path in searched),
+                f"-isystem{sources() / 'compat'}",
+                "-o",
+                str(built),
+                str(source),
+            ],
+            folder,
+            label,
+        )
+        os.replace(built, target)
+    return log
+
+
+def runtime(folder: Path) -> Path:
+    """Return the runtime built for this toolchain, which lies beside the kernels in `folder`; build it if need be."""
+    options = [*_COMMON, "-fvisibility=hidden", "-pthread", *_platform_flags()]
+    key = hashlib.sha256(f"{identity()} {options}".encode()).hexdigest()[:16]
+    target = folder / f"sim-runtime-{key}.so"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(prefix=".sim-", dir=folder) as temporary:
+            built = Path(temporary) / "runtime.so"
+            files = [str(sources() / name) for name in _RUNTIME_SOURCES]
+            _compile([*options, "-o", str(built), *files], Path(temporary), "the runtime of the sim device")
+            os.replace(built, target)
+    return target

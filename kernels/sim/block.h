@@ -1,0 +1,147 @@
+// The state of one worker: the fibers of the block it runs, the block's barrier, its warps and its shared memory.
+#pragma once
+
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "context.h"
+#undef asm
+#undef assert
+#undef threadIdx
+#undef blockIdx
+#undef blockDim
+#undef gridDim
+#include "fiber.h"
+
+namespace gradlib_sim {
+
+constexpr unsigned max_threads = 1024, warp_size = 32;
+constexpr size_t guard_bytes = 256;          // on either side of every shared variable
+constexpr unsigned char guard_byte = 0xa5;   // found there when nothing wrote past the end
+constexpr unsigned char poison_byte = 0xff;  // in shared memory before a block: NaN in every floating type, -1 in integers
+constexpr size_t shared_limit = 232448;      // bytes of one block on sm_90, the largest of the architectures served
+constexpr size_t arena_bytes = 4 << 20;
+constexpr unsigned max_variables = 1 << 20;  // of all modules loaded; the table is reserved, not committed
+
+// A launch, shared by the workers that take its blocks.
+struct Job {
+    Entry entry;
+    const void* arguments;
+    uint3 grid, block;
+    unsigned dynamic_size;
+    unsigned long long blocks, chunk;
+    std::atomic<unsigned long long> next{0};
+    std::atomic<bool> stop{false};
+    std::mutex mutex;
+    std::string error;  // of the first fault
+
+    void fail(const std::string& text) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (error.empty()) error = text;
+        stop = true;
+    }
+};
+
+struct Fiber {
+    Machine machine;
+    Stack stack;
+    Fiber* next = nullptr;
+    bool idle = true;  // has no CUDA thread: its stack may begin another one
+    uint3 thread{};    // the CUDA thread it carries, while suspended
+    unsigned linear = 0;
+    Site site{};  // where that waits
+    explicit Fiber(unsigned number) : stack(number) {}
+};
+
+// A first-in, first-out queue of suspended fibers.
+struct Queue {
+    Fiber *head = nullptr, *tail = nullptr;
+    void push(Fiber* fiber) {
+        fiber->next = nullptr;
+        (head ? tail->next : head) = fiber;
+        tail = fiber;
+    }
+    Fiber* pop() {
+        Fiber* fiber = head;
+        if (fiber) head = fiber->next;
+        return fiber;
+    }
+    void take(Queue& other) {
+        if (!other.head) return;
+        (head ? tail->next : head) = other.head;
+        tail = other.tail;
+        other.head = nullptr;
+    }
+};
+
+// Lanes that wait for each other in one collective.  Those of a warp that are pending at once have disjoint lanes.
+struct Rendezvous {
+    CollectiveKind kind;
+    unsigned mask, arrived;
+    Queue waiting;
+};
+
+struct Warp {
+    unsigned present;  // lanes that the block has
+    unsigned pending;  // of `rendezvous`
+    unsigned long long in[warp_size], out[warp_size];
+    int source[warp_size];
+    Rendezvous rendezvous[warp_size];
+};
+
+class Worker {
+  public:
+    Worker();
+    ~Worker();
+    void run(Job& job);  // blocks of the job until none is left
+    void* enter_shared(SharedVariable& variable);
+    int barrier(BarrierKind kind, int predicate, const Site& site);
+    unsigned long long collective(CollectiveKind kind, unsigned mask, unsigned long long value, int source, const Site& site);
+    unsigned active(const Site& site);
+    void thread_exited();
+    [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 2, 3)));
+    [[noreturn]] void carry();  // the life of a fiber
+
+  private:
+    struct Variable {  // of the running block
+        const char* name;
+        unsigned char* address;
+        size_t size;
+    };
+
+    bool run_block(unsigned long long number);
+    void* allocate(const char* name, size_t size, size_t alignment);
+    bool check_guards();
+    void suspend(Queue& queue, const Site& site);
+    Fiber* next_fiber();
+    Fiber* new_fiber();
+    bool resolve_active();
+    void complete(Warp& warp, Rendezvous& rendezvous);
+    [[noreturn]] void leave(bool failed);
+    [[noreturn]] void deadlock();
+
+    Job* job_ = nullptr;
+    Machine main_{};
+    Fiber* current_ = nullptr;
+    std::vector<std::unique_ptr<Fiber>> fibers_;
+    Queue idle_, ready_, at_barrier_, at_active_;
+    unsigned arrived_ = 0, votes_ = 0;  // at the barrier
+    int outcome_ = 0;                   // of the last barrier
+    Warp* warps_;
+    unsigned exited_[max_threads / warp_size];
+    SharedEntry* table_;
+    unsigned char* arena_;
+    size_t used_ = 0, payload_ = 0;
+    std::vector<Variable> variables_;
+    bool failed_ = false;
+};
+
+Worker& this_worker();
+
+}  // namespace gradlib_sim

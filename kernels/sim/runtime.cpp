@@ -1,0 +1,297 @@
+// The host runtime of the sim device: runs a block's threads as fibers on one OS thread.  launch.cpp spreads the blocks.
+#include "block.h"
+
+__thread gradlib_sim::Context gradlib_sim_context;
+
+namespace gradlib_sim {
+
+static void* reserve(size_t bytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    return memory;
+}
+
+// What this_worker() would return, without its check for the first call.
+static Worker& running() { return *static_cast<Worker*>(gradlib_sim_context.worker); }
+static void begin() { running().carry(); }
+
+Worker::Worker() {
+    arena_ = static_cast<unsigned char*>(reserve(arena_bytes));
+    table_ = static_cast<SharedEntry*>(reserve(max_variables * sizeof(SharedEntry)));
+    warps_ = new Warp[max_threads / warp_size]();
+    memset(exited_, 0, sizeof exited_);
+    fibers_.push_back(std::make_unique<Fiber>(0u));  // a block finds one fiber idle at least: its start cannot fail
+    fibers_[0]->stack.prepare(fibers_[0]->machine, begin);
+    idle_.push(fibers_[0].get());
+    gradlib_sim_context.worker = this;
+    gradlib_sim_context.table = table_;
+    gradlib_sim_context.exited = exited_;
+}
+
+Worker::~Worker() {
+    munmap(arena_, arena_bytes);
+    munmap(table_, max_variables * sizeof(SharedEntry));
+    delete[] warps_;
+}
+
+Worker& this_worker() {
+    static thread_local Worker worker;
+    return worker;
+}
+
+// ---- one block
+
+void Worker::run(Job& job) {
+    job_ = &job;
+    Context& c = gradlib_sim_context;
+    c.block_dim = job.block;
+    c.grid_dim = job.grid;
+    c.count = job.block.x * job.block.y * job.block.z;
+    c.dynamic_size = job.dynamic_size;
+    unsigned warps = (c.count + warp_size - 1) / warp_size;
+    for (unsigned w = 0; w < warps; ++w) {
+        unsigned lanes = c.count - w * warp_size;
+        warps_[w].present = lanes >= warp_size ? ~0u : (1u << lanes) - 1;
+    }
+    while (!job.stop.load(std::memory_order_relaxed)) {
+        unsigned long long first = job.next.fetch_add(job.chunk), last = first + job.chunk;
+        if (first >= job.blocks) break;
+        if (last > job.blocks) last = job.blocks;
+        for (; first < last && !job.stop.load(std::memory_order_relaxed); ++first) {
+            if (!run_block(first)) return;
+        }
+    }
+}
+
+bool Worker::run_block(unsigned long long number) {
+    Context& c = gradlib_sim_context;
+    c.block.x = (unsigned)(number % c.grid_dim.x);
+    c.block.y = (unsigned)(number / c.grid_dim.x % c.grid_dim.y);
+    c.block.z = (unsigned)(number / c.grid_dim.x / c.grid_dim.y);
+    c.next = c.finished = c.waiting = 0;
+    c.next_thread = uint3{0, 0, 0};
+    ++c.epoch;
+    memset(exited_, 0, (c.count + warp_size - 1) / warp_size * sizeof(unsigned));
+    arrived_ = votes_ = 0;
+    used_ = payload_ = 0;
+    variables_.clear();
+    failed_ = false;
+    c.dynamic = allocate("dynamic shared memory", c.dynamic_size, 1024);
+    current_ = next_fiber();
+    switch_machine(main_, current_->machine);
+    if (failed_) {  // the stacks of the fibers that still wait are abandoned where they stand
+        ready_ = at_barrier_ = at_active_ = idle_ = Queue();
+        for (unsigned w = 0; w < max_threads / warp_size; ++w) warps_[w].pending = 0;
+        for (auto& fiber : fibers_) {
+            fiber->stack.prepare(fiber->machine, begin);
+            idle_.push(fiber.get());
+        }
+        return false;
+    }
+    return check_guards();
+}
+
+void Worker::carry() {
+    for (;;) {
+        current_->idle = false;
+        job_->entry(job_->arguments);  // returns when every thread of the block has been started
+        Fiber* me = current_;
+        me->idle = true;
+        idle_.push(me);
+        Context& c = gradlib_sim_context;
+        if (c.finished == c.count) {
+            switch_machine(me->machine, main_);
+            continue;
+        }
+        current_ = next_fiber();
+        if (current_ != me) switch_machine(me->machine, current_->machine);
+    }
+}
+
+Fiber* Worker::new_fiber() {
+    bool made = true;
+    try {  // an exception must not leave a fiber, whose callers have no unwind tables
+        fibers_.push_back(std::make_unique<Fiber>((unsigned)fibers_.size()));
+    } catch (const std::bad_alloc&) {
+        made = false;
+    }
+    if (!made) fault("no memory for the stack of thread %u,", gradlib_sim_context.next);
+    Fiber* fiber = fibers_.back().get();
+    fiber->stack.prepare(fiber->machine, begin);
+    return fiber;
+}
+
+// A fiber that can run: one whose wait is over, else an idle one for a thread not yet started.  Off its queue.
+Fiber* Worker::next_fiber() {
+    if (Fiber* fiber = ready_.pop()) return fiber;
+    Context& c = gradlib_sim_context;
+    if (c.next < c.count) {
+        if (Fiber* fiber = idle_.pop()) return fiber;
+        return new_fiber();
+    }
+    if (resolve_active()) return ready_.pop();
+    deadlock();
+}
+
+void Worker::suspend(Queue& queue, const Site& site) {
+    Context& c = gradlib_sim_context;
+    Fiber* me = current_;
+    me->thread = c.thread;
+    me->linear = c.linear;
+    me->site = site;
+    queue.push(me);
+    current_ = next_fiber();
+    if (current_ != me) switch_machine(me->machine, current_->machine);
+    c.thread = me->thread;
+    c.linear = me->linear;
+}
+
+void Worker::leave(bool failed) {
+    failed_ = failed;
+    Machine abandoned;
+    switch_machine(abandoned, main_);
+    __builtin_unreachable();
+}
+
+void Worker::fault(const char* format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const Context& c = gradlib_sim_context;
+    char where[64];
+    snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
+    job_->fail(text + std::string(where));
+    leave(true);
+}
+
+void Worker::deadlock() {
+    // One line for each place where threads wait; the fibers know their places.
+    struct Place {
+        Site site;
+        unsigned threads;
+    };
+    std::vector<Place> places;
+    for (auto& fiber : fibers_) {
+        if (fiber->idle) continue;
+        bool known = false;
+        for (Place& place : places) {
+            if (place.site.line == fiber->site.line && !strcmp(place.site.what, fiber->site.what) &&
+                !strcmp(place.site.file, fiber->site.file)) {
+                ++place.threads;
+                known = true;
+            }
+        }
+        if (!known) places.push_back({fiber->site, 1});
+    }
+    const Context& c = gradlib_sim_context;
+    std::string text = "no thread can go on: of " + std::to_string(c.count) + " threads";
+    for (const Place& place : places) {
+        text += ", " + std::to_string(place.threads) + " wait in " + place.site.what + " at " + place.site.file + ":" +
+                std::to_string(place.site.line);
+    }
+    fault("%.900s, %u have returned,", text.c_str(), c.finished);
+}
+
+// ---- shared memory
+
+void* Worker::allocate(const char* name, size_t size, size_t alignment) {
+    if (alignment < 128) alignment = 128;
+    size_t start = (used_ + guard_bytes + alignment - 1) / alignment * alignment;
+    payload_ += size;
+    if (payload_ > shared_limit || start + size + guard_bytes > arena_bytes) {
+        fault("%s brings the shared memory of the block to %zu bytes, above the limit of %zu,", name, payload_, shared_limit);
+    }
+    unsigned char* address = arena_ + start;
+    memset(address - guard_bytes, guard_byte, guard_bytes);
+    memset(address, poison_byte, size);
+    memset(address + size, guard_byte, guard_bytes);
+    used_ = start + size + guard_bytes;
+    variables_.push_back({name, address, size});
+    return address;
+}
+
+void* Worker::enter_shared(SharedVariable& variable) {
+    static std::mutex mutex;
+    static unsigned variables = 0;
+    unsigned index = __atomic_load_n(&variable.index, __ATOMIC_RELAXED);
+    if (index == 0) {
+        std::lock_guard<std::mutex> lock(mutex);
+        index = __atomic_load_n(&variable.index, __ATOMIC_RELAXED);
+        if (index == 0 && variables + 1 < max_variables) {
+            index = ++variables;
+            __atomic_store_n(&variable.index, index, __ATOMIC_RELAXED);
+        }
+    }
+    if (index == 0) fault("more than %u shared variables are loaded in this process,", max_variables - 1);
+    SharedEntry& entry = table_[index];
+    if (entry.epoch != gradlib_sim_context.epoch) {
+        entry.address = allocate(variable.name, variable.size, variable.alignment);
+        entry.epoch = gradlib_sim_context.epoch;
+    }
+    return entry.address;
+}
+
+static bool intact(const unsigned char* guard) {
+    unsigned long long words[guard_bytes / 8], difference = 0;
+    memcpy(words, guard, guard_bytes);
+    for (unsigned long long word : words) difference |= word ^ (guard_byte * 0x0101010101010101ull);
+    return difference == 0;
+}
+
+bool Worker::check_guards() {
+    for (const Variable& v : variables_) {
+        bool before = !intact(v.address - guard_bytes);
+        if (!before && intact(v.address + v.size)) continue;
+        const unsigned char* byte = before ? v.address - 1 : v.address + v.size;
+        while (*byte == guard_byte) byte += before ? -1 : 1;
+        const Context& c = gradlib_sim_context;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "a write %s the shared variable %.200s: %td bytes %s, of %zu bytes in all, in block (%u, %u, %u)",
+                 before ? "before the start of" : "past the end of", v.name,
+                 before ? v.address - byte : byte - (v.address + v.size) + 1, before ? "before it" : "past it", v.size,
+                 c.block.x, c.block.y, c.block.z);
+        job_->fail(text);
+        return false;
+    }
+    return true;
+}
+
+// ---- barrier of the block
+
+int Worker::barrier(BarrierKind kind, int predicate, const Site& site) {
+    votes_ += predicate != 0;
+    if (++arrived_ < gradlib_sim_context.count) {
+        suspend(at_barrier_, site);
+    } else {
+        outcome_ = kind == barrier_and ? votes_ == arrived_ : kind == barrier_or ? votes_ != 0 : (int)votes_;
+        arrived_ = votes_ = 0;
+        ready_.take(at_barrier_);
+    }
+    return outcome_;  // the next barrier cannot complete before this thread reaches it
+}
+
+}  // namespace gradlib_sim
+
+// ---- what compiled kernels call
+
+using namespace gradlib_sim;
+extern "C" {
+void* gradlib_sim_shared(SharedVariable* variable) { return running().enter_shared(*variable); }
+void gradlib_sim_thread_exit() { running().thread_exited(); }
+int gradlib_sim_barrier(BarrierKind kind, int predicate, const Site& site) {
+    return running().barrier(kind, predicate, site);
+}
+unsigned long long gradlib_sim_collective(CollectiveKind kind, unsigned mask, unsigned long long value, int source,
+                                          const Site& site) {
+    return running().collective(kind, mask, value, source, site);
+}
+unsigned gradlib_sim_active(const Site& site) { return running().active(site); }
+void gradlib_sim_fault(const char* text, const char* detail, const char* file, int line) {
+    const uint3 t = gradlib_sim_context.thread;
+    if (line) running().fault("%s%s at %s:%d, thread (%u, %u, %u)", text, detail, file, line, t.x, t.y, t.z);
+    running().fault("%s%s, thread (%u, %u, %u)", text, detail, t.x, t.y, t.z);
+}
+}
