@@ -16,12 +16,15 @@ def exactly(text: str) -> str:
 
 def test_wrong_shape() -> None:
     x, w = gl.tensor(np.ones((2, 7))), gl.tensor(np.ones((4, 3)))
-    with pytest.raises(gl.ShapeError, match=exactly(
-        "dense(input, weight, bias): input has 7 features, weight expects 4\n"
-        "  input:  float64[2, 7]  (batch, in)\n"
-        "  weight: float64[4, 3]  (in, out)\n"
-        "  need input.shape[1] == weight.shape[0]"
-    )):  # fmt: skip
+    with pytest.raises(
+        gl.ShapeError,
+        match=exactly(
+            "dense(input, weight, bias): input has 7 features, weight expects 4\n"
+            "  input:  float64[2, 7]  (batch, in)\n"
+            "  weight: float64[4, 3]  (in, out)\n"
+            "  need input.shape[1] == weight.shape[0]"
+        ),
+    ):
         gl.nn.functional.dense(x, w)
 
 
@@ -51,9 +54,12 @@ def test_backward_twice() -> None:
     x = gl.tensor(2.0, requires_grad=True)
     y = x * x
     y.backward()
-    with pytest.raises(gl.GradientError, match=exactly(
-        "backward: the tape through multiply was already used and freed\n  need backward(retain_graph=True) the first time"
-    )):  # fmt: skip
+    with pytest.raises(
+        gl.GradientError,
+        match=exactly(
+            "backward: the tape through multiply was already used and freed\n  need backward(retain_graph=True) the first time"
+        ),
+    ):
         y.backward()
     y = x * x
     y.backward(retain_graph=True)
@@ -94,11 +100,14 @@ def test_saved_tensor_changed() -> None:
     w = gl.tensor([1.0, 2.0], requires_grad=True)
     y = (w * w).sum()
     w.assign([5.0, 5.0])
-    with pytest.raises(gl.GradientError, match=exactly(
-        "backward: an input of multiply was changed in place after it was used\n"
-        "  x1: float32[2]\n"
-        "  version 1, used at version 0; need backward() before assign() or the optimizer's step"
-    )):  # fmt: skip
+    with pytest.raises(
+        gl.GradientError,
+        match=exactly(
+            "backward: an input of multiply was changed in place after it was used\n"
+            "  x1: float32[2]\n"
+            "  version 1, used at version 0; need backward() before assign() or the optimizer's step"
+        ),
+    ):
         y.backward()
 
 

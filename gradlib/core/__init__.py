@@ -1,12 +1,14 @@
 """Tensor, Primitive, Node, apply, and the walks over the tape."""
 
 from .apply import apply
+from .forward import jvp
+from .functional import vjp
 from .fused import make_backward
+from .node import Node
 from .operators import op
 from .primitive import PRIMITIVES, Primitive, Saved, _install, fused, leaf
 from .samples import apart, between, booleans, integers, sample
 from .scopes import current_backend, current_device, device, enable_grad, is_grad_enabled, no_grad
-from .tape import Node, jvp, vjp
 from .tensor import Tensor, Version, asarray, ones_as, tensor, zeros_as
 from .transfer import to_device
 from .update import UPDATES, Update, update

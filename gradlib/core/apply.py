@@ -9,10 +9,10 @@ import numpy as np
 from .. import backend as backends
 from ..errors import DeviceError, DTypeError, message, operand
 from ..spec import REDUCED, WIDE, Spec, bool_, default_float, float32, int64, is_floating, promote
+from .node import Node, next_seq
 from .operators import op
 from .primitive import Primitive, Saved
 from .scopes import state
-from .tape import Node, next_seq
 from .tensor import Tensor, shared_version
 
 _cpu = backends.get("cpu")
@@ -54,7 +54,8 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         spec = prim.spec(arrays, params)
         out = NotImplemented
         if backend.runs_kernels and backend.name in prim.launchers:
-            out = prim.launch(backend.name, [_contiguous(backend, a) for a in arrays], params, tracked)
+            ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
+            out = prim.launch(backend.name, ready, params, tracked)
         if out is NotImplemented:
             if prim.composite is not None and tracked:
                 return _inline(prim, args, arrays, params, spec)
@@ -222,7 +223,7 @@ _new_spec = tuple.__new__  # a Spec without the cost of NamedTuple's own __new__
 
 
 def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any, residuals: tuple[Any, ...]) -> Any:
-    """Put one application on the tape and return its output as Tensors.  On the hot path: counted in fractions of a us."""
+    """Put one application on the tape and return its output as Tensors.  Hot: counted in fractions of a us."""
     parents: list[Any] = []
     slots: list[int] = []
     mask = 0

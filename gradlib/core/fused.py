@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..spec import Spec
+from .functional import vjp
 from .primitive import Primitive
-from .tape import vjp
 
 
 def make_backward(forward: Primitive) -> Primitive:

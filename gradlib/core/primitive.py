@@ -67,6 +67,7 @@ class Primitive:
         self.samples = samples
         self.launchers: dict[str, Callable[..., Any]] = {}
         self._wants_save: dict[str, bool] = {}
+        self.strided: set[str] = set()  # devices whose launcher takes arrays of any strides
         self._specs: dict[Any, Any] = {}
         self._backward: Primitive | None = None
         self._keeps: dict[tuple[int, int], tuple[list[bool], bool]] = {}
@@ -138,10 +139,10 @@ class Primitive:
 
     # -- kernels
 
-    def kernel(self, *devices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def kernel(self, *devices: str, strided: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Attach a launcher: ``@dense.kernel("cuda")``.  One for ``"cuda"`` serves ``"sim"`` too.
 
-        It gets contiguous arrays and the params, and returns the output (or `Saved`), or
+        It gets contiguous arrays (as they are if `strided`) and the params, and returns the output (or `Saved`), or
         `NotImplemented` to let the definition run.  A keyword `save` tells whether the call is recorded.
         """
 
@@ -150,6 +151,7 @@ class Primitive:
                 for served in ("cuda", "sim") if device == "cuda" else (device,):
                     self.launchers[served] = launcher
                     self._wants_save[served] = "save" in inspect.signature(launcher).parameters
+                    (self.strided.add if strided else self.strided.discard)(served)
             return launcher
 
         return attach

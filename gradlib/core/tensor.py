@@ -14,7 +14,7 @@ from .operators import op
 from .scopes import current_backend
 
 if TYPE_CHECKING:
-    from .tape import Node
+    from .node import Node
 
 
 class Version:
@@ -159,7 +159,7 @@ class Tensor(ArrayMethods):
 
         ``gradient`` is the cotangent, of this tensor's shape; it may be left out for a single element.
         """
-        from .tape import backward
+        from .reverse import backward
 
         backward(self, gradient, retain_graph)
 

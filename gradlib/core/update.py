@@ -75,7 +75,7 @@ class Update:
                 continue
             if not isinstance(t, Tensor):
                 raise DTypeError(
-                    f"{what}: {name} is of type {type(t).__name__}\n  need a Tensor: there is no other way to see it change"
+                    f"{what}: {name} is of type {type(t).__name__}\n  need a Tensor, whose version counts the change"
                 )
             here = backends.backend_of(t.data)
             if backend is not None and here is not backend:
@@ -95,5 +95,5 @@ def _contiguous(arrays: list[Any]) -> bool:
 def update(
     name: str, *, writes: str, samples: Callable[[], Any] | None = None
 ) -> Callable[[Callable[..., Any]], Update]:
-    """Declare an `Update` by its pure composite: ``composite(*old, ...) -> new values of the inputs that `writes` names``."""
+    """Declare an `Update` by a pure composite: old values in, new values of the inputs that `writes` names out."""
     return lambda composite: Update(name, composite, writes, samples)

@@ -95,9 +95,12 @@ def _checked_scalar(name: str, value: Any) -> Any:
         raise DTypeError(f"grad({name}): the function returned {type(value).__name__}, not a Tensor")
     if value.size != 1:
         raise ShapeError(
-            message(f"grad({name}): the function returned {value.size} elements; a gradient is of one",
-                    [operand("result", value)], "need f(...).sum(), or gl.vjp for a chosen cotangent")
-        )  # fmt: skip
+            message(
+                f"grad({name}): the function returned {value.size} elements; a gradient is of one",
+                [operand("result", value)],
+                "need f(...).sum(), or gl.vjp for a chosen cotangent",
+            )
+        )
     if not is_floating(value.dtype):
         raise GradientError(f"grad({name}): the function returned {value.dtype}, which has no gradient")
     return value
@@ -179,9 +182,12 @@ def _operands(what: str, f: Callable[..., Any], leaves: list[Any]) -> tuple[list
     for x in values:
         if not is_floating(x.dtype):
             raise GradientError(
-                message(f"{what}({_name(f)}): gradient of {x.dtype}: only floating dtypes have one", [operand("primal", x)],
-                        "need x.to(gl.float32), or argnums= that leave this argument out")
-            )  # fmt: skip
+                message(
+                    f"{what}({_name(f)}): gradient of {x.dtype}: only floating dtypes have one",
+                    [operand("primal", x)],
+                    "need x.to(gl.float32), or argnums= that leave this argument out",
+                )
+            )
     return values, bool(leaves) and all(backends.is_array(x) for x in leaves)
 
 
