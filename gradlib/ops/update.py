@@ -1,0 +1,294 @@
+"""Optimizer steps: in-place `Update` ops.  The composite is the definition and follows PyTorch's arithmetic.
+
+`lr` (float64, one element) and `step` (int64, one element, 1 at the first update) are tensors, so that a
+recorded step replays with their values of the day; what never changes is a static parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import backend as backends
+from ..core import op, sample, update
+from ..errors import DTypeError, ShapeError, message, operand
+from ..kernel import Kernel
+from ..spec import REDUCED, WIDE, float32, float64, int64
+
+__all__ = ["adam", "sgd"]
+
+Array = Any
+_BLOCK = 8192  # elements at a time on the CPU: parameter, gradient, moments and scratch stay in the cache
+
+
+def _check(name: str, param: Array, grad: Array, state: dict[str, Array], lr: Array, step: Array) -> None:
+    """Refuse arrays that do not belong together, before anything is written."""
+    for other, array in (("grad", grad), *state.items()):
+        if array is not None and array.shape != param.shape:
+            raise ShapeError(
+                message(
+                    f"{name}: {other} has shape {tuple(array.shape)}, param has {tuple(param.shape)}",
+                    [operand("param", param), operand(other, array)],
+                    "need equal shapes",
+                )
+            )
+    if grad.dtype != param.dtype:
+        raise DTypeError(
+            message(f"{name}: grad is not of param's dtype", [operand("param", param), operand("grad", grad)],
+                    f"need grad.to({param.dtype})")
+        )  # fmt: skip
+    for other, array, dtype in (("lr", lr, float64), ("step", step, int64)):
+        if array.size != 1 or array.dtype != dtype:
+            raise DTypeError(message(f"{name}: {other} is no {dtype} of one element", [operand(other, array)]))
+
+
+def _number(x: Array, like: Array) -> Array:
+    """Return a one-element array as a 0-d array of `like`'s dtype."""
+    return op.cast(op.reshape(x, shape=()), dtype=like.dtype)
+
+
+def _decayed(param: Array, grad: Array, weight_decay: float, maximize: bool) -> Array:
+    if maximize:
+        grad = op.negative(grad)
+    return op.add(grad, op.multiply(param, weight_decay)) if weight_decay else grad
+
+
+def _blocks(*arrays: Array | None) -> Iterator[tuple[Array | None, ...]]:
+    """Cut contiguous arrays of one size into matching pieces, as views."""
+    flat = [None if a is None else a.reshape(-1) for a in arrays]
+    assert flat[0] is not None
+    for start in range(0, flat[0].size, _BLOCK):
+        yield tuple(None if a is None else a[start : start + _BLOCK] for a in flat)
+
+
+# -- SGD
+
+
+def _sgd_samples() -> list[Any]:
+    lr, first, later = np.array([0.1]), np.array([1]), np.array([3])
+    return [
+        sample((5, 7), None, (5, 7), lr, first),
+        sample((5, 7), (5, 7), (5, 7), lr, first, momentum=0.9, dampening=0.3),
+        sample((5, 7), (5, 7), (5, 7), lr, later, momentum=0.9, dampening=0.3, weight_decay=0.01),
+        sample((13,), (13,), (13,), lr, later, momentum=0.9, nesterov=True, maximize=True),
+        sample((1,), (1,), (1,), lr, later, momentum=0.5),
+        sample((0, 3), (0, 3), (0, 3), lr, later, momentum=0.5),
+    ]
+
+
+@update("sgd", writes="param buffer", samples=_sgd_samples)
+def sgd(
+    param: Array,
+    buffer: Array | None,
+    grad: Array,
+    lr: Array,
+    step: Array,
+    *,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    maximize: bool = False,
+) -> tuple[Array, Array | None]:
+    """p <- p - lr d, where d = b, or g + momentum b with `nesterov`; b <- momentum b + (1 - dampening) g.
+
+    g is grad (its negative with `maximize`) + weight_decay p; at step 1, b <- g.  Without momentum
+    `buffer` is None and d = g.  The arithmetic is that of ``torch.optim.SGD``.
+
+    Shapes: param, buffer, grad equal; lr and step one element.  Dtypes: param and grad equal and
+    floating, buffer that or float32; lr float64; step int64.  Kernel: ``update.cu``.
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+    """
+    _check("sgd(param, buffer, grad, lr, step)", param, grad, {"buffer": buffer}, lr, step)
+    g = _decayed(param, grad, weight_decay, maximize)
+    new = None
+    if buffer is not None:
+        later = op.add(op.multiply(buffer, momentum), op.multiply(g, 1.0 - dampening))
+        new = op.where(op.equal(op.reshape(step, shape=()), 1), g, later)
+        g = op.add(g, op.multiply(new, momentum)) if nesterov else new
+    return op.subtract(param, op.multiply(g, _number(lr, param))), new
+
+
+@sgd.kernel("cpu")
+def _(
+    param: Array, buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
+    dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False,
+) -> Any:  # fmt: skip
+    _check("sgd(param, buffer, grad, lr, step)", param, grad, {"buffer": buffer}, lr, step)
+    if param.dtype not in WIDE or (buffer is not None and buffer.dtype != param.dtype):
+        return NotImplemented
+    rate, first = float(lr.reshape(())), int(step.reshape(())) == 1
+    scratch, other = np.empty((2, min(param.size, _BLOCK)), param.dtype)
+    for p, b, g in _blocks(param, buffer, grad):
+        assert p is not None and g is not None
+        d, s = scratch[: p.size], other[: p.size]
+        if maximize:
+            g = np.negative(g, out=d)
+        if weight_decay:
+            g = np.add(g, np.multiply(p, weight_decay, out=s), out=d)
+        if b is not None:
+            if first:
+                b[:] = g
+            else:
+                b *= momentum
+                b += np.multiply(g, 1.0 - dampening, out=s) if dampening else g
+            g = np.add(g, np.multiply(b, momentum, out=s), out=d) if nesterov else b
+        p -= np.multiply(g, rate, out=d)
+    return None
+
+
+# -- Adam
+
+
+def _adam_samples() -> list[Any]:
+    lr, first, later = np.array([0.1]), np.array([1]), np.array([7])
+    moments = lambda *shape: (lambda rng: rng.random(shape))  # noqa: E731  (second moments are not negative)
+    return [
+        sample((5, 7), lambda rng: np.zeros((5, 7)), lambda rng: np.zeros((5, 7)), (5, 7), lr, first),
+        sample((5, 7), (5, 7), moments(5, 7), (5, 7), lr, later, weight_decay=0.1),
+        sample((13,), (13,), moments(13), (13,), lr, later, weight_decay=0.1, decoupled=True),
+        sample((1,), (1,), moments(1), (1,), lr, later, betas=(0.5, 0.9), eps=1e-3, maximize=True),
+        sample((0, 3), (0, 3), (0, 3), (0, 3), lr, later),
+    ]
+
+
+@update("adam", writes="param exp_avg exp_avg_sq", samples=_adam_samples)
+def adam(
+    param: Array,
+    exp_avg: Array,
+    exp_avg_sq: Array,
+    grad: Array,
+    lr: Array,
+    step: Array,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    maximize: bool = False,
+) -> tuple[Array, Array, Array]:
+    """p <- p - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps); m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2.
+
+    g is grad (its negative with `maximize`) + weight_decay p; with `decoupled` (AdamW) the decay is
+    p <- (1 - lr weight_decay) p instead.  The arithmetic is that of ``torch.optim.Adam``.
+
+    Shapes: param, exp_avg, exp_avg_sq, grad equal; lr and step one element.  Dtypes: param and grad
+    equal and floating, the moments that or float32; lr float64; step int64.  Kernel: ``update.cu``.
+    Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1; Loshchilov and Hutter, "Decoupled weight
+    decay regularization", ICLR 2019, Algorithm 2.
+    """
+    state = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+    _check("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", param, grad, state, lr, step)
+    rate, t = op.reshape(lr, shape=()), op.cast(op.reshape(step, shape=()), dtype=float64)
+    size = op.divide(rate, op.subtract(1.0, op.power(betas[0], t)))
+    unbias = op.sqrt(op.subtract(1.0, op.power(betas[1], t)))
+    g = _decayed(param, grad, 0.0 if decoupled else weight_decay, maximize)
+    if decoupled and weight_decay:
+        param = op.multiply(param, _number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
+    m = op.add(exp_avg, op.multiply(op.subtract(g, exp_avg), 1.0 - betas[0]))
+    v = op.add(op.multiply(exp_avg_sq, betas[1]), op.multiply(op.multiply(g, g), 1.0 - betas[1]))
+    denominator = op.add(op.divide(op.sqrt(v), _number(unbias, param)), eps)
+    return op.subtract(param, op.divide(op.multiply(m, _number(size, param)), denominator)), m, v
+
+
+@adam.kernel("cpu")
+def _(
+    param: Array, exp_avg: Array, exp_avg_sq: Array, grad: Array, lr: Array, step: Array, *,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
+    decoupled: bool = False, maximize: bool = False,
+) -> Any:  # fmt: skip
+    state = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+    _check("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", param, grad, state, lr, step)
+    if param.dtype not in WIDE or exp_avg.dtype != param.dtype or exp_avg_sq.dtype != param.dtype:
+        return NotImplemented
+    rate, t = float(lr.reshape(())), int(step.reshape(()))
+    size, unbias = rate / (1 - betas[0] ** t), 1 / math.sqrt(1 - betas[1] ** t)
+    scratch, other = np.empty((2, min(param.size, _BLOCK)), param.dtype)
+    for p, m, v, g in _blocks(param, exp_avg, exp_avg_sq, grad):
+        assert p is not None and m is not None and v is not None and g is not None
+        d, s = scratch[: p.size], other[: p.size]
+        if maximize:
+            g = np.negative(g, out=d)
+        if decoupled and weight_decay:
+            p *= 1 - rate * weight_decay
+        elif weight_decay:
+            g = np.add(g, np.multiply(p, weight_decay, out=s), out=d)
+        np.multiply(g, g, out=s)
+        s *= 1 - betas[1]
+        v *= betas[1]
+        v += s
+        np.subtract(g, m, out=d)
+        d *= 1 - betas[0]
+        m += d
+        np.sqrt(v, out=d)
+        d *= unbias
+        d += eps
+        np.divide(m, d, out=d)
+        d *= size
+        p -= d
+    return None
+
+
+# -- kernels
+
+_sgd_kernel = Kernel(
+    "update.cu", "sgd", "param grad buffer lr step | n momentum dampening weight_decay nesterov maximize"
+)
+_adam_kernel = Kernel(
+    "update.cu",
+    "adam",
+    "param grad exp_avg exp_avg_sq lr step | n beta1 beta2 eps weight_decay decoupled maximize",
+)
+
+
+def _grid(n: int) -> int:
+    return min(-(-n // 1024), 4096)
+
+
+def _state_dtype(param: Array, state: Array | None) -> Any:
+    """Return the moments' dtype if the kernel takes it: the parameter's, or float32 beside a reduced one."""
+    if state is None or state.dtype == param.dtype or (param.dtype in REDUCED and state.dtype == float32):
+        return param.dtype if state is None else state.dtype
+    return None
+
+
+@sgd.kernel("cuda")
+def _(
+    param: Array, buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
+    dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False,
+) -> Any:  # fmt: skip
+    _check("sgd(param, buffer, grad, lr, step)", param, grad, {"buffer": buffer}, lr, step)
+    state = _state_dtype(param, buffer)
+    if state is None:
+        return NotImplemented
+    if param.size:
+        _sgd_kernel(
+            _grid(param.size), 256, param, grad, buffer, lr, step, param.size, momentum, dampening, weight_decay,
+            int(nesterov), int(maximize), T=param.dtype, STATE=state,
+        )  # fmt: skip
+    return None
+
+
+@adam.kernel("cuda")
+def _(
+    param: Array, exp_avg: Array, exp_avg_sq: Array, grad: Array, lr: Array, step: Array, *,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
+    decoupled: bool = False, maximize: bool = False,
+) -> Any:  # fmt: skip
+    state = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+    _check("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", param, grad, state, lr, step)
+    dtype = _state_dtype(param, exp_avg)
+    if dtype is None or exp_avg_sq.dtype != dtype:
+        return NotImplemented
+    if param.size:
+        _adam_kernel(
+            _grid(param.size), 256, param, grad, exp_avg, exp_avg_sq, lr, step, param.size, *betas, eps, weight_decay,
+            int(decoupled), int(maximize), T=param.dtype, STATE=dtype,
+        )  # fmt: skip
+    return None
+
+
+op.register(sgd=sgd, adam=adam)
