@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ class CpuBackend:
 
     def synchronize(self) -> None:
         """NumPy is done when it returns."""
+
+    def event(self) -> float:
+        return time.perf_counter()
+
+    def elapsed(self, start: float, stop: float) -> float:
+        return stop - start
 
     def memory(self) -> tuple[int, int]:
         page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")

@@ -17,7 +17,7 @@ from .protocol import Unit
 __all__ = ["Compiler", "ResourceUsage", "architecture", "available", "headers", "resources", "version"]
 
 _INSTALL = "pip install 'gradlib[cuda13]' (cuda-bindings, nvidia-cuda-nvrtc, nvidia-cuda-runtime)"
-_OPTIONS = ("-std=c++17", "-lineinfo", "--ptxas-options=-v")
+_OPTIONS = ("-std=c++17", "--ptxas-options=-v")
 _HEADER = "cuda_fp16.h"
 
 
@@ -118,7 +118,7 @@ class Compiler:
         if folder is None:
             raise KernelError(_no_headers())
         major, minor = version()
-        return f"nvrtc {major}.{minor} headers {_header_version(folder)} {self.arch} {' '.join(_OPTIONS)}"
+        return f"nvrtc {major}.{minor} headers {_header_version(folder)} {self.arch} {' '.join(_options())}"
 
     def build(self, unit: Unit, target: Path) -> str:
         """Compile to a cubin and return the log, from which `resources` reads registers and spills.
@@ -132,7 +132,7 @@ class Compiler:
         self._check_architecture(nvrtc)
         folder = headers()
         folders = (*unit.includes, *([folder] if folder else []))
-        options = [f"--gpu-architecture={self.arch}", *_OPTIONS, *(f"-I{place}" for place in folders)]
+        options = [f"--gpu-architecture={self.arch}", *_options(), *(f"-I{place}" for place in folders)]
         encoded = [option.encode() for option in options]
         status, program = nvrtc.nvrtcCreateProgram(_text(unit).encode(), unit.name.encode(), 0, [], [])
         _check(nvrtc, status)
@@ -156,6 +156,11 @@ class Compiler:
         if match is None or int(match[1]) not in known:
             names = ", ".join(f"sm_{number}" for number in known)
             raise KernelError(f"NVRTC {'.'.join(map(str, version()))} does not know {self.arch}\n  need one of {names}")
+
+
+def _options() -> tuple[str, ...]:
+    """Line numbers, for sanitizers and profilers, triple a cubin's size: only where they are asked for."""
+    return (*_OPTIONS, "-lineinfo") if os.environ.get("GRADLIB_LINEINFO") else _OPTIONS
 
 
 def _text(unit: Unit) -> str:

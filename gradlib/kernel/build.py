@@ -38,7 +38,7 @@ class Job:
     unit: Unit
     builder: str
     key: str
-    name: str
+    suffix: str
 
 
 def job(source: Source, macros: Mapping[str, Any], builder: Builder) -> Job:
@@ -47,12 +47,12 @@ def job(source: Source, macros: Mapping[str, Any], builder: Builder) -> Job:
     parts = (_FORMAT, unit.name, source.digest, repr(unit.macros), builder.toolchain(), builder.suffix)
     stem = re.sub(r"\W+", "_", Path(unit.name).stem)
     key = f"{stem}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
-    return Job(unit, getattr(builder, "builder", builder.name), key, f"{stem}{builder.suffix}")
+    return Job(unit, getattr(builder, "builder", builder.name), key, builder.suffix)
 
 
 def compile_one(job: Job, builder: Builder) -> Path:
     """Return the compiled file, from the cache or newly built."""
-    path, built = cache.fetch(job.key, job.name, lambda target: builder.build(job.unit, target))
+    path, built = cache.fetch(job.key, job.suffix, lambda target: builder.build(job.unit, target))
     if built and log.debug_level() >= 4:
         print(f"{job.unit.name} {dict(job.unit.macros)}\n{job.unit.text}\n{cache.log_of(path)}", file=sys.stderr)
     return path
@@ -86,7 +86,7 @@ def compile_many(
     results: dict[str, Path | KernelError] = {}
     todo = list({job.key: job for job in jobs}.values())
     for one in todo:
-        path = cache.find(one.key, one.name)
+        path = cache.find(one.key, one.suffix)
         if path is not None:
             results[one.key] = path
     todo = [one for one in todo if one.key not in results]

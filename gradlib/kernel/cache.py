@@ -1,19 +1,20 @@
-"""The disk cache of compiled kernels: one folder an artefact, made complete elsewhere and then renamed into place.
+"""The disk cache of compiled kernels.
 
-A folder holds the compiled file, the compiler's log, and a record of size and SHA-256; what does not
-match its record is built again.  Two processes that build the same kernel do the work twice and both
-end with a whole folder, so no lock is needed (locks fail on network file systems).
+A compiled file is named by its key and its content; a record, written last and renamed into place, says
+which file belongs to a key, with its size, its SHA-256 and the compiler's log.  What does not match
+its record is built again.  Two processes that build the same kernel do the work twice and both end with
+a whole file, so no lock is needed (locks fail on network file systems).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
+import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from pathlib import Path
 
 __all__ = ["Info", "clear", "fetch", "find", "folder", "info", "log_of"]
 
-_RECORD, _LOG = "record.json", "compiler.log"
+_NAME = re.compile(r"\w+-[0-9a-f]{32}(-[0-9a-f]{8})?\.|sim-|\.making-")
 
 
 @dataclass(frozen=True)
@@ -84,73 +85,72 @@ def _private(path: Path) -> bool:
     return state.st_uid == os.getuid() and not state.st_mode & 0o022
 
 
-def find(key: str, name: str) -> Path | None:
-    """Return the file `name` kept under `key`, None if it is not there or not whole."""
-    place = folder() / key
-    return place / name if _whole(place, name) else None
+def find(key: str, suffix: str) -> Path | None:
+    """Return the compiled file kept under `key`, None if it is not there or not whole."""
+    try:
+        record = json.loads(_record(key).read_bytes())
+        path = folder() / f"{key}-{record['sha256'][:8]}{suffix}"
+        content = path.read_bytes()
+        whole = record["size"] == len(content) and record["sha256"] == hashlib.sha256(content).hexdigest()
+        return path if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
-def fetch(key: str, name: str, build: Callable[[Path], str]) -> tuple[Path, bool]:
-    """Return the file `name` kept under `key`, and whether it had to be built.
+def fetch(key: str, suffix: str, build: Callable[[Path], str]) -> tuple[Path, bool]:
+    """Return the compiled file kept under `key`, and whether it had to be built.
 
     `build(target)` writes the file and returns the compiler's log; what it raises is passed on and
     leaves nothing behind.
     """
+    found = find(key, suffix)
+    if found is not None:
+        return found, False
     base = folder()
-    place = base / key
-    if _whole(place, name):
-        return place / name, False
-    base.mkdir(parents=True, exist_ok=True)  # someone may have removed it since
-    made = Path(tempfile.mkdtemp(prefix=".making-", dir=base))
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)  # someone may have removed it since
+    making = base / f".making-{os.getpid()}-{threading.get_ident()}-{key}{suffix}"
     try:
-        log = build(made / name)
-        content = (made / name).read_bytes()
-        record = {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        (made / _LOG).write_text(log, "utf-8")
-        (made / _RECORD).write_text(json.dumps(record), "utf-8")
-        for _ in range(8):
-            try:
-                made.rename(place)
-                break
-            except OSError:  # another process was faster, or what stands there is broken
-                if _whole(place, name):
-                    break
-                with contextlib.suppress(OSError):  # moved before it is removed: nobody sees half of it
-                    shutil.rmtree(place.rename(Path(tempfile.mkdtemp(prefix=".broken-", dir=base)) / "kernel").parent)
+        log = build(making)
+        content = making.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        path = base / f"{key}-{digest[:8]}{suffix}"
+        making.replace(path)
+        making.write_text(json.dumps({"size": len(content), "sha256": digest, "log": log}), "utf-8")
+        making.replace(_record(key))
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return place / name, True
+        making.unlink(missing_ok=True)
+    return path, True
 
 
-def _whole(place: Path, name: str) -> bool:
-    try:
-        record = json.loads((place / _RECORD).read_bytes())
-        content = (place / name).read_bytes()
-        return bool(record["size"] == len(content) and record["sha256"] == hashlib.sha256(content).hexdigest())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def _record(key: str) -> Path:
+    return folder() / f"{key}.json"
 
 
 def log_of(path: Path) -> str:
     """Return what the compiler said when it made a file that `fetch` returned."""
     try:
-        return (path.parent / _LOG).read_text("utf-8")
-    except OSError:
+        return str(json.loads(_record(path.stem.rpartition("-")[0]).read_bytes())["log"])
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
 def info() -> Info:
     """Count what the cache holds."""
-    base = folder()
-    kernels = [place for place in base.iterdir() if (place / _RECORD).is_file()]
-    size = sum(path.stat().st_size for place in kernels for path in place.iterdir())
-    return Info(base, len(kernels), size)
+    ours = _ours()
+    return Info(folder(), sum(path.suffix == ".json" for path in ours), sum(path.stat().st_size for path in ours))
 
 
 def clear() -> int:
     """Remove every compiled kernel and what interrupted builds left; return how many kernels there were."""
     count = info().kernels
-    for place in folder().iterdir():
-        if (place / _RECORD).is_file() or place.name.startswith((".making-", ".broken-")):
-            shutil.rmtree(place, ignore_errors=True)
+    for path in _ours():
+        path.unlink(missing_ok=True)
     return count
+
+
+def _ours() -> list[Path]:
+    """List the files of the cache, the sim device's runtime and headers among them; leave others' alone."""
+    base = folder()
+    if not base.is_dir():
+        return []
+    return [path for path in base.iterdir() if _NAME.match(path.name) and path.is_file()]

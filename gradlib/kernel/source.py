@@ -82,7 +82,12 @@ class Source:
 
     @cached_property
     def options(self) -> dict[str, str]:
-        return signature.options(self.text)
+        """Macros a caller may choose, with their defaults; "" where text and headers disagree."""
+        found: dict[str, str] = {}
+        for text in (self.text, *self.headers.values()):
+            for name, value in signature.options(text).items():
+                found[name] = value if found.get(name, value) == value else ""
+        return found
 
     @cached_property
     def defaults(self) -> dict[str, str]:

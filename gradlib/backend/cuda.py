@@ -1,0 +1,251 @@
+"""The `cuda` device: CuPy's arrays and streams, our own kernels as cubins.  Importing this imports no CuPy."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DeviceError, KernelError
+from . import nvrtc
+from .protocol import Array, Dim3, Limits, Unit
+
+__all__ = ["CudaBackend", "available", "backend"]
+
+_INSTALL = "pip install 'gradlib[cuda13]'"
+_BUFFER_POINTER, _BUFFER_SIZE, _END = 1, 2, 0  # CU_LAUNCH_PARAM_*
+_NO_DEVICE = 100  # cudaErrorNoDevice
+
+
+@cache
+def backend() -> CudaBackend:
+    """Return the device.
+
+    Raises
+    ------
+    DeviceError
+        Saying which of CuPy, the driver and the GPU is missing.
+    """
+    return CudaBackend(_cupy())
+
+
+def available() -> tuple[bool, str]:
+    """Return whether there is a GPU to use, and the reason if not."""
+    try:
+        backend()
+    except DeviceError as error:
+        return False, str(error)
+    return True, ""
+
+
+def _cupy() -> Any:
+    """Import CuPy and make sure that it finds a driver and a GPU."""
+    if importlib.util.find_spec("cupy") is None:
+        raise _missing("CuPy is not installed", f"need {_INSTALL} (an NVIDIA driver of CUDA 12: gradlib[cuda12])")
+    try:
+        cupy = importlib.import_module("cupy")
+    except Exception as error:  # a broken installation: CuPy says so in many ways
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _missing(f"CuPy is installed, but cannot be imported: {reason}", f"need {_INSTALL}") from error
+    runtime = cupy.cuda.runtime
+    driver = runtime.driverGetVersion()  # of CUDA, as 1000 * major + 10 * minor; 0 without a driver
+    if driver == 0:
+        raise _missing("there is no NVIDIA driver", "need an NVIDIA GPU and its driver; CuPy is installed")
+    try:
+        count = runtime.getDeviceCount()
+    except RuntimeError as error:
+        if getattr(error, "status", None) != _NO_DEVICE:
+            what = (
+                f"the NVIDIA driver serves CUDA {_version(driver)}, CuPy needs {_version(runtime.runtimeGetVersion())}"
+            )
+            raise _missing(f"{what} ({error})", "need a newer driver, or the extra gradlib[cuda12]") from error
+        count = 0
+    if count == 0:
+        raise _missing("there is no NVIDIA GPU", "the driver and CuPy are installed; see also CUDA_VISIBLE_DEVICES")
+    return cupy
+
+
+def _missing(what: str, fix: str) -> DeviceError:
+    return DeviceError(f"device cuda cannot be used: {what}\n  {fix}")
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+class CudaBackend:
+    """CuPy and the current device's NVRTC target.
+
+    Everything happens on CuPy's current device and current stream.  Several GPUs of one architecture
+    work (a kernel is loaded on each where it is launched); a mixture of architectures does not.
+    """
+
+    name = "cuda"
+    runs_kernels = True
+    suffix = ".cubin"
+
+    def __init__(self, cupy: Any) -> None:
+        self.xp = cupy
+        self.array_type: type = cupy.ndarray
+        device = cupy.cuda.Device()
+        attributes = device.attributes
+        self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
+        self.builder = self.compiler.name  # what another process needs to compile for this device
+        self.limits = Limits(
+            threads=attributes["MaxThreadsPerBlock"],
+            block=(attributes["MaxBlockDimX"], attributes["MaxBlockDimY"], attributes["MaxBlockDimZ"]),
+            grid=(attributes["MaxGridDimX"], attributes["MaxGridDimY"], attributes["MaxGridDimZ"]),
+            shared=attributes["MaxSharedMemoryPerBlockOptin"],
+        )
+
+    # ---- arrays -----------------------------------------------------------------------------------------------------
+
+    def asarray(self, value: Any, dtype: Any = None) -> Array:
+        if isinstance(value, self.array_type):
+            return self.xp.asarray(value, dtype)
+        host = np.asarray(value, dtype)
+        if host.dtype.kind not in "biufcV":
+            raise DeviceError(f"an array of dtype {host.dtype} cannot be moved to cuda")
+        flat = np.ascontiguousarray(host).reshape(-1)  # CuPy fills 0-d arrays by a kernel of its own
+        return _from_bits(self.xp.asarray(_bits(flat)), host.dtype).reshape(host.shape)
+
+    def to_host(self, array: Array) -> Any:
+        return _from_bits(_bits(array).get(), array.dtype)
+
+    def coerce(self, value: Any) -> Array:
+        return value if isinstance(value, self.array_type) else self.asarray(value)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return self.xp.empty(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return self.xp.zeros(shape, dtype)
+
+    def pointer(self, array: Array) -> int:
+        return array.data.ptr  # type: ignore[no-any-return]
+
+    def memory(self) -> tuple[int, int]:
+        """Return (bytes in use on the current GPU, by anybody and by CuPy's pool; bytes in total)."""
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        return total - free, total
+
+    # ---- time -------------------------------------------------------------------------------------------------------
+
+    def synchronize(self) -> None:
+        self.xp.cuda.Device().synchronize()
+
+    def event(self) -> Any:
+        event = self.xp.cuda.Event()
+        event.record()
+        return event
+
+    def elapsed(self, start: Any, stop: Any) -> float:
+        stop.synchronize()
+        return float(self.xp.cuda.get_elapsed_time(start, stop)) / 1e3
+
+    # ---- kernels ----------------------------------------------------------------------------------------------------
+
+    def toolchain(self) -> str:
+        return self.compiler.toolchain()
+
+    def build(self, unit: Unit, target: Path) -> str:
+        return self.compiler.build(unit, target)
+
+    def load(self, path: Path, entry: str) -> CudaFunction:
+        return CudaFunction(self.xp, path, entry, self.limits.shared)
+
+
+def _capability(text: str) -> tuple[int, int]:
+    """Split what CuPy writes without a dot: "90", "103"."""
+    return int(text[:-1]), int(text[-1])
+
+
+def _bits(array: Any) -> Any:
+    """View bfloat16, of which CuPy knows little, as plain 16-bit integers; other dtypes stay."""
+    return array.view(np.uint16) if _is_foreign(array.dtype) else array
+
+
+def _from_bits(array: Any, dtype: Any) -> Any:
+    return array.view(dtype) if _is_foreign(dtype) else array
+
+
+def _is_foreign(dtype: Any) -> bool:
+    return bool(dtype.kind == "V" and dtype.itemsize == 2)
+
+
+class CudaFunction:
+    """One entry of a cubin, loaded on each device where it is launched.
+
+    Launching goes straight to the driver with the packed argument block (0.2 us; CuPy's own
+    `RawKernel.__call__` takes 2).  The driver copies the block before it returns, so a block may be
+    used again then; blocks in use are off the list, so threads never share one.
+    """
+
+    def __init__(self, cupy: Any, path: Path, entry: str, shared_limit: int) -> None:
+        self._path, self._entry, self._shared_limit = path, entry, shared_limit
+        self._cupy = cupy
+        self._kernel = cupy.RawModule(path=str(path)).get_function(entry)
+        self._device = cupy.cuda.runtime.getDevice
+        self._stream = cupy.cuda.get_current_stream
+        self._launch = cupy.cuda.driver.launchKernel
+        self._handles: dict[int, int] = {}
+        self._local = threading.local()
+        self._blocks: list[_Block] = []
+        self._open(self._device())
+        self.static_shared = int(self._kernel.shared_size_bytes)
+        self.max_threads = int(self._kernel.max_threads_per_block)
+
+    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
+        device = self._device()
+        if getattr(self._local, "device", None) != device:
+            self._open(device)
+        try:
+            arguments = self._blocks.pop()
+        except IndexError:
+            arguments = _Block(len(packed))
+        arguments.content[:] = packed
+        try:
+            self._launch(self._handles[device], *grid, *block, shared, self._stream(device).ptr, 0, arguments.extra)
+        except RuntimeError as error:  # also what an earlier kernel did wrong
+            raise KernelError(f"{self._path.stem}.cu: entry {self._entry}: the launch failed: {error}") from error
+        self._blocks.append(arguments)
+
+    def _open(self, device: int) -> None:
+        """Bind the device's context to this thread; the first time on a device, load the entry there."""
+        self._cupy.cuda.runtime.memGetInfo()  # a driver call needs a context, which a run-time call makes
+        if device not in self._handles:
+            try:
+                handle = self._kernel.kernel.ptr
+            except RuntimeError as error:
+                driver = _version(self._cupy.cuda.runtime.driverGetVersion())
+                raise KernelError(
+                    f"{self._path.name}: entry {self._entry} cannot be loaded: {error}\n"
+                    f"  compiled by NVRTC {_version(1000 * nvrtc.version()[0] + 10 * nvrtc.version()[1])}, "
+                    f"the driver serves CUDA {driver}"
+                ) from error
+            # Above 48 KB dynamic shared memory must be allowed; allowing it changes nothing else.
+            self._kernel.max_dynamic_shared_size_bytes = self._shared_limit - int(self._kernel.shared_size_bytes)
+            self._handles[device] = handle
+        self._local.device = device
+
+
+class _Block:
+    """Memory for the arguments of one launch, and the list of pointers by which the driver finds it."""
+
+    __slots__ = ("_keep", "content", "extra")
+
+    def __init__(self, size: int) -> None:
+        data = ctypes.create_string_buffer(max(size, 1))
+        length = ctypes.c_size_t(size)
+        table = (ctypes.c_void_p * 5)(
+            _BUFFER_POINTER, ctypes.addressof(data), _BUFFER_SIZE, ctypes.addressof(length), _END
+        )
+        self._keep = (data, length, table)
+        self.content = memoryview(data).cast("B")[:size]
+        self.extra = ctypes.addressof(table)
