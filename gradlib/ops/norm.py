@@ -1,11 +1,9 @@
-"""Batch normalisation over (batch, ..., channels): in training with the batch's statistics, in evaluation with given ones."""
+"""Batch normalisation over (batch, ..., channels), with the statistics of the batch (training) or given ones."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
-
-import numpy as np
 
 from .. import backend as backends
 from ..core import Saved, between, fused, leaf, op, sample
@@ -34,7 +32,9 @@ def _check(name: str, input: Spec, per_channel: dict[str, Spec | None]) -> None:
                 )
             )
         if spec is not None and not is_floating(spec.dtype):
-            raise DTypeError(message(f"{name}: {other} is not floating", [operand(other, spec)], "need a floating dtype"))
+            raise DTypeError(
+                message(f"{name}: {other} is not floating", [operand(other, spec)], "need a floating dtype")
+            )
 
 
 def _scaled(x: Array, weight: Array | None, bias: Array | None) -> Array:
@@ -57,7 +57,8 @@ def _standardize_vjp(gs: Any, ans: Any, x: Array, eps: float) -> Array:
     lead = tuple(range(len(x.shape) - 1))
     n = math.prod(x.shape[:-1])
     deviation = op.sqrt(op.add(var, eps))
-    along = op.subtract(op.divide(op.sum(op.multiply(g, xhat), axis=lead), deviation), op.multiply(op.multiply(g_var, deviation), 2.0))
+    slope = op.divide(op.sum(op.multiply(g, xhat), axis=lead), deviation)
+    along = op.subtract(slope, op.multiply(op.multiply(g_var, deviation), 2.0))
     constant = op.subtract(op.divide(op.sum(g, axis=lead), deviation), g_mean)
     back = op.add(op.multiply(xhat, along), constant)
     return op.subtract(op.divide(g, deviation), op.multiply(back, 1.0 / n))
@@ -129,9 +130,7 @@ def batch_norm(
 # -- evaluation
 
 
-def _infer_inference(
-    input: Spec, mean: Spec, var: Spec, weight: Spec | None, bias: Spec | None, *, eps: float
-) -> Spec:
+def _infer_inference(input: Spec, mean: Spec, var: Spec, weight: Spec | None, bias: Spec | None, *, eps: float) -> Spec:
     _check("batch_norm_inference(input, mean, var)", input, {"mean": mean, "var": var, "weight": weight, "bias": bias})
     return input
 
@@ -230,9 +229,7 @@ def _(input: Array, weight: Array | None, bias: Array | None, *, eps: float) -> 
 
 
 @batch_norm_inference.kernel("cuda")
-def _(
-    input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, *, eps: float
-) -> Any:
+def _(input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Any:
     plan = _Plan(input, mean, var, weight, bias)
     if not plan.fits:
         return NotImplemented
@@ -247,18 +244,19 @@ def _(
 
 
 def _gradients(
-    plan: _Plan, x: Array, g: Array, mean: Array, rstd: Array, weight: Array | None, wanted: dict[str, bool],
+    plan: _Plan, x: Array, g: Array, residuals: tuple[Array, ...], weight: Array | None, wanted: dict[str, bool],
     outer: tuple[Array | None, Array | None], training: bool,
 ) -> dict[str, Array | None]:  # fmt: skip
     """Return the gradients that are wanted: of input, weight, bias, mean and var."""
+    mean, rstd = residuals
     part_g, part_gx = plan.vectors(2, lead=(plan.segments,))
     sum_g, sum_gx = plan.vectors(2)
     found: dict[str, Array | None] = {
         name: plan.vectors(1, plan.param)[0] if wanted.get(name) else None for name in ("weight", "bias", "mean", "var")
     }
     _back_partial(
-        (plan.tiles, plan.segments), plan.block, x, g, mean, rstd, part_g, part_gx, plan.rows, plan.channels, plan.share,
-        **plan.macros,
+        (plan.tiles, plan.segments), plan.block, x, g, mean, rstd, part_g, part_gx, plan.rows, plan.channels,
+        plan.share, **plan.macros,
     )  # fmt: skip
     _back_finish(
         plan.tiles, plan.block, part_g, part_gx, rstd, weight, sum_g, sum_gx, found["weight"], found["bias"],
@@ -284,7 +282,7 @@ def _(
     if g is None:  # only the statistics are differentiated
         g = plan.backend.zeros(input.shape, input.dtype)
     wanted = dict(zip(("input", "weight", "bias"), needs, strict=True))
-    found = _gradients(plan, input, g, *residuals, weight, wanted, (g_mean, g_var), True)
+    found = _gradients(plan, input, g, residuals, weight, wanted, (g_mean, g_var), True)
     return tuple(found.get(name) for name in ("input", "weight", "bias"))
 
 
@@ -297,7 +295,7 @@ def _(
     if not plan.fits or not residuals:
         return NotImplemented
     names = ("input", "mean", "var", "weight", "bias")
-    found = _gradients(plan, input, g, *residuals, weight, dict(zip(names, needs, strict=True)), (None, None), False)
+    found = _gradients(plan, input, g, residuals, weight, dict(zip(names, needs, strict=True)), (None, None), False)
     return tuple(found.get(name) for name in names)
 
 

@@ -1,24 +1,21 @@
-"""Max and average pooling over (batch, *spatial, channels), for one, two and three spatial dimensions.
-
-The NumPy definitions work on shifted, strided slices ("taps"): one per position in the window, all
-windows at once, clipped to the image so that padding is never built.
-"""
+"""Max and average pooling over (batch, *spatial, channels), for one, two and three spatial dimensions."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import backend as backends
-from ..core import Saved, apart, fused, leaf, op, sample, zeros_as
-from ..errors import DTypeError, ShapeError, message, operand
+from ..core import Saved, apart, fused, op, sample
+from ..errors import ShapeError
 from ..kernel import Kernel
-from ..spec import Spec, int32, is_floating
+from ..spec import Spec, int32
+from .windows import Window, output_sizes, windows_max, windows_sum
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
@@ -27,141 +24,13 @@ Ints = tuple[int, ...]
 Size = int | Sequence[int]
 
 
-# -- geometry
-
-
-class Window(NamedTuple):
-    """The windows of a pooling: one int per spatial axis each."""
-
-    kernel: Ints
-    stride: Ints
-    padding: Ints
-    dilation: Ints
-
-
-def _output_sizes(name: str, x: Spec, window: Window, ceil_mode: bool) -> Ints:
-    """Return the number of windows along each spatial axis (PyTorch's rule), or refuse."""
-    ndim = len(window.kernel)
-    roles = "(batch, " + ", ".join(("depth", "height", "width")[3 - ndim :] if ndim > 1 else ("length",)) + ", channels)"
-    if len(x.shape) != ndim + 2:
-        raise ShapeError(
-            message(f"{name}: input has {len(x.shape)} dimensions, expected {ndim + 2}", [operand("input", x, roles)])
-        )
-    if not is_floating(x.dtype):
-        raise DTypeError(message(f"{name}: input is not floating", [operand("input", x, roles)], "need a floating dtype"))
-    sizes = []
-    for axis, (size, k, s, p, d) in enumerate(zip(x.shape[1:-1], *window, strict=True), start=1):
-        if k < 1 or s < 1 or d < 1 or p < 0:
-            raise ShapeError(f"{name}: kernel_size {k}, stride {s}, padding {p}, dilation {d}\n  need 1, 1, 0, 1 or more")
-        reach = (k - 1) * d + 1
-        if p > reach // 2:
-            raise ShapeError(f"{name}: padding {p} is more than half of the window's extent {reach}")
-        room = size + 2 * p - reach
-        count = (-(-room // s) if ceil_mode else room // s) + 1
-        if ceil_mode and (count - 1) * s >= size + p:  # the last window must start inside the image or its left padding
-            count -= 1
-        if count < 1 or size < 1:
-            raise ShapeError(
-                message(f"{name}: axis {axis} has size {size}, a window needs {max(reach - 2 * p, 1)}",
-                        [operand("input", x, roles)], "need a smaller kernel_size, or padding")
-            )  # fmt: skip
-        sizes.append(count)
-    return tuple(sizes)
-
-
-@lru_cache(1024)
-def _axis_taps(size: int, count: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Any, ...]:
-    """For each position in the window: (which windows have it inside the image, where it lies there), as slices."""
-    taps = []
-    for a in range(kernel):
-        shift = a * dilation - padding  # window o has this element at o * stride + shift
-        first, last = max(0, -(shift // stride)), min(count - 1, (size - 1 - shift) // stride)
-        if first <= last:
-            start = first * stride + shift
-            taps.append((slice(first, last + 1), slice(start, last * stride + shift + 1, stride)))
-    return tuple(taps)
-
-
-def _taps(sizes: Ints, counts: Ints, window: Window) -> Any:
-    """Yield (index into the output, index into the input) for each position in the window, in row-major order."""
-    axes = [_axis_taps(*axis) for axis in zip(sizes, counts, *window, strict=True)]
-    for tap in itertools.product(*axes):
-        yield tuple([slice(None), *(o for o, _ in tap)]), tuple([slice(None), *(i for _, i in tap)])
-
-
-def _along(axis: int, taps: tuple[Any, ...]) -> Any:
-    lead = (slice(None),) * axis
-    for o, i in taps:
-        yield (*lead, o), (*lead, i)
-
-
 # -- max
 
 
 def _infer_max(input: Spec, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Spec:
     name = f"max_pool{len(kernel_size)}d(input, kernel_size)"
-    sizes = _output_sizes(name, input, Window(kernel_size, stride, padding, dilation), ceil_mode)
+    sizes = output_sizes(name, input, Window(kernel_size, stride, padding, dilation), ceil_mode)
     return Spec((input.shape[0], *sizes, input.shape[-1]), input.dtype)
-
-
-@leaf(
-    "windows_max",
-    infer=lambda x, counts, window: Spec((x.shape[0], *counts, x.shape[-1]), x.dtype),
-    vjp=(lambda g, ans, x, counts, window: _select_back(g, x, ans, window=window),),
-    saves=("x ans",),
-    jvp=lambda ts, ans, x, counts, window: _select(ts[0], x, ans, window=window),
-)
-def _windows_max(xp: Any, x: Array, *, counts: Ints, window: Window) -> Array:
-    """y = max over each window; one spatial axis after the other."""
-    for axis, (count, *geometry) in enumerate(zip(counts, *window, strict=True), start=1):
-        y = xp.full((*x.shape[:axis], count, *x.shape[axis + 1 :]), -np.inf, x.dtype)
-        for o, i in _along(axis, _axis_taps(x.shape[axis], count, *geometry)):
-            xp.maximum(y[o], x[i], out=y[o])
-        x = y
-    return x
-
-
-def _no_slope(i: int) -> Callable[..., Array]:
-    """Rule for an input that only chooses which elements are meant: its derivative is 0 almost everywhere."""
-    return lambda g, ans, *inputs, window: zeros_as(g, shape=inputs[i].shape, dtype=inputs[i].dtype)
-
-
-@leaf(
-    "windows_select_back",
-    infer=lambda g, x, y, window: Spec(x.shape, g.dtype),
-    vjp=(lambda t, ans, g, x, y, window: _select(t, x, y, window=window), _no_slope(1), _no_slope(2)),
-    saves=("x y", "", ""),
-)
-def _select_back(xp: Any, g: Array, x: Array, y: Array, *, window: Window) -> Array:
-    """dx = g summed over the windows whose maximum x is: the first one of equals.  Adjoint of `_select`."""
-    dx = xp.zeros(x.shape, g.dtype)
-    for o, i, hit in _hits(xp, x, y, window):
-        dx[i] += xp.where(hit, g[o], g.dtype.type(0))
-    return dx
-
-
-@leaf(
-    "windows_select",
-    infer=lambda t, x, y, window: Spec(y.shape, t.dtype),
-    vjp=(lambda g, ans, t, x, y, window: _select_back(g, x, y, window=window), _no_slope(1), _no_slope(2)),
-    saves=("x y", "", ""),
-)
-def _select(xp: Any, t: Array, x: Array, y: Array, *, window: Window) -> Array:
-    """The element of t where x has the window's maximum y: the first one of equals."""
-    out = xp.zeros(y.shape, t.dtype)
-    for o, i, hit in _hits(xp, x, y, window):
-        out[o] += xp.where(hit, t[i], t.dtype.type(0))
-    return out
-
-
-def _hits(xp: Any, x: Array, y: Array, window: Window) -> Any:
-    """Yield, tap by tap, (output index, input index, the windows whose first maximum is at this tap)."""
-    open_ = xp.ones(y.shape, bool)
-    for o, i in _taps(x.shape[1:-1], y.shape[1:-1], window):
-        hit = x[i] == y[o]
-        hit &= open_[o]
-        open_[o] ^= hit
-        yield o, i, hit
 
 
 def _max_samples() -> list[Any]:
@@ -182,9 +51,7 @@ def _max_samples() -> list[Any]:
 
 
 @fused("max_pool", infer=_infer_max, samples=_max_samples)
-def max_pool(
-    input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
-) -> Array:
+def max_pool(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Array:
     """y[n, o, c] = max over k of x[n, o * stride - padding + k * dilation, c], where that is inside the image.
 
     Shapes: input (batch, *spatial, channels); all parameters one int per spatial axis.  Dtypes:
@@ -192,8 +59,8 @@ def max_pool(
     PyTorch.  Kernel: ``pool2d.cu`` for one and two spatial axes, composition for three.
     """
     window = Window(kernel_size, stride, padding, dilation)
-    counts = _output_sizes("max_pool", Spec(input.shape, input.dtype), window, ceil_mode)
-    return _windows_max(input, counts=counts, window=window)
+    counts = output_sizes("max_pool", Spec(input.shape, input.dtype), window, ceil_mode)
+    return windows_max(input, counts=counts, window=window)
 
 
 # -- average
@@ -207,40 +74,8 @@ def _infer_avg(
     input: Spec, *, kernel_size: Ints, stride: Ints, padding: Ints, ceil_mode: bool, count_include_pad: bool
 ) -> Spec:
     name = f"avg_pool{len(kernel_size)}d(input, kernel_size)"
-    sizes = _output_sizes(name, input, _dense_window(kernel_size, stride, padding), ceil_mode)
+    sizes = output_sizes(name, input, _dense_window(kernel_size, stride, padding), ceil_mode)
     return Spec((input.shape[0], *sizes, input.shape[-1]), input.dtype)
-
-
-@leaf(
-    "windows_sum",
-    infer=lambda x, counts, window: Spec((x.shape[0], *counts, x.shape[-1]), x.dtype),
-    vjp=(lambda g, ans, x, counts, window: _windows_spread(g, sizes=x.shape[1:-1], window=window),),
-    linear=True,
-)
-def _windows_sum(xp: Any, x: Array, *, counts: Ints, window: Window) -> Array:
-    """y = sum over each window, zeros outside; one spatial axis after the other."""
-    for axis, (count, *geometry) in enumerate(zip(counts, *window, strict=True), start=1):
-        y = xp.zeros((*x.shape[:axis], count, *x.shape[axis + 1 :]), x.dtype)
-        for o, i in _along(axis, _axis_taps(x.shape[axis], count, *geometry)):
-            y[o] += x[i]
-        x = y
-    return x
-
-
-@leaf(
-    "windows_spread",
-    infer=lambda g, sizes, window: Spec((g.shape[0], *sizes, g.shape[-1]), g.dtype),
-    vjp=(lambda t, ans, g, sizes, window: _windows_sum(t, counts=g.shape[1:-1], window=window),),
-    linear=True,
-)
-def _windows_spread(xp: Any, g: Array, *, sizes: Ints, window: Window) -> Array:
-    """dx = g summed over the windows that x lies in.  Adjoint of `_windows_sum`."""
-    for axis, (size, *geometry) in enumerate(zip(sizes, *window, strict=True), start=1):
-        dx = xp.zeros((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype)
-        for o, i in _along(axis, _axis_taps(size, g.shape[axis], *geometry)):
-            dx[i] += g[o]
-        g = dx
-    return g
 
 
 @lru_cache(256)
@@ -286,8 +121,8 @@ def avg_pool(
     composition for three.
     """
     window = _dense_window(kernel_size, stride, padding)
-    counts = _output_sizes("avg_pool", Spec(input.shape, input.dtype), window, ceil_mode)
-    total = _windows_sum(input, counts=counts, window=window)
+    counts = output_sizes("avg_pool", Spec(input.shape, input.dtype), window, ceil_mode)
+    total = windows_sum(input, counts=counts, window=window)
     elements = _window_counts(tuple(input.shape[1:-1]), counts, window, count_include_pad)
     return op.divide(total, elements if isinstance(elements, float) else elements.astype(input.dtype))
 
@@ -329,9 +164,7 @@ def _launch(kernel: Kernel, over: Array, arrays: tuple[Array, ...], scalars: tup
 
 
 @max_pool.kernel("cuda")
-def _(
-    input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
-) -> Any:
+def _(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Any:
     out = _infer_max(
         Spec(input.shape, input.dtype), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
         ceil_mode=ceil_mode,
@@ -361,9 +194,7 @@ def _(
 
 
 @avg_pool.kernel("cuda")
-def _(
-    input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, ceil_mode: bool, count_include_pad: bool
-) -> Any:
+def _(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, ceil_mode: bool, count_include_pad: bool) -> Any:
     out = _infer_avg(
         Spec(input.shape, input.dtype), kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
@@ -401,7 +232,9 @@ def _per_axis(name: str, argument: str, value: Size, ndim: int) -> Ints:
     return values
 
 
-def _max(ndim: int, input: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil: bool) -> Any:
+def _max(
+    ndim: int, input: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil: bool
+) -> Any:
     name = f"max_pool{ndim}d(input, kernel_size)"
     kernel = _per_axis(name, "kernel_size", kernel_size, ndim)
     return max_pool(

@@ -140,7 +140,9 @@ def _bits(xp: Any, key: Array, *, shape: tuple[int, ...]) -> Array:
 # -- what a user calls
 
 
-def _setup(shape: Shape, dtype: Any, device: str | None, generator: Generator | None) -> tuple[Any, tuple[int, ...], Any]:
+def _setup(
+    shape: Shape, dtype: Any, device: str | None, generator: Generator | None
+) -> tuple[Any, tuple[int, ...], Any]:
     """Return a key on the device, the shape as a tuple, the dtype."""
     sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
     if any(n < 0 for n in sizes):
@@ -208,7 +210,9 @@ def randint(
     if not low < high:
         raise ShapeError(f"randint(low, high, shape): the range [{low}, {high}) is empty\n  need low < high")
     if dtype not in INTEGER or low < np.iinfo(dtype).min or high - 1 > np.iinfo(dtype).max:
-        raise DTypeError(f"randint(low, high, shape): [{low}, {high}) does not fit {dtype}\n  need a wider integer dtype")
+        raise DTypeError(
+            f"randint(low, high, shape): [{low}, {high}) does not fit {dtype}\n  need a wider integer dtype"
+        )
     bits = _bits(key, shape=sizes)
     values = bits if high - low == 2**64 else bits % np.uint64(high - low)
     return Tensor((values + np.uint64(low & _MASK)).astype(dtype))  # modulo 2^64: right for a negative low too
@@ -260,12 +264,20 @@ def _scale(p: float) -> float:
     return 0.0 if p >= 1 else 1.0 / (1.0 - p)
 
 
+def _dropout_vjp(g: Array, ans: Any, x: Any, key: Array, p: float) -> Array:
+    return dropout(g, key, p=p)
+
+
+def _dropout_jvp(ts: Any, ans: Any, x: Any, key: Array, p: float) -> Array:
+    return dropout(ts[0], key, p=p)
+
+
 @leaf(
     "dropout",
     infer=_infer_dropout,
-    vjp=(lambda g, ans, x, key, p: dropout(g, key, p=p), None),
+    vjp=(_dropout_vjp, None),
     saves=("key", ""),
-    jvp=lambda ts, ans, x, key, p: dropout(ts[0], key, p=p),
+    jvp=_dropout_jvp,
     moves=True,  # rounds once by itself, and its mask must not depend on the dtype
     samples=lambda: [
         sample((5, 7), np.array([1, 2], np.uint64), p=0.3),

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend as backends
-from ..core import op, sample, update
+from ..core import between, op, sample, update
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
 from ..spec import REDUCED, WIDE, float32, float64, int64
@@ -56,7 +55,7 @@ def _decayed(param: Array, grad: Array, weight_decay: float, maximize: bool) -> 
     return op.add(grad, op.multiply(param, weight_decay)) if weight_decay else grad
 
 
-def _blocks(*arrays: Array | None) -> Iterator[tuple[Array | None, ...]]:
+def _blocks(*arrays: Array | None) -> Iterator[tuple[Array, ...]]:
     """Cut contiguous arrays of one size into matching pieces, as views."""
     flat = [None if a is None else a.reshape(-1) for a in arrays]
     assert flat[0] is not None
@@ -123,7 +122,6 @@ def _(
     rate, first = float(lr.reshape(())), int(step.reshape(())) == 1
     scratch, other = np.empty((2, min(param.size, _BLOCK)), param.dtype)
     for p, b, g in _blocks(param, buffer, grad):
-        assert p is not None and g is not None
         d, s = scratch[: p.size], other[: p.size]
         if maximize:
             g = np.negative(g, out=d)
@@ -145,12 +143,11 @@ def _(
 
 def _adam_samples() -> list[Any]:
     lr, first, later = np.array([0.1]), np.array([1]), np.array([7])
-    moments = lambda *shape: (lambda rng: rng.random(shape))  # noqa: E731  (second moments are not negative)
     return [
-        sample((5, 7), lambda rng: np.zeros((5, 7)), lambda rng: np.zeros((5, 7)), (5, 7), lr, first),
-        sample((5, 7), (5, 7), moments(5, 7), (5, 7), lr, later, weight_decay=0.1),
-        sample((13,), (13,), moments(13), (13,), lr, later, weight_decay=0.1, decoupled=True),
-        sample((1,), (1,), moments(1), (1,), lr, later, betas=(0.5, 0.9), eps=1e-3, maximize=True),
+        sample((5, 7), between(0, 0, 5, 7), between(0, 0, 5, 7), (5, 7), lr, first),
+        sample((5, 7), (5, 7), between(0, 1, 5, 7), (5, 7), lr, later, weight_decay=0.1),
+        sample((13,), (13,), between(0, 1, 13), (13,), lr, later, weight_decay=0.1, decoupled=True),
+        sample((1,), (1,), between(0, 1, 1), (1,), lr, later, betas=(0.5, 0.9), eps=1e-3, maximize=True),
         sample((0, 3), (0, 3), (0, 3), (0, 3), lr, later),
     ]
 
@@ -208,7 +205,6 @@ def _(
     size, unbias = rate / (1 - betas[0] ** t), 1 / math.sqrt(1 - betas[1] ** t)
     scratch, other = np.empty((2, min(param.size, _BLOCK)), param.dtype)
     for p, m, v, g in _blocks(param, exp_avg, exp_avg_sq, grad):
-        assert p is not None and m is not None and v is not None and g is not None
         d, s = scratch[: p.size], other[: p.size]
         if maximize:
             g = np.negative(g, out=d)
