@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DeviceError, KernelError
+from ..errors import DeviceError, DTypeError, KernelError
 from . import nvrtc
 from .protocol import Array, Dim3, Limits, Unit
 
@@ -111,7 +111,7 @@ class CudaBackend:
             return self.xp.asarray(value, dtype)
         host = np.asarray(value, dtype)
         if host.dtype.kind not in "biufcV":
-            raise DeviceError(f"an array of dtype {host.dtype} cannot be moved to cuda")
+            raise DTypeError(f"an array of dtype {host.dtype} cannot be moved to cuda")
         flat = np.ascontiguousarray(host).reshape(-1)  # CuPy fills 0-d arrays by a kernel of its own
         return _from_bits(self.xp.asarray(_bits(flat)), host.dtype).reshape(host.shape)
 
@@ -131,7 +131,7 @@ class CudaBackend:
         return array.data.ptr  # type: ignore[no-any-return]
 
     def memory(self) -> tuple[int, int]:
-        """Return (bytes in use on the current GPU, by anybody and by CuPy's pool; bytes in total)."""
+        """Return (bytes in use, by anybody and by what CuPy's pool keeps; bytes in total) of the current GPU."""
         free, total = self.xp.cuda.runtime.memGetInfo()
         return total - free, total
 
