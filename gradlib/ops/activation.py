@@ -1,0 +1,39 @@
+"""The activations that dense and convolution layers can fuse, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import op
+
+__all__ = ["FUSED", "READS_OUTPUT", "Activation", "activate", "check", "fusible"]
+
+Activation = str | Callable[[Any], Any] | None
+
+# The functors of activation.cuh.  The derivative of the first kind is computed from the output, which the tape keeps
+# anyway; that of the second from the pre-activation, which a forward kernel has to save.
+READS_OUTPUT = frozenset(("elu", "leaky_relu", "relu", "relu6", "selu", "sigmoid", "tanh"))
+READS_INPUT = frozenset(("gelu", "hardswish", "mish", "silu", "softplus"))
+FUSED = READS_OUTPUT | READS_INPUT
+
+
+def check(what: str, activation: Activation) -> None:
+    """Refuse an activation that is neither a name we know, nor callable, nor None."""
+    if activation is None or callable(activation) or activation in FUSED:
+        return
+    raise ValueError(
+        f"{what}: there is no activation {activation!r}\n  need one of {', '.join(sorted(FUSED))}, a callable, or None"
+    )
+
+
+def fusible(activation: Activation) -> bool:
+    """Whether a kernel computes it."""
+    return activation is None or activation in FUSED
+
+
+def activate(x: Any, activation: Activation) -> Any:
+    """Return act(x), in ops."""
+    if activation is None:
+        return x
+    return activation(x) if callable(activation) else getattr(op, activation)(x)

@@ -1,0 +1,164 @@
+"""Launches of the convolution kernels, for one and two spatial dimensions (one is two with a height of 1).
+
+Every function returns `NotImplemented` for what the kernels do not take: three spatial dimensions, bool, arrays of
+2^31 elements or more, no channels at all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import backend as backends
+from ..kernel import Kernel, ctype
+from ..spec import bool_
+from .activation import READS_OUTPUT, Activation, fusible
+from .conv_host import Ints, Pairs, out_sizes
+from .tiling import LARGEST, combine, parts, split, tiling
+
+__all__ = ["data_gradient", "forward", "weight_gradient"]
+
+Array = Any
+
+_GEOMETRY = (
+    "batch height width channels out_height out_width out_channels kernel_h kernel_w "
+    "stride_h stride_w pad_h pad_w dilation_h dilation_w groups"
+)
+_forward = Kernel("conv2d.cu", "conv2d_forward", f"x w b y z | {_GEOMETRY}")
+_dgrad = Kernel("conv2d.cu", "conv2d_dgrad", f"g s w dx | {_GEOMETRY}")
+_wgrad = Kernel("conv2d.cu", "conv2d_wgrad", f"x g s dw part | {_GEOMETRY} rows")
+_depthwise_forward = Kernel("depthwise.cu", "depthwise_forward", f"x w b y z | {_GEOMETRY}")
+_depthwise_dgrad = Kernel("depthwise.cu", "depthwise_dgrad", f"g s w dx | {_GEOMETRY}")
+_depthwise_wgrad = Kernel("depthwise.cu", "depthwise_wgrad", f"x g s dw part | {_GEOMETRY} rows")
+
+_GRID_Z = 65535
+
+
+def _geometry(
+    x: Ints, kernel: Ints, y: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+) -> tuple[int, ...]:
+    """Return the kernels' scalar parameters for shapes of x and y."""
+    before = tuple(pair[0] for pair in padding)
+    if len(kernel) == 1:
+        x, y, kernel = (x[0], 1, *x[1:]), (y[0], 1, *y[1:]), (1, *kernel)
+        stride, before, dilation = (1, *stride), (0, *before), (1, *dilation)
+    return (*x, *y[1:], *kernel, *stride, *before, *dilation, groups)
+
+
+def _declines(dtype: Any, kernel: Ints, groups: int, activation: Activation, *shapes: Ints) -> bool:
+    large = any(math.prod(shape) > LARGEST for shape in shapes)
+    return len(kernel) > 2 or dtype == bool_ or large or not fusible(activation) or groups > _GRID_Z
+
+
+def _depthwise(channels: int, features: int, groups: int) -> bool:
+    """Whether a thread an element beats a product of matrices: one channel a group, few features."""
+    return channels == groups and features <= 4 * groups
+
+
+def forward(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    *,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    activation: Activation = None,
+    save: bool = False,
+) -> Any:
+    """Return (y, z): z is the pre-activation if `save` and the activation's derivative reads it, else None."""
+    kernel, features, channels = w.shape[:-2], w.shape[-1], x.shape[-1]
+    shape = (x.shape[0], *out_sizes(x.shape[1:-1], kernel, stride, padding, dilation), features)
+    if _declines(x.dtype, kernel, groups, activation, x.shape, w.shape, shape) or channels == 0:
+        return NotImplemented
+    backend = backends.backend_of(x)
+    y = backend.empty(shape, x.dtype)
+    z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
+    if y.size == 0:
+        return y, z
+    geometry = _geometry(x.shape, kernel, shape, stride, padding, dilation, groups)
+    macros = {"T": ctype(x.dtype), "ACT": activation or "none"}
+    if _depthwise(channels, features, groups):
+        _depthwise_forward(-(-y.size // 256), 256, x, w, b, y, z, *geometry, **macros)
+    else:
+        m, n = math.prod(shape[:-1]), features // groups
+        tile = tiling(m, n)
+        _forward((tile.blocks(m, n), 1, groups), tile.threads, x, w, b, y, z, *geometry, **tile.macros, **macros)
+    return y, z
+
+
+def data_gradient(
+    g: Array,
+    s: Array | None,
+    w: Array,
+    *,
+    size: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    activation: Activation = None,
+) -> Any:
+    """Return dx for an x of this spatial size; s is what the activation's derivative reads."""
+    kernel, features, channels = w.shape[:-2], w.shape[-1], w.shape[-2] * groups
+    shape = (g.shape[0], *size, channels)
+    if _declines(g.dtype, kernel, groups, activation, shape, w.shape, g.shape):
+        return NotImplemented
+    backend = backends.backend_of(g)
+    if g.size == 0 or math.prod(shape) == 0:
+        return backend.zeros(shape, g.dtype)
+    dx = backend.empty(shape, g.dtype)
+    geometry = _geometry(shape, kernel, g.shape, stride, padding, dilation, groups)
+    macros = {"T": ctype(g.dtype), "ACT": activation or "none"}
+    if _depthwise(channels, features, groups):
+        _depthwise_dgrad(-(-dx.size // 256), 256, g, s, w, dx, *geometry, **macros)
+    else:
+        m, n = math.prod(shape[:-1]), channels // groups
+        tile = tiling(m, n)
+        _dgrad((tile.blocks(m, n), 1, groups), tile.threads, g, s, w, dx, *geometry, **tile.macros, **macros)
+    return dx
+
+
+def weight_gradient(
+    x: Array,
+    g: Array,
+    s: Array | None,
+    *,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    activation: Activation = None,
+) -> Any:
+    """Return dw for filters of this kernel size; s is what the activation's derivative reads."""
+    channels, features, places = x.shape[-1], g.shape[-1], math.prod(g.shape[:-1])
+    shape = (*kernel, channels // groups, features)
+    if _declines(x.dtype, kernel, groups, activation, x.shape, shape, g.shape):
+        return NotImplemented
+    backend = backends.backend_of(x)
+    if x.size == 0 or g.size == 0 or math.prod(shape) == 0:
+        return backend.zeros(shape, x.dtype)
+    dw = backend.empty(shape, x.dtype)
+    geometry = _geometry(x.shape, kernel, g.shape, stride, padding, dilation, groups)
+    macros = {"T": ctype(x.dtype), "ACT": activation or "none"}
+    if _depthwise(channels, features, groups):
+        taps, columns = math.prod(kernel), -(-features // 32)
+        splits, rows = split(columns * taps, places, 128)
+        part = parts(dw, splits, shape)
+        whole = dw if part is None else None
+        _depthwise_wgrad((columns, splits, taps), (32, 8), x, g, s, whole, part, *geometry, rows, **macros)
+    else:
+        m, n = math.prod(shape[:-1]), features // groups
+        tile = tiling(m, n)
+        splits, rows = split(tile.blocks(m, n) * groups, places, 256)
+        if splits * groups > _GRID_Z:
+            splits, rows = 1, places
+        part = parts(dw, splits, shape)
+        grid = (tile.blocks(m, n), 1, groups * splits)
+        whole = dw if part is None else None
+        _wgrad(grid, tile.threads, x, g, s, whole, part, *geometry, rows, **tile.macros, **macros)
+    if part is not None:
+        combine(part, dw)
+    return dw
