@@ -35,12 +35,14 @@ _KERNEL = (
     "-Wno-unknown-pragmas",
     "-DGRADLIB_SIM=1",
 )
+# Linking without the C++ library takes 10 ms less.
+_LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = ("fiber.cpp", "runtime.cpp", "warp.cpp", "launch.cpp")
 # The machine's vector units as features, not -march=native: two processors with the same ones share a cache.
 _X86_FEATURES = ("avx2", "fma", "f16c", "bmi1", "bmi2")
 _INSTALL = """\
 the sim device needs a C++ compiler: none of g++, c++, clang++ is on PATH{also}
-  need one of: apt install g++ | dnf install gcc-c++ | brew install gcc | xcode-select --install | conda install cxx-compiler
+  need one of: apt install g++ | dnf install gcc-c++ | brew install gcc | xcode-select --install | conda install gxx
   (the cpu device works without a compiler)"""
 _ERRORS_SHOWN = 4
 
@@ -58,7 +60,7 @@ def sources() -> Path:
 def compiler() -> list[str]:
     """Return the command of the compiler, $CXX first; KernelError if there is none."""
     asked = shlex.split(os.environ.get("CXX", ""))
-    for command in ([asked] if asked else [["g++"], ["c++"], ["clang++"]]):
+    for command in [asked] if asked else [["g++"], ["c++"], ["clang++"]]:
         if path := shutil.which(command[0]):
             return [path, *command[1:]]
     raise KernelError(_INSTALL.format(also=f", and CXX={asked[0]} is not there" if asked else ""))
@@ -83,7 +85,8 @@ def _platform_flags() -> tuple[str, ...]:
     if sys.platform == "darwin":
         return ("-undefined", "dynamic_lookup")  # the runtime's symbols are found when a kernel is loaded
     if platform.libc_ver()[0] == "glibc":
-        return ("-ftls-model=initial-exec",)  # threadIdx in one instruction instead of a call
+        # threadIdx in one instruction instead of a call.
+        return ("-ftls-model=initial-exec",)
     return ()
 
 
@@ -112,7 +115,7 @@ def identity() -> str:
     """Return all that a built file depends on besides its unit: compiler, target, flags, the sim headers."""
     command = compiler()
     described = _described(tuple(command), os.stat(command[0]).st_mtime)
-    flags = " ".join([*command[1:], *_KERNEL, *_features(), *_platform_flags()])
+    flags = " ".join([*command[1:], *_KERNEL, *_features(), *_platform_flags(), *_LIBRARIES])
     return f"sim | {described} | {flags} | {_sources_digest()}"
 
 
@@ -134,6 +137,29 @@ def _compile(arguments: list[str], folder: Path, what: str) -> str:
     raise KernelError(f"{what}: the host's C++ compiler ({Path(command[0]).name}) cannot build it\n" + "\n".join(lines))
 
 
+def _key(*options: str) -> str:
+    return hashlib.sha256("\0".join([identity(), *options]).encode()).hexdigest()[:16]
+
+
+def _header(folder: Path) -> Path:
+    """Return the header to include: with GCC a precompiled one, made on its first use (0.1 s less a build)."""
+    plain = sources() / "sim.h"
+    if "clang" in identity():  # whose precompiled headers break when the date of a file in them changes
+        return plain
+    header = folder / f"sim-{_key()}.h"
+    compiled = header.with_suffix(".h.gch")
+    if not compiled.exists():
+        with tempfile.TemporaryDirectory(prefix=".sim-", dir=folder) as temporary:
+            stub, built = Path(temporary) / header.name, Path(temporary) / compiled.name
+            stub.write_text(f'#include "{plain}"\n', encoding="utf-8")
+            os.replace(stub, header)
+            options = [option for option in (*_KERNEL, *_features(), *_platform_flags()) if option != "-shared"]
+            options += ["-x", "c++-header", "-o", str(built), str(header)]
+            _compile(options, folder, "the header of the sim device")
+            os.replace(built, compiled)
+    return header
+
+
 def build(unit: Unit, target: Path) -> str:
     """Compile `unit` for the host to the shared object `target` and return the compiler's log."""
     label = f"{unit.name} for sim" + "".join(f" {name}={value}" for name, value in unit.macros)
@@ -151,7 +177,7 @@ def build(unit: Unit, target: Path) -> str:
                 path.write_text(f'#line 1 "{name}"\n{rewrite(text, name)}', encoding="utf-8")
         # Macros are defined after the sim headers, whose own names (T, N, ...) they may be.
         generated = [
-            f'#include "{sources() / "sim.h"}"',
+            f'#include "{_header(target.parent)}"',
             *(f"#define {name} {value}" for name, value in unit.macros),
             f'#line 1 "{shown.name}"',
             rewrite(unit.text, unit.name),
@@ -171,6 +197,7 @@ def build(unit: Unit, target: Path) -> str:
                 "-o",
                 str(built),
                 str(source),
+                *_LIBRARIES,
             ],
             folder,
             label,
@@ -182,12 +209,13 @@ def build(unit: Unit, target: Path) -> str:
 def runtime(folder: Path) -> Path:
     """Return the runtime built for this toolchain, which lies beside the kernels in `folder`; build it if need be."""
     options = [*_COMMON, "-fvisibility=hidden", "-pthread", *_platform_flags()]
-    key = hashlib.sha256(f"{identity()} {options}".encode()).hexdigest()[:16]
-    target = folder / f"sim-runtime-{key}.so"
+    target = folder / f"sim-runtime-{_key(*options)}.so"
     if not target.exists():
         with tempfile.TemporaryDirectory(prefix=".sim-", dir=folder) as temporary:
-            built = Path(temporary) / "runtime.so"
-            files = [str(sources() / name) for name in _RUNTIME_SOURCES]
-            _compile([*options, "-o", str(built), *files], Path(temporary), "the runtime of the sim device")
+            whole, built = Path(temporary) / "runtime.cpp", Path(temporary) / "runtime.so"
+            # As one file: the standard library's headers are read once instead of once each.
+            files = "".join(f'#include "{sources() / name}"\n' for name in _RUNTIME_SOURCES)
+            whole.write_text(files, encoding="utf-8")
+            _compile([*options, "-o", str(built), str(whole)], Path(temporary), "the runtime of the sim device")
             os.replace(built, target)
     return target

@@ -22,6 +22,7 @@ _directive = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
 _include = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
 _aligned = re.compile(r"\b(?:alignas|__align__|__attribute__)\s*(?=\()")
 _storage = re.compile(r"\b(?:__shared__|extern|static)\b")
+_generated = re.compile(r"\b(gradlib_(?:type|variable|align)_)(\w+)")
 _pairs = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -150,6 +151,8 @@ def rewrite(text: str, name: str) -> str:
         line = masked.count("\n", 0, start) + 1
         declared = masked[start:end].replace("\\\n", "\n") if declaration.directive else code[start:end]
         new, macros = _replacement(declared, declaration.local, f"{name}:{line}")
+        if declaration.directive:  # the name may be the macro's parameter
+            new = _generated.sub(r"GRADLIB_SIM_JOIN(\1, \2)", new)
         lines = masked.count("\n", start, end)
         out += [text[done:start], new]
         if macros:  # a reference cannot be bound here: the name itself becomes an expression

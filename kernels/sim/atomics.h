@@ -76,8 +76,12 @@ GRADLIB_SIM_BITWISE(int) GRADLIB_SIM_BITWISE(unsigned) GRADLIB_SIM_BITWISE(unsig
         __atomic_compare_exchange_n(address, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);         \
         return expected;                                                                                           \
     }                                                                                                              \
-    inline type atomicCAS_block(type* address, type expected, type value) { return atomicCAS(address, expected, value); } \
-    inline type atomicCAS_system(type* address, type expected, type value) { return atomicCAS(address, expected, value); }
+    inline type atomicCAS_block(type* address, type expected, type value) {                                        \
+        return atomicCAS(address, expected, value);                                                                \
+    }                                                                                                              \
+    inline type atomicCAS_system(type* address, type expected, type value) {                                       \
+        return atomicCAS(address, expected, value);                                                                \
+    }
 GRADLIB_SIM_CAS(int) GRADLIB_SIM_CAS(unsigned) GRADLIB_SIM_CAS(unsigned long long) GRADLIB_SIM_CAS(unsigned short)
 
 #undef GRADLIB_SIM_ATOMIC

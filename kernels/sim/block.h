@@ -1,6 +1,7 @@
 // The state of one worker: the fibers of the block it runs, the block's barrier, its warps and its shared memory.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
@@ -24,7 +25,7 @@ namespace gradlib_sim {
 constexpr unsigned max_threads = 1024, warp_size = 32;
 constexpr size_t guard_bytes = 256;          // on either side of every shared variable
 constexpr unsigned char guard_byte = 0xa5;   // found there when nothing wrote past the end
-constexpr unsigned char poison_byte = 0xff;  // in shared memory before a block: NaN in every floating type, -1 in integers
+constexpr unsigned char poison_byte = 0xff;  // in shared memory before a block: NaN in every floating type
 constexpr size_t shared_limit = 232448;      // bytes of one block on sm_90, the largest of the architectures served
 constexpr size_t arena_bytes = 4 << 20;
 constexpr unsigned max_variables = 1 << 20;  // of all modules loaded; the table is reserved, not committed
@@ -59,7 +60,7 @@ struct Fiber {
     explicit Fiber(unsigned number) : stack(number) {}
 };
 
-// A first-in, first-out queue of suspended fibers.
+// Suspended fibers, first in, first out; idle ones last in, first out, for the warmest stack.
 struct Queue {
     Fiber *head = nullptr, *tail = nullptr;
     void push(Fiber* fiber) {
@@ -67,12 +68,17 @@ struct Queue {
         (head ? tail->next : head) = fiber;
         tail = fiber;
     }
+    void push_front(Fiber* fiber) {
+        fiber->next = head;
+        if (!head) tail = fiber;
+        head = fiber;
+    }
     Fiber* pop() {
         Fiber* fiber = head;
         if (fiber) head = fiber->next;
         return fiber;
     }
-    void take(Queue& other) {
+    void take(Queue& other) {  // all of it, behind its own
         if (!other.head) return;
         (head ? tail->next : head) = other.head;
         tail = other.tail;
@@ -102,7 +108,8 @@ class Worker {
     void run(Job& job);  // blocks of the job until none is left
     void* enter_shared(SharedVariable& variable);
     int barrier(BarrierKind kind, int predicate, const Site& site);
-    unsigned long long collective(CollectiveKind kind, unsigned mask, unsigned long long value, int source, const Site& site);
+    unsigned long long collective(CollectiveKind kind, unsigned mask, unsigned long long value, int source,
+                                  const Site& site);
     unsigned active(const Site& site);
     void thread_exited();
     [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 2, 3)));

@@ -207,3 +207,4 @@ constexpr int parameter_count(void (*)(P...)) {
     static ::gradlib_sim::SharedVariable gradlib_variable_##name = {                                              \
         #name, sizeof(gradlib_type_##name),                                                                       \
         (align) > alignof(gradlib_type_##name) ? (align) : alignof(gradlib_type_##name), 0}
+#define GRADLIB_SIM_JOIN(left, right) left##right

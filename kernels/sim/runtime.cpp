@@ -12,7 +12,7 @@ static void* reserve(size_t bytes) {
 }
 
 // What this_worker() would return, without its check for the first call.
-static Worker& running() { return *static_cast<Worker*>(gradlib_sim_context.worker); }
+static inline Worker& running() { return *static_cast<Worker*>(gradlib_sim_context.worker); }
 static void begin() { running().carry(); }
 
 Worker::Worker() {
@@ -22,7 +22,7 @@ Worker::Worker() {
     memset(exited_, 0, sizeof exited_);
     fibers_.push_back(std::make_unique<Fiber>(0u));  // a block finds one fiber idle at least: its start cannot fail
     fibers_[0]->stack.prepare(fibers_[0]->machine, begin);
-    idle_.push(fibers_[0].get());
+    idle_.push_front(fibers_[0].get());
     gradlib_sim_context.worker = this;
     gradlib_sim_context.table = table_;
     gradlib_sim_context.exited = exited_;
@@ -84,7 +84,7 @@ bool Worker::run_block(unsigned long long number) {
         for (unsigned w = 0; w < max_threads / warp_size; ++w) warps_[w].pending = 0;
         for (auto& fiber : fibers_) {
             fiber->stack.prepare(fiber->machine, begin);
-            idle_.push(fiber.get());
+            idle_.push_front(fiber.get());
         }
         return false;
     }
@@ -97,7 +97,7 @@ void Worker::carry() {
         job_->entry(job_->arguments);  // returns when every thread of the block has been started
         Fiber* me = current_;
         me->idle = true;
-        idle_.push(me);
+        idle_.push_front(me);
         Context& c = gradlib_sim_context;
         if (c.finished == c.count) {
             switch_machine(me->machine, main_);
@@ -170,7 +170,7 @@ void Worker::deadlock() {
     // One line for each place where threads wait; the fibers know their places.
     struct Place {
         Site site;
-        unsigned threads;
+        unsigned first, threads;
     };
     std::vector<Place> places;
     for (auto& fiber : fibers_) {
@@ -180,11 +180,13 @@ void Worker::deadlock() {
             if (place.site.line == fiber->site.line && !strcmp(place.site.what, fiber->site.what) &&
                 !strcmp(place.site.file, fiber->site.file)) {
                 ++place.threads;
+                place.first = std::min(place.first, fiber->linear);
                 known = true;
             }
         }
-        if (!known) places.push_back({fiber->site, 1});
+        if (!known) places.push_back({fiber->site, fiber->linear, 1});
     }
+    std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.first < b.first; });
     const Context& c = gradlib_sim_context;
     std::string text = "no thread can go on: of " + std::to_string(c.count) + " threads";
     for (const Place& place : places) {
@@ -249,10 +251,9 @@ bool Worker::check_guards() {
         const Context& c = gradlib_sim_context;
         char text[512];
         snprintf(text, sizeof text,
-                 "a write %s the shared variable %.200s: %td bytes %s, of %zu bytes in all, in block (%u, %u, %u)",
-                 before ? "before the start of" : "past the end of", v.name,
-                 before ? v.address - byte : byte - (v.address + v.size) + 1, before ? "before it" : "past it", v.size,
-                 c.block.x, c.block.y, c.block.z);
+                 "a write %s the shared variable %.200s: byte %td of its %zu was overwritten, in block (%u, %u, %u)",
+                 before ? "before the start of" : "past the end of", v.name, byte - v.address, v.size, c.block.x,
+                 c.block.y, c.block.z);
         job_->fail(text);
         return false;
     }
