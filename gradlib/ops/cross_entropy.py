@@ -51,7 +51,21 @@ def _rows_vjp(g: Array, ans: Any, x: Array, target: Array, ignore_index: int) ->
     return _rows_back(g, x, target, ignore_index=ignore_index)
 
 
-@leaf("cross_entropy_rows", infer=_infer_rows, vjp=(_rows_vjp, None), saves=("x target", ""))
+def _rows_samples(*lead: tuple[int, ...]) -> list[Any]:
+    ignored = lambda rng: np.array([2, -1, 0, 4])  # noqa: E731
+    return [
+        sample(*lead, (4, 5), ignored, ignore_index=-1),
+        sample(*((2, 3) for _ in lead), (2, 3, 7), integers(0, 7, 2, 3), ignore_index=-1),
+    ]
+
+
+@leaf(
+    "cross_entropy_rows",
+    infer=_infer_rows,
+    vjp=(_rows_vjp, None),
+    saves=("x target", ""),
+    samples=lambda: _rows_samples(),
+)
 def _rows(xp: Any, x: Array, target: Array, *, ignore_index: int) -> Array:
     """loss = logsumexp(x) - x[target] for each row, 0 where the target is `ignore_index`."""
     classes = x.shape[-1]
@@ -84,6 +98,7 @@ def _back_vjp_x(t: Array, ans: Array, g: Array, x: Array, target: Array, ignore_
     infer=lambda g, x, target, ignore_index: Spec(x.shape, g.dtype),
     vjp=(_back_vjp, _back_vjp_x, None),
     saves=("x target", "g x target", ""),
+    samples=lambda: _rows_samples((4,)),
 )
 def _rows_back(xp: Any, g: Array, x: Array, target: Array, *, ignore_index: int) -> Array:
     """dx = (softmax(x) - onehot(target)) g for each row, 0 where the target is `ignore_index`."""

@@ -64,7 +64,14 @@ def _standardize_vjp(gs: Any, ans: Any, x: Array, eps: float) -> Array:
     return op.subtract(op.divide(g, deviation), op.multiply(back, 1.0 / n))
 
 
-@leaf("standardize", infer=_infer_standardize, vjp=(_standardize_vjp,), saves=("x ans",), outputs=3)
+@leaf(
+    "standardize",
+    infer=_infer_standardize,
+    vjp=(_standardize_vjp,),
+    saves=("x ans",),
+    outputs=3,
+    samples=lambda: [sample((6, 5), eps=1e-5), sample((2, 3, 7, 2), eps=1e-3), sample((131, 2), eps=1e-5)],
+)
 def _standardize(xp: Any, x: Array, *, eps: float) -> tuple[Array, Array, Array]:
     """xhat = (x - mean) / sqrt(var + eps), mean, var (biased) of each channel, in two passes."""
     rows = x.reshape(-1, x.shape[-1])

@@ -17,7 +17,19 @@ from .. import backend as backends
 from ..core import Tensor, current_backend, leaf, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
-from ..spec import INTEGER, Spec, as_dtype, default_float, float32, float64, int64, is_floating, uint64
+from ..spec import (
+    INTEGER,
+    Spec,
+    as_dtype,
+    bfloat16,
+    default_float,
+    float16,
+    float32,
+    float64,
+    int64,
+    is_floating,
+    uint64,
+)
 from . import philox
 
 __all__ = [
@@ -119,19 +131,27 @@ def _host(key: Array) -> Array:
     return backends.backend_of(key).to_host(key)
 
 
-@leaf("random_uniform", infer=_infer_float)
+_KEY = np.array([2**63 + 5, 2**40], np.uint64)
+
+
+def _float_samples() -> list[Any]:
+    shapes = [sample(_KEY, shape=shape, dtype=float32) for shape in ((7, 11), (1,), (0, 3))]
+    return shapes + [sample(_KEY, shape=(3, 5), dtype=dtype) for dtype in (float64, float16, bfloat16)]
+
+
+@leaf("random_uniform", infer=_infer_float, samples=_float_samples)
 def _uniform(xp: Any, key: Array, *, shape: tuple[int, ...], dtype: Any) -> Array:
     """u ~ U[0, 1)."""
     return xp.asarray(philox.fill_uniform(_host(key), math.prod(shape), dtype).reshape(shape))
 
 
-@leaf("random_normal", infer=_infer_float)
+@leaf("random_normal", infer=_infer_float, samples=_float_samples)
 def _normal(xp: Any, key: Array, *, shape: tuple[int, ...], dtype: Any) -> Array:
     """z ~ N(0, 1)."""
     return xp.asarray(philox.fill_normal(_host(key), math.prod(shape), dtype).reshape(shape))
 
 
-@leaf("random_bits", infer=_infer_bits)
+@leaf("random_bits", infer=_infer_bits, samples=lambda: [sample(_KEY, shape=(7, 11)), sample(_KEY, shape=(0,))])
 def _bits(xp: Any, key: Array, *, shape: tuple[int, ...]) -> Array:
     """64 random bits an element."""
     return xp.asarray(philox.fill_bits(_host(key), math.prod(shape)).reshape(shape))

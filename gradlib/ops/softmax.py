@@ -35,11 +35,17 @@ def softmax_vjp(g: Array, ans: Array, x: Any, axis: int) -> Array:
     return op.multiply(ans, op.subtract(g, inner))
 
 
-def _logsoftmax_vjp(g: Array, ans: Array, x: Any, axis: int) -> Array:
+def _log_softmax_vjp(g: Array, ans: Array, x: Any, axis: int) -> Array:
     return op.subtract(g, op.multiply(op.exp(ans), op.sum(g, axis=(axis,), keepdims=True)))
 
 
-@leaf("softmax_definition", infer=_infer_softmax("softmax"), vjp=(softmax_vjp,), saves=("ans",))
+@leaf(
+    "softmax_definition",
+    infer=_infer_softmax("softmax"),
+    vjp=(softmax_vjp,),
+    saves=("ans",),
+    samples=lambda: _softmax_samples(),
+)
 def _softmax(xp: Any, x: Array, *, axis: int) -> Array:
     """y = exp(x - max) / sum(exp(x - max))."""
     if x.size == 0:
@@ -50,7 +56,13 @@ def _softmax(xp: Any, x: Array, *, axis: int) -> Array:
     return y
 
 
-@leaf("log_softmax_definition", infer=_infer_softmax("log_softmax"), vjp=(_logsoftmax_vjp,), saves=("ans",))
+@leaf(
+    "log_softmax_definition",
+    infer=_infer_softmax("log_softmax"),
+    vjp=(_log_softmax_vjp,),
+    saves=("ans",),
+    samples=lambda: _softmax_samples(),
+)
 def _log_softmax(xp: Any, x: Array, *, axis: int) -> Array:
     """y = x - max - log(sum(exp(x - max)))."""
     if x.size == 0:

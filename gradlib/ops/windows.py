@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import leaf, zeros_as
+from ..core import apart, leaf, sample, zeros_as
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, is_floating
 
@@ -110,6 +110,11 @@ def _windows_max_jvp(ts: Any, ans: Array, x: Array, counts: Ints, window: Window
     vjp=(_windows_max_vjp,),
     saves=("x ans",),
     jvp=_windows_max_jvp,
+    samples=lambda: [
+        sample(apart(2, 5, 7, 3), counts=(3, 3), window=Window((3, 2), (2, 3), (1, 0), (1, 1))),
+        sample(apart(1, 7, 2), counts=(3,), window=Window((3,), (1,), (0,), (2,))),
+        sample(apart(0, 2, 3), counts=(1,), window=Window((2,), (1,), (0,), (1,))),
+    ],
 )
 def windows_max(xp: Any, x: Array, *, counts: Ints, window: Window) -> Array:
     """y = max over each window; one spatial axis after the other."""
@@ -126,6 +131,14 @@ def _no_slope(i: int) -> Callable[..., Array]:
     return lambda g, ans, *inputs, window: zeros_as(g, shape=inputs[i].shape, dtype=inputs[i].dtype)
 
 
+def _select_samples(forward: bool) -> list[Any]:
+    """Constants, as y must be the maxima of x; not smooth in x, so `max_pool` is where the slopes are checked."""
+    window = Window((3, 2), (2, 2), (1, 0), (1, 1))
+    x = np.random.default_rng(0).permutation(2 * 5 * 6 * 3).reshape(2, 5, 6, 3).astype(float)
+    y = windows_max.impl(np, x, counts=(3, 3), window=window)  # type: ignore[misc]
+    return [sample(x.shape if forward else y.shape, lambda rng: x, lambda rng: y, window=window, smooth=False)]
+
+
 def _select_back_vjp(t: Array, ans: Any, g: Any, x: Array, y: Array, window: Window) -> Array:
     return _select(t, x, y, window=window)
 
@@ -135,6 +148,7 @@ def _select_back_vjp(t: Array, ans: Any, g: Any, x: Array, y: Array, window: Win
     infer=lambda g, x, y, window: Spec(x.shape, g.dtype),
     vjp=(_select_back_vjp, _no_slope(1), _no_slope(2)),
     saves=("x y", "", ""),
+    samples=lambda: _select_samples(forward=False),
 )
 def _select_back(xp: Any, g: Array, x: Array, y: Array, *, window: Window) -> Array:
     """dx = g summed over the windows whose maximum x is: the first one of equals.  Adjoint of `_select`."""
@@ -150,6 +164,7 @@ def _select_back(xp: Any, g: Array, x: Array, y: Array, *, window: Window) -> Ar
     infer=lambda t, x, y, window: Spec(y.shape, t.dtype),
     vjp=(lambda g, ans, t, x, y, window: _select_back(g, x, y, window=window), _no_slope(1), _no_slope(2)),
     saves=("x y", "", ""),
+    samples=lambda: _select_samples(forward=True),
 )
 def _select(xp: Any, t: Array, x: Array, y: Array, *, window: Window) -> Array:
     """The element of t where x has the window's maximum y: the first one of equals."""
@@ -181,6 +196,10 @@ def _windows_sum_vjp(g: Array, ans: Any, x: Any, counts: Ints, window: Window) -
     infer=lambda x, counts, window: Spec((x.shape[0], *counts, x.shape[-1]), x.dtype),
     vjp=(_windows_sum_vjp,),
     linear=True,
+    samples=lambda: [
+        sample((2, 5, 7, 3), counts=(3, 3), window=Window((3, 2), (2, 3), (1, 0), (1, 1))),
+        sample((0, 2, 3), counts=(1,), window=Window((2,), (1,), (0,), (1,))),
+    ],
 )
 def windows_sum(xp: Any, x: Array, *, counts: Ints, window: Window) -> Array:
     """y = sum over each window, zeros outside; one spatial axis after the other."""
@@ -197,6 +216,10 @@ def windows_sum(xp: Any, x: Array, *, counts: Ints, window: Window) -> Array:
     infer=lambda g, sizes, window: Spec((g.shape[0], *sizes, g.shape[-1]), g.dtype),
     vjp=(lambda t, ans, g, sizes, window: windows_sum(t, counts=g.shape[1:-1], window=window),),
     linear=True,
+    samples=lambda: [
+        sample((2, 3, 3, 2), sizes=(5, 7), window=Window((3, 2), (2, 3), (1, 0), (1, 1))),
+        sample((0, 1, 3), sizes=(2,), window=Window((2,), (1,), (0,), (1,))),
+    ],
 )
 def _windows_spread(xp: Any, g: Array, *, sizes: Ints, window: Window) -> Array:
     """dx = g summed over the windows that x lies in.  Adjoint of `windows_sum`."""
