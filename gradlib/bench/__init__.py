@@ -1,0 +1,5 @@
+"""The bench engine: gradlib beside NumPy, PyTorch and JAX, and against what the machine can do."""
+
+from .command import main
+
+__all__ = ["main"]

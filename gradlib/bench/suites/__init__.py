@@ -1,0 +1,20 @@
+"""The suites, the most telling first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..case import Case
+from . import conv, dense, memory, optimizer, step, tape
+
+SUITES: dict[str, Callable[[str, str], list[Case]]] = {
+    "dense": dense.cases,
+    "conv": conv.cases,
+    "step": step.cases,
+    "tape": tape.cases,
+    "elementwise": memory.elementwise,
+    "cross_entropy": memory.cross_entropy,
+    "batch_norm": memory.batch_norm,
+    "pool": memory.pool,
+    "adam": optimizer.cases,
+}

@@ -1,0 +1,139 @@
+"""The tables of a result file, as Markdown that reads well on a terminal too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .results import Record, load
+
+_BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def seconds(value: float) -> str:
+    """Return a time to three digits with its unit.
+
+    >>> seconds(0.0012345), seconds(4.2e-8), seconds(12.3456)
+    ('1.23 ms', '0.042 us', '12.3 s')
+    """
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value >= scale:
+            return f"{_three(value / scale)} {unit}"
+    return f"{_three(value * 1e6)} us"
+
+
+def _three(value: float) -> str:
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def rate(record: Record) -> str:
+    """Return what a record achieved: FLOP/s where it computes, bytes per second where it moves, else time per op."""
+    if record["flops"]:
+        value = record["flops"] / record["seconds"]
+        return f"{_three(value / 1e12)} TFLOP/s" if value >= 1e12 else f"{_three(value / 1e9)} GFLOP/s"
+    if record["bytes"]:
+        return f"{_three(record['bytes'] / record['seconds'] / 1e9)} GB/s"
+    return f"{seconds(record['seconds'] / record['ops'])} an op" if record["ops"] > 1 else "-"
+
+
+def tables(records: Iterable[Record]) -> str:
+    """Return one table per device, dtype, cache state and suite.
+
+    A row is a case and pass; beside each competitor's time stands how many times longer (above 1) or shorter it took
+    than gradlib.
+    """
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record["device"], record["dtype"], record["cache"], record["suite"]), []).append(record)
+    return "\n".join(_one(*group, found) for group, found in groups.items())
+
+
+def _one(device: str, dtype: str, cache: str, suite: str, records: list[Record]) -> str:
+    others = list(dict.fromkeys(r["who"] for r in records if r["who"] != "gradlib"))
+    rows: dict[tuple[str, str], dict[str, Record]] = {}
+    for record in records:
+        rows.setdefault((record["case"], record["pass"]), {})[record["who"]] = record
+    header = ["case", "pass", "gradlib", "spread", "rate", "floor", "of floor", *others]
+    body = [_row(case, which, by, others) for (case, which), by in rows.items()]
+    state = f", {cache} cache" if device == "cuda" else ""
+    notes = [f"- {r['case']}, {r['pass']}, {r['who']}: {r['error']}" for r in records if r.get("error")]
+    text = f"**{suite}** on {device}, {dtype}{state}\n\n{_markdown(header, body)}\n"
+    return text + ("\n" + "\n".join(notes) + "\n" if notes else "")
+
+
+def _row(case: str, which: str, by: dict[str, Record], others: list[str]) -> list[str]:
+    own = by.get("gradlib")
+    cells = [case, which]
+    if own is None or own.get("error"):
+        cells += ["-" if own is None else "failed", "", "", "", ""]
+        own = None
+    else:
+        floor = own.get("floor")
+        spread = f"{100 * own['spread'] / own['seconds']:.0f} %"
+        cells += [seconds(own["seconds"]), spread, rate(own)]
+        cells += [seconds(floor), f"{100 * floor / own['seconds']:.0f} %"] if floor else ["-", "-"]
+    for who in others:
+        other = by.get(who)
+        if other is None:
+            cells.append("")
+        elif other.get("error"):
+            cells.append("failed")
+        else:
+            ratio = f" ({other['seconds'] / own['seconds']:.2f}x)" if own else ""
+            cells.append(seconds(other["seconds"]) + ratio)
+    return cells
+
+
+def _markdown(header: list[str], body: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in (header, *body)) for i in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        left = [cells[0].ljust(widths[0]), cells[1].ljust(widths[1])]
+        return "| " + " | ".join(left + [c.rjust(w) for c, w in zip(cells[2:], widths[2:], strict=True)]) + " |"
+
+    rule = [":" + "-" * (w - 1) if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    return "\n".join([line(header), line(rule), *map(line, body)])
+
+
+def report(path: Path) -> str:
+    """Return the tables of a result file under a line that says what was run, where, and at which commit."""
+    document = load(path)
+    machine, runs = document["machine"], document["runs"]
+    dirty = " with uncommitted changes" if document["dirty"] else ""
+    packages = ", ".join(f"{name} {version}" for name, version in runs[-1]["versions"].items()) if runs else ""
+    where = f"{machine['gpu']}, " if machine.get("gpu") else ""
+    busy = max((run.get("load", 0.0) for run in runs), default=0.0)
+    lines = [
+        f"{where}{machine['cpu']}, {machine['cores']} cores; commit {document['commit']}{dirty}; {document['date']};",
+        f"{packages}; load average at the start up to {busy:g}.",
+        *(limits(device, found) for run in runs[-1:] for device, found in run["rooflines"].items() if found),
+    ]
+    return "\n".join(lines) + "\n\n" + tables(document["records"])
+
+
+def limits(device: str, roofline: dict[str, Any]) -> str:
+    """Return a line that says what the machine itself was measured to do."""
+    peaks = ", ".join(
+        f"{name.removesuffix('_flops')} {_three(value / 1e12)} TFLOP/s"
+        for name, value in roofline.items()
+        if name.endswith("_flops")
+    )
+    return f"Measured on {device}: copy {_three(roofline['copy_bytes'] / 1e9)} GB/s; {peaks} ({roofline['by']})."
+
+
+def worst(path: Path, count: int) -> list[Record]:
+    """Return gradlib's records furthest from their floor on the fastest device of the file, worst first."""
+    records = [r for r in load(path)["records"] if r["who"] == "gradlib" and r.get("floor") and not r.get("error")]
+    gpu = [r for r in records if r["device"] == "cuda" and r["cache"] == "cold"]
+    return sorted(gpu or records, key=lambda r: r["floor"] / r["seconds"])[:count]
+
+
+def fill(text: str, root: Path) -> str:
+    """Return a Markdown text with what stands between ``<!-- table: FILE -->`` and ``<!-- end -->`` made anew."""
+    return _BLOCK.sub(lambda m: f"{m[1]}\n{report(root / m[2])}\n{m[3]}", text)
