@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DeviceError
+from ..errors import DeviceError, KernelError
 from . import cpu as _cpu
 from .protocol import Array, Backend, Dim3, Function, KernelBackend, Limits, Unit
 
@@ -61,7 +61,9 @@ def backend_of(array: Any) -> Any:
             return candidate
     if isinstance(array, np.ndarray):
         return _cpu.backend
-    raise DeviceError(f"{type(array).__name__} is not an array of any device\n  need a NumPy or CuPy array, or a Tensor")
+    raise DeviceError(
+        f"{type(array).__name__} is not an array of any device\n  need a NumPy or CuPy array, or a Tensor"
+    )
 
 
 def is_array(value: Any) -> bool:
@@ -72,7 +74,9 @@ def is_array(value: Any) -> bool:
 def available(name: str) -> tuple[bool, str]:
     """Return whether the device can be used here, and the reason if not."""
     try:
-        get(name)
-    except DeviceError as error:
+        found = get(name)
+        if name == "sim":
+            found.toolchain()  # its arrays need nothing, its kernels a C++ compiler
+    except (DeviceError, KernelError) as error:
         return False, str(error)
     return True, ""
