@@ -59,7 +59,7 @@ Pullback = Callable[[Sequence[Any]], list[Any]]
 
 
 def vjp(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> tuple[tuple[Tensor, ...], Pullback]:
-    """Return the outputs of ``f(*args)`` and its pullback: a cotangent per output in, a gradient per active argument out.
+    """Return the outputs of ``f(*args)`` and its pullback: cotangents per output in, gradients per active argument out.
 
     Where nothing is on an outer tape the gradients are plain arrays, and nothing is recorded.
     """

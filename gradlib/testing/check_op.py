@@ -32,16 +32,21 @@ class Report:
 
 
 def draw(sample: Sample, dtype: Any, seed: int) -> list[Any]:
-    """Return the sample's arguments as NumPy arrays: floats rounded to `dtype`, so that every device starts from the same."""
+    """Return the sample's arguments as NumPy arrays, floats rounded to `dtype`: every device starts from the same."""
     rng = np.random.default_rng(seed)
     args: list[Any] = []
     for arg in sample.args:
-        if arg is None:
-            args.append(None)
+        if arg is None or isinstance(arg, np.ndarray):  # an array is taken as it is
+            args.append(arg)
             continue
         value = rng.standard_normal(arg) if isinstance(arg, tuple) else arg(rng) if callable(arg) else np.asarray(arg)
         args.append(np.asarray(value).astype(dtype) if is_floating(np.asarray(value).dtype) else np.asarray(value))
     return args
+
+
+def _shown(sample: Sample) -> str:
+    args = ["drawn" if callable(arg) else str(arg) for arg in sample.args]
+    return f"({', '.join(args)}) {sample.params or ''}".rstrip()
 
 
 def check_op(op: Primitive, *, device: str = "cpu", dtypes: Sequence[Any] | None = None) -> Report:
@@ -58,8 +63,8 @@ def check_op(op: Primitive, *, device: str = "cpu", dtypes: Sequence[Any] | None
     report = Report()
     for number, sample in enumerate(op.samples()):
         seed = zlib.crc32(op.name.encode()) + number
-        for dtype in map(as_dtype, dtypes or (FLOATING if device != "cpu" else FLOATING)):
-            what = f"{op.name} sample {number} {sample.args if not any(map(callable, sample.args)) else ''} {sample.params} {dtype} on {device}"
+        for dtype in map(as_dtype, dtypes or FLOATING):
+            what = f"{op.name} sample {number} {_shown(sample)} {dtype} on {device}"
             args = draw(sample, dtype, seed)
             _check_values(op, sample, args, device, what, report)
             if device == "cpu" and dtype == float64 and op.differentiable:

@@ -126,11 +126,11 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
     def flat(*xs: Any) -> Any:
         outputs, unflatten = flatten(f(*rebuild(list(xs))))
-        structure.append((outputs, unflatten))
+        structure.append(unflatten)
         return tuple(_as_output(f, y) for y in outputs)
 
     ys, back = _vjp(flat, values, [True] * len(values))
-    outputs, unflatten = structure[0]
+    unflatten = structure[0]
 
     def pullback(cotangents: Any) -> tuple[Any, ...]:
         gs, _ = flatten(cotangents)
