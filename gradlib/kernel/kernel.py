@@ -149,13 +149,13 @@ class Kernel:
         with self._lock:
             launch = self._launches.get((backend.name, canonical))
             if launch is None:
-                slots = self._slots(dict(canonical))
+                slots = self.slots(dict(canonical))
                 function = backend.load(self.build(backend, **macros), self.entry)
                 launch = Launch(self.source.name, self.entry, canonical, backend, function, slots)
                 self._launches[(backend.name, canonical)] = launch
         return launch
 
-    def _slots(self, macros: Mapping[str, str]) -> list[Slot]:
+    def slots(self, macros: Mapping[str, str]) -> list[Slot]:
         """Resolve each parameter's C type under these macros."""
         known = {**self.source.defaults, **macros}
         slots = []

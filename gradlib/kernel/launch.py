@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ class Launch:
 
     __slots__ = (
         "backend", "block_limit", "count", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros",
-        "pack", "pointer", "shared_limit", "slots", "threads",
+        "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -54,25 +53,17 @@ class Launch:
         self.dtypes = tuple(slot.dtype for slot in slots if slot.pointer)
         self.pack = _layout(slots).pack
         self.grid_limit, self.block_limit = limits.grid, limits.block
+        self.sizes: dict[Any, tuple[Dim3, Dim3, int]] = {}  # those already checked
         # A function may know its own bounds, tighter than the device's.
         self.threads = min(limits.threads, getattr(function, "max_threads", limits.threads))
         self.shared_limit = limits.shared - getattr(function, "static_shared", 0)
 
     def __call__(self, grid: Any, block: Any, shared: int, args: tuple[Any, ...]) -> None:
         try:
-            grid, block = _dim3(grid), _dim3(block)
-        except TypeError:  # not hashable, so no tuple of ints
-            raise self._error(
-                f"grid is {grid!r}, block is {block!r}", "need an int or a tuple of up to three"
-            ) from None
-        (gx, gy, gz), (gx_max, gy_max, gz_max) = grid, self.grid_limit
-        (bx, by, bz), (bx_max, by_max, bz_max) = block, self.block_limit
-        if not (
-            0 < gx <= gx_max and 0 < gy <= gy_max and 0 < gz <= gz_max
-            and 0 < bx <= bx_max and 0 < by <= by_max and 0 < bz <= bz_max
-            and bx * by * bz <= self.threads and 0 <= shared <= self.shared_limit
-        ):  # fmt: skip
-            raise self._limit(grid, block, shared)
+            sizes = self.sizes.get((grid, block, shared))
+        except TypeError:  # a list, say: not hashable, so no tuple of ints
+            sizes = None
+        grid, block, shared = sizes or self._sizes(grid, block, shared)
         if len(args) != self.count:
             names = ", ".join(slot.name for slot in self.slots)
             raise self._error(f"{len(args)} arguments were passed, the entry takes {self.count}", f"need {names}")
@@ -131,18 +122,35 @@ class Launch:
                 return self._error(f"{slot.name} = {value!r} is no {slot.c_type}: {error}", f"need a {slot.c_type}")
         raise AssertionError("every value packs alone")  # pragma: no cover
 
-    def _limit(self, grid: tuple[Any, ...], block: tuple[Any, ...], shared: Any) -> KernelError:
+    def _sizes(self, grid: Any, block: Any, shared: Any) -> tuple[Dim3, Dim3, int]:
+        """Check the sizes of a launch, and remember those that are right."""
+        given = (grid, block, shared)
+        try:
+            sizes = _dim3(grid), _dim3(block), operator.index(shared)
+        except (TypeError, ValueError):
+            raise self._error(
+                f"grid is {grid!r}, block is {block!r}, shared is {shared!r}",
+                "need an int or a tuple of up to three for grid and block, an int for shared",
+            ) from None
+        self._check_limits(*sizes)
+        if len(self.sizes) >= 4096:
+            self.sizes.clear()
+        self.sizes[given] = sizes
+        return sizes
+
+    def _check_limits(self, grid: Dim3, block: Dim3, shared: int) -> None:
         for name, size, limit in (("grid", grid, self.grid_limit), ("block", block, self.block_limit)):
             for axis, value, most in zip("xyz", size, limit, strict=False):
                 if not 0 < value <= most:
-                    return self._error(f"{name}.{axis} is {value}, the limits are 1 and {most}", f"{name} is {size}")
+                    raise self._error(f"{name}.{axis} is {value}, the limits are 1 and {most}", f"{name} is {size}")
         threads = block[0] * block[1] * block[2]
         if threads > self.threads:
-            return self._error(f"a block has {threads} threads, the limit is {self.threads}", f"block is {block}")
-        return self._error(
-            f"{shared} bytes of dynamic shared memory, the limit is {self.shared_limit}",
-            f"need shared <= {self.shared_limit}",
-        )
+            raise self._error(f"a block has {threads} threads, the limit is {self.threads}", f"block is {block}")
+        if not 0 <= shared <= self.shared_limit:
+            raise self._error(
+                f"{shared} bytes of dynamic shared memory, the limit is {self.shared_limit}",
+                f"need 0 <= shared <= {self.shared_limit}",
+            )
 
     def _error(self, what: str, fix: str, array: Any = None, slot: Slot | None = None) -> KernelError:
         lines = [operand(slot.name, array)] if slot is not None else []
@@ -164,14 +172,10 @@ def _layout(slots: list[Slot]) -> struct.Struct:
     return struct.Struct(layout)
 
 
-@lru_cache(4096)
 def _dim3(size: Any) -> Dim3:
-    """Make three ints of an int or of a tuple of up to three."""
-    try:
-        sizes = tuple(map(operator.index, size if isinstance(size, tuple) else (size,)))
-    except TypeError:
-        sizes = ()
+    """Make three ints of an int or of a tuple of up to three; TypeError or ValueError if it is neither."""
+    sizes = tuple(map(operator.index, size if isinstance(size, tuple) else (size,)))
     if not 1 <= len(sizes) <= 3:
-        raise KernelError(f"a grid or block of {size!r}\n  need an int or a tuple of up to three")
+        raise ValueError(size)
     x, y, z = (*sizes, 1, 1)[:3]
     return x, y, z

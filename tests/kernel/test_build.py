@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
+import numpy as np
 import pytest
 
-from gradlib.backend import nvrtc
+from gradlib.backend import get, nvrtc
 from gradlib.errors import KernelError
 from gradlib.kernel import Kernel, build, cache, compile_many
 from gradlib.kernel.source import Source
@@ -72,3 +74,27 @@ def test_a_worker_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr("sys.executable", "false" if os.name == "posix" else "cmd")
     with pytest.raises(KernelError, match=r"a\.cu: the compiling process died"):
         compile_many([(_source(), {}), (_source(), {"N": 2}), (_source(), {"N": 3})], nvrtc.Compiler("sm_80"), 2)
+
+
+def test_compile_many_for_sim_then_launch(sim: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADLIB_CACHE", str(tmp_path))
+    device = get(sim)
+    text = """
+    #include "gradlib/core.cuh"
+    #ifndef T
+    #define T float
+    #endif
+    extern "C" __global__ void scale(const T* x, T* y, int n, double factor, long long last) {
+      long long i = global_index();
+      if (i < n) y[i] = from_acc<T>(to_acc(x[i]) * (acc_t<T>)factor + (acc_t<T>)last);
+    }"""
+    kernel = Kernel.from_source("scale.cu", text, "scale", "x y | n factor last")
+    dtypes = [np.dtype(dtype) for dtype in (np.float32, np.float64, np.float16, ml_dtypes.bfloat16, np.int32)]
+    paths = compile_many([(kernel, {"T": dtype}) for dtype in dtypes], device, processes=2)
+    assert len(set(paths)) == len(dtypes)
+    monkeypatch.setattr(device, "build", None)  # everything is there
+    for dtype in dtypes:
+        x = device.asarray(np.arange(100, dtype=dtype))
+        y = device.zeros((100,), dtype)
+        kernel(4, 32, x, y, 100, 2.0, 1, T=dtype)
+        np.testing.assert_array_equal(device.to_host(y), (2 * np.arange(100) + 1).astype(dtype), strict=True)

@@ -94,14 +94,15 @@ def test_macros_decide_the_dtype(fake: Any, scale: Kernel) -> None:
         (1, 0, 0, r"block.x is 0"),
         (1, 1, 232449, r"232449 bytes of dynamic shared memory, the limit is 232448"),
         (1, 1, -1, r"-1 bytes of dynamic shared memory"),
-        ((1, 2, 3, 4), 1, 0, r"of \(1, 2, 3, 4\)"),
-        ((), 1, 0, r"of \(\)"),
-        (1.5, 1, 0, r"of 1.5"),
+        ((1, 2, 3, 4), 1, 0, r"grid is \(1, 2, 3, 4\)"),
+        ((), 1, 0, r"grid is \(\)"),
+        (1.5, 1, 0, r"grid is 1\.5"),
         ([1, 2], 1, 0, r"grid is \[1, 2\]"),
-        ("12", 1, 0, r"of '12'"),
+        (1, 1, "x", r"shared is 'x'"),
+        ("12", 1, 0, r"grid is '12'"),
     ],
 )
-def test_launch_limits(fake: Any, scale: Kernel, grid: Any, block: Any, shared: int, said: str) -> None:
+def test_launch_limits(fake: Any, scale: Kernel, grid: Any, block: Any, shared: Any, said: str) -> None:
     with pytest.raises(KernelError, match=said):
         scale(grid, block, *_arrays(fake), *SCALARS, shared=shared)
     assert not fake.calls
