@@ -3,55 +3,51 @@
 
 namespace gradlib_sim {
 
-// Every lane that came has put in `in` its value and in `source` the lane it wants; fill `out`.
+template <class Act>
+static void for_each(unsigned lanes, Act act) {
+    for (; lanes; lanes &= lanes - 1) act((unsigned)__builtin_ctz(lanes));
+}
+
+template <class Join>
+static void reduce(Warp& warp, unsigned lanes, Join join) {
+    unsigned all = (unsigned)warp.in[__builtin_ctz(lanes)];
+    for_each(lanes & (lanes - 1), [&](unsigned l) { all = join(all, (unsigned)warp.in[l]); });
+    for_each(lanes, [&](unsigned l) { warp.out[l] = all; });
+}
+
+// Every lane that came has put its value in `in` and the lane it wants in `source`; fill `out` for these lanes alone,
+// since others may not yet have fetched what an earlier collective left them there.
 static void compute(CollectiveKind kind, Warp& warp, unsigned lanes) {
-    auto reduce = [&](auto join) {
-        bool first = true;
-        unsigned long long all = 0;
-        for (unsigned l = 0; l < warp_size; ++l) {
-            if (!(lanes >> l & 1)) continue;
-            all = first ? warp.in[l] : (unsigned long long)(unsigned)join((unsigned)all, (unsigned)warp.in[l]);
-            first = false;
-        }
-        for (unsigned l = 0; l < warp_size; ++l) warp.out[l] = all;
-    };
     typedef unsigned U;
     switch (kind) {
         case collective_sync:
             return;
         case collective_shuffle:
             // The value of a lane that takes no part is undefined in CUDA: poison shows it.
-            for (unsigned l = 0; l < warp_size; ++l) {
+            return for_each(lanes, [&](unsigned l) {
                 unsigned from = (unsigned)warp.source[l] % warp_size;
                 warp.out[l] = lanes >> from & 1 ? warp.in[from] : ~0ull;
-            }
-            return;
+            });
         case collective_ballot: {
             unsigned yes = 0;
-            for (unsigned l = 0; l < warp_size; ++l) {
-                if (lanes >> l & 1) yes |= (unsigned)warp.in[l] << l;
-            }
-            for (unsigned l = 0; l < warp_size; ++l) warp.out[l] = (unsigned long long)(lanes & ~yes) << 32 | yes;
-            return;
+            for_each(lanes, [&](unsigned l) { yes |= (unsigned)warp.in[l] << l; });
+            return for_each(lanes, [&](unsigned l) { warp.out[l] = (unsigned long long)(lanes & ~yes) << 32 | yes; });
         }
         case collective_match_any:
         case collective_match_all:
-            for (unsigned l = 0; l < warp_size; ++l) {
+            return for_each(lanes, [&](unsigned l) {
                 unsigned same = 0;
-                for (unsigned k = 0; k < warp_size; ++k) {
-                    if (lanes >> k & 1 && warp.in[k] == warp.in[l]) same |= 1u << k;
-                }
+                for_each(lanes, [&](unsigned k) { same |= (unsigned)(warp.in[k] == warp.in[l]) << k; });
                 warp.out[l] = kind == collective_match_any || same == lanes ? same : 0;
-            }
-            return;
-        case collective_add: return reduce([](U a, U b) { return a + b; });
-        case collective_and: return reduce([](U a, U b) { return a & b; });
-        case collective_or: return reduce([](U a, U b) { return a | b; });
-        case collective_xor: return reduce([](U a, U b) { return a ^ b; });
-        case collective_min_unsigned: return reduce([](U a, U b) { return a < b ? a : b; });
-        case collective_max_unsigned: return reduce([](U a, U b) { return a > b ? a : b; });
-        case collective_min_signed: return reduce([](U a, U b) { return (int)a < (int)b ? a : b; });
-        case collective_max_signed: return reduce([](U a, U b) { return (int)a > (int)b ? a : b; });
+            });
+        case collective_add: return reduce(warp, lanes, [](U a, U b) { return a + b; });
+        case collective_and: return reduce(warp, lanes, [](U a, U b) { return a & b; });
+        case collective_or: return reduce(warp, lanes, [](U a, U b) { return a | b; });
+        case collective_xor: return reduce(warp, lanes, [](U a, U b) { return a ^ b; });
+        case collective_min_unsigned: return reduce(warp, lanes, [](U a, U b) { return a < b ? a : b; });
+        case collective_max_unsigned: return reduce(warp, lanes, [](U a, U b) { return a > b ? a : b; });
+        case collective_min_signed: return reduce(warp, lanes, [](U a, U b) { return (int)a < (int)b ? a : b; });
+        case collective_max_signed: return reduce(warp, lanes, [](U a, U b) { return (int)a > (int)b ? a : b; });
     }
 }
 

@@ -67,7 +67,7 @@ extern "C" __global__ void k(T* x) {
 
 
 def test_an_error_after_a_shared_variable_at_namespace_scope(sim_folder):
-    text = '__shared__ float a[4];\nextern __shared__\nfloat b[];\nextern "C" __global__ void k() {\n a[0] = b[0] + c; }\n'
+    text = '__shared__ float a[4];\nextern __shared__\nint b[];\nextern "C" __global__ void k() {\n a[0] = c; }\n'
     assert "wrong.cu:5:" in build_error(sim_folder, text)
 
 
