@@ -17,7 +17,7 @@ from .arguments import parser
 from .case import Case
 from .engine import run_case
 from .libraries import libraries
-from .machine import commit, load, machine, versions
+from .machine import Others, commit, machine, versions
 from .roofline import roofline
 from .suites import SUITES
 
@@ -104,16 +104,16 @@ def _bench(arguments: argparse.Namespace) -> int:
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "arguments": {k: v for k, v in vars(arguments).items() if isinstance(v, (str, int, float, list))},
         "versions": versions(),
-        "load": load(),
+        "others": 0.0,
         "rooflines": {},
         "absent": {},
     }
     header = {"machine": about, "commit": revision, "dirty": dirty, "date": date}
     file = results.Results(path, header, run)
-    failed = 0
+    failed, others = 0, Others()
     try:
         for device, cases in plan.items():
-            failed += _device(arguments, device, cases, file)
+            failed += _device(arguments, device, cases, file, others)
     except KeyboardInterrupt:
         print("stopped; what was measured is kept", file=sys.stderr)
         failed = 1
@@ -121,7 +121,9 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _device(arguments: argparse.Namespace, device: str, cases: list[Case], file: results.Results) -> int:
+def _device(
+    arguments: argparse.Namespace, device: str, cases: list[Case], file: results.Results, others: Others
+) -> int:
     found, absent = libraries(device, not arguments.no_peers)
     file.run["absent"][device] = absent
     print(f"{device}: {', '.join(found)}" + "".join(f"; {name}: {why}" for name, why in absent.items()), flush=True)
@@ -136,6 +138,7 @@ def _device(arguments: argparse.Namespace, device: str, cases: list[Case], file:
             records = run_case(case, device, found, limits, arguments.seconds, arguments.which)
         for record in records:
             file.add(record)
+        file.run["others"] = others.cores()
         file.write()
         failed += any(r["who"] == "gradlib" and "error" in r for r in records)
         group += records

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,27 @@ def commit() -> tuple[str, bool]:
     return head, _run("git", "-C", str(root), "status", "--porcelain", "--", "gradlib", "kernels") != ""
 
 
-def load() -> float:
-    """Return the machine's load average of the last minute: a busy machine's numbers are worth less."""
+class Others:
+    """How busy the rest of the machine is: numbers taken beside other work are worth less."""
+
+    def __init__(self) -> None:
+        self._start = _processor_seconds()
+
+    def cores(self) -> float:
+        """Return how many cores other processes (and, on a virtual machine, other machines) used since the start."""
+        wall, busy = (now - then for now, then in zip(_processor_seconds(), self._start, strict=True))
+        return round(max(0.0, busy / wall), 2) if wall > 0 else 0.0
+
+
+def _processor_seconds() -> tuple[float, float]:
+    """Return the wall clock and the processor seconds spent by others, since the machine started; zeros elsewhere."""
     try:
-        return round(os.getloadavg()[0], 2)
-    except (AttributeError, OSError):
-        return 0.0
+        user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+        total = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):  # not Linux
+        return 0.0, 0.0
+    own = os.times()
+    return time.monotonic(), total - sum(own[:4])
 
 
 def _run(*command: str) -> str:

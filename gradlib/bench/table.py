@@ -108,10 +108,10 @@ def report(path: Path) -> str:
     dirty = " with uncommitted changes" if document["dirty"] else ""
     packages = ", ".join(f"{name} {version}" for name, version in runs[-1]["versions"].items()) if runs else ""
     where = f"{machine['gpu']}, " if machine.get("gpu") else ""
-    busy = max((run.get("load", 0.0) for run in runs), default=0.0)
+    others = max((run["others"] for run in runs), default=0.0)
     lines = [
         f"{where}{machine['cpu']}, {machine['cores']} cores; commit {document['commit']}{dirty}; {document['date']};",
-        f"{packages}; load average at the start up to {busy:g}.",
+        f"{packages}. Other processes kept {others:g} cores busy meanwhile.",
         *(limits(device, found) for run in runs[-1:] for device, found in run["rooflines"].items() if found),
     ]
     return "\n".join(lines) + "\n\n" + tables(document["records"])

@@ -17,7 +17,7 @@ def record(who, seconds, **changes):
 
 def document(records):
     roofline = {"copy_bytes": 2e10, "float32_flops": 3e11, "by": "numpy, products of 2048 x 2048"}
-    run = {"versions": {"numpy": "2.4"}, "rooflines": {"cpu": roofline}, "load": 0.5}
+    run = {"versions": {"numpy": "2.4"}, "rooflines": {"cpu": roofline}, "others": 0.5}
     machine = {"slug": "m", "cpu": "Some CPU", "cores": 2}
     head = {"format": results.FORMAT, "machine": machine, "commit": "abc", "dirty": True, "date": "2026-01-02"}
     return {**head, "runs": [run], "records": records}
