@@ -84,6 +84,7 @@ bool Worker::run_block(unsigned long long number) {
         for (unsigned w = 0; w < max_threads / warp_size; ++w) warps_[w].pending = 0;
         for (auto& fiber : fibers_) {
             fiber->stack.prepare(fiber->machine, begin);
+            fiber->idle = true;
             idle_.push_front(fiber.get());
         }
         return false;

@@ -158,4 +158,4 @@ extern "C" __global__ void k(int* out) {
                 count(blocks, 33, out)
                 assert (out == 33).all()
     finally:
-        get(sim).use_threads(len(os.sched_getaffinity(0)))
+        get(sim).use_threads(os.cpu_count())
