@@ -120,7 +120,7 @@ def _infer_cross_entropy(
     input: Spec, target: Spec, weight: Spec | None, *, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Spec:
     name = "cross_entropy(input, target)"
-    operands = [operand("input", input, "(batch, ..., classes)"), operand("target", target, "(batch, ...)")]
+    operands = [operand("input", input, "batch, ..., classes"), operand("target", target, "batch, ...")]
     if not is_floating(input.dtype):
         raise DTypeError(message(f"{name}: input is not floating", operands, "need a floating dtype"))
     if len(input.shape) < 1:
@@ -141,7 +141,7 @@ def _infer_cross_entropy(
     if weight is not None and (weight.shape != input.shape[-1:] or not is_floating(weight.dtype)):
         raise ShapeError(
             message(f"{name}: weight has shape {weight.shape}, input has {input.shape[-1]} classes",
-                    [*operands, operand("weight", weight, "(classes,)")], "need one floating weight per class")
+                    [*operands, operand("weight", weight, "classes")], "need one floating weight per class")
         )  # fmt: skip
     if reduction not in ("none", "mean", "sum"):
         raise ShapeError(f"{name}: reduction is {reduction!r}\n  need 'none', 'mean' or 'sum'")

@@ -17,7 +17,7 @@ Array = Any
 
 
 def _check(name: str, input: Spec, per_channel: dict[str, Spec | None]) -> None:
-    operands = [operand("input", input, "(batch, ..., channels)")]
+    operands = [operand("input", input, "batch, ..., channels")]
     if not is_floating(input.dtype):
         raise DTypeError(message(f"{name}: input is not floating", operands, "need a floating dtype"))
     if len(input.shape) < 2:
@@ -27,7 +27,7 @@ def _check(name: str, input: Spec, per_channel: dict[str, Spec | None]) -> None:
             raise ShapeError(
                 message(
                     f"{name}: {other} has shape {spec.shape}, input has {input.shape[-1]} channels",
-                    [*operands, operand(other, spec, "(channels,)")],
+                    [*operands, operand(other, spec, "channels")],
                     f"need {other}.shape == (input.shape[-1],)",
                 )
             )
@@ -99,7 +99,7 @@ def _infer_batch_norm(input: Spec, weight: Spec | None, bias: Spec | None, *, ep
     _check(name, input, {"weight": weight, "bias": bias})
     if math.prod(input.shape[:-1]) == 0:
         raise ShapeError(
-            message(f"{name}: an empty batch has no statistics", [operand("input", input, "(batch, ..., channels)")],
+            message(f"{name}: an empty batch has no statistics", [operand("input", input, "batch, ..., channels")],
                     "need at least one row")
         )  # fmt: skip
     return _infer_standardize(input, eps=eps)

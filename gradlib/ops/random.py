@@ -323,8 +323,9 @@ def dropout(xp: Any, x: Array, key: Array, *, p: float) -> Array:
     scale = wide.type(_scale(p))
     for start, words in philox.chunks(_host(key), n):
         words >>= np.uint32(8)
-        part = flat[start : start + len(words)].astype(wide, copy=False) * scale
+        part = flat[start : start + len(words)].astype(wide)
         np.putmask(part, words < threshold, wide.type(0))
+        part *= scale
         out[start : start + len(words)] = part
     return xp.asarray(out.reshape(x.shape))
 

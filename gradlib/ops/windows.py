@@ -36,7 +36,7 @@ def output_sizes(name: str, x: Spec, window: Window, ceil_mode: bool) -> Ints:
     """Return the number of windows along each spatial axis (PyTorch's rule), or refuse."""
     ndim = len(window.kernel)
     spatial = "length" if ndim == 1 else ", ".join(("depth", "height", "width")[3 - ndim :])
-    roles = f"(batch, {spatial}, channels)"
+    roles = f"batch, {spatial}, channels"
     if len(x.shape) != ndim + 2:
         raise ShapeError(
             message(f"{name}: input has {len(x.shape)} dimensions, expected {ndim + 2}", [operand("input", x, roles)])
