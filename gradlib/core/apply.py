@@ -53,7 +53,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         backend, arrays = (_cpu, arrays) if simple and arrays else _settle(prim, args, arrays)
         spec = prim.spec(arrays, params)
         out = NotImplemented
-        if backend.runs_kernels and backend.name in prim.launchers:
+        if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
             ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
             out = prim.launch(backend.name, ready, params, tracked)
         if out is NotImplemented:

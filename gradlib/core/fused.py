@@ -36,4 +36,5 @@ def make_backward(forward: Primitive) -> Primitive:
         doc=f"The gradients of {forward.name}: one per input that `needs` one.",
     )
     backward.module = forward.module
+    backward.derived = True
     return backward
