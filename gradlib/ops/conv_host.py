@@ -22,7 +22,7 @@ Array = Any
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
-_BLOCK = 1 << 21  # bytes of patches at a time: about a core's share of the cache
+_BLOCK = 1 << 22  # bytes of patches at a time: what a few cores keep in their caches
 
 
 def out_sizes(size: Ints, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Ints:
@@ -134,7 +134,8 @@ def _padded(xp: Any, x: Array, padding: Pairs) -> Array:
     room = [(max(0, a), max(0, b)) for a, b in padding]
     if not any(a or b for a, b in room):
         return x
-    full = xp.zeros((x.shape[0], *[n + a + b for n, (a, b) in zip(x.shape[1:-1], room, strict=True)], x.shape[-1]), x.dtype)
+    size = [n + a + b for n, (a, b) in zip(x.shape[1:-1], room, strict=True)]
+    full = xp.zeros((x.shape[0], *size, x.shape[-1]), x.dtype)
     full[(slice(None), *[slice(a, a + n) for n, (a, _) in zip(x.shape[1:-1], room, strict=True)])] = x
     return full
 
@@ -149,10 +150,10 @@ def _batches(xp: Any, images: int, bytes_each: int) -> Iterator[slice]:
 def _columns(
     xp: Any, x: Array, kernel: Ints, out: Ints, stride: Ints, dilation: Ints, groups: int
 ) -> Iterator[tuple[slice, Array]]:
-    """Yield a slice of the batch and its patches: (places, taps * channels), or (groups, places, taps * their channels)."""
+    """Yield a slice of the batch and its patches: (places, taps * channels), or one such matrix for each group."""
     channels, ndim = x.shape[-1], len(kernel)
     strides = x.strides[1:-1]
-    steps = (*[s * t for s, t in zip(strides, stride, strict=True)], *[s * t for s, t in zip(strides, dilation, strict=True)])
+    steps = [a * b for a, b in zip((*strides, *strides), (*stride, *dilation), strict=True)]
     lead, tail = x.strides[0], x.strides[-1]
     buffer = None
     each = math.prod(out) * math.prod(kernel) * channels * x.dtype.itemsize
@@ -167,7 +168,8 @@ def _columns(
             buffer = xp.empty(shape, x.dtype)
         xp.copyto(buffer, xp.lib.stride_tricks.as_strided(x[rows], shape, order))
         places = images * math.prod(out)
-        yield rows, buffer.reshape(*shape[: len(shape) - 2 * ndim - 2], places, math.prod(kernel) * (channels // groups))
+        lead_shape = shape[: len(shape) - 2 * ndim - 2]
+        yield rows, buffer.reshape(*lead_shape, places, math.prod(kernel) * (channels // groups))
 
 
 def _filters(w: Array, groups: int) -> Array:

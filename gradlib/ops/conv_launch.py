@@ -78,7 +78,7 @@ def forward(
     if y.size == 0:
         return y, z
     geometry = _geometry(x.shape, kernel, shape, stride, padding, dilation, groups)
-    macros = {"T": ctype(x.dtype), "ACT": activation or "none"}
+    macros: dict[str, Any] = {"T": ctype(x.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):
         _depthwise_forward(-(-y.size // 256), 256, x, w, b, y, z, *geometry, **macros)
     else:
@@ -110,7 +110,7 @@ def data_gradient(
         return backend.zeros(shape, g.dtype)
     dx = backend.empty(shape, g.dtype)
     geometry = _geometry(shape, kernel, g.shape, stride, padding, dilation, groups)
-    macros = {"T": ctype(g.dtype), "ACT": activation or "none"}
+    macros: dict[str, Any] = {"T": ctype(g.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):
         _depthwise_dgrad(-(-dx.size // 256), 256, g, s, w, dx, *geometry, **macros)
     else:
@@ -142,7 +142,7 @@ def weight_gradient(
         return backend.zeros(shape, x.dtype)
     dw = backend.empty(shape, x.dtype)
     geometry = _geometry(x.shape, kernel, g.shape, stride, padding, dilation, groups)
-    macros = {"T": ctype(x.dtype), "ACT": activation or "none"}
+    macros: dict[str, Any] = {"T": ctype(x.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):
         taps, columns = math.prod(kernel), -(-features // 32)
         splits, rows = split(columns * taps, places, 128)

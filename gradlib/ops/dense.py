@@ -149,7 +149,7 @@ def _launch_backward(
     if _declines(input, m, n, k, activation) or (activation is not None and not residuals):
         return NotImplemented
     s = residuals[0] if activation is not None else None
-    macros = {"T": ctype(input.dtype), "ACT": activation or "none"}
+    macros: dict[str, Any] = {"T": ctype(input.dtype), "ACT": activation or "none"}
     backend = backends.backend_of(input)
     dx = dw = db = None
     if needs[0]:
@@ -164,7 +164,8 @@ def _launch_backward(
             splits, rows = split(tile.blocks(k, n), m, 256)
             part = parts(dw, splits, dw.shape)
             grid = (tile.blocks(k, n), 1, splits)
-            _dw(grid, tile.threads, input, g, s, dw if part is None else None, part, m, n, k, rows, **tile.macros, **macros)
+            whole = dw if part is None else None
+            _dw(grid, tile.threads, input, g, s, whole, part, m, n, k, rows, **tile.macros, **macros)
             if part is not None:
                 combine(part, dw)
     if needs[2]:

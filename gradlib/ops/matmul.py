@@ -147,7 +147,7 @@ def _launch(x1: Array, x2: Array) -> Array:
     if max(m, n, k, math.prod(batch)) > LARGEST:
         return NotImplemented
     tile = tiling(m, n)
-    macros = {
+    macros: dict[str, Any] = {
         **tile.macros,
         "T": ctype(y.dtype),
         "A_K_FAST": int(a[-1] == 1 or a[-2] != 1),
@@ -157,7 +157,8 @@ def _launch(x1: Array, x2: Array) -> Array:
     # The kernel walks one batch dimension; those that do not fold into one are walked here.
     outer, inner, a_step, b_step = _fold(batch, _lead(a, x1, len(batch)), _lead(b, x2, len(batch)))
     for index in range(math.prod(outer)):
-        at, place = [], index
+        at: list[int] = []
+        place = index
         for size in reversed(outer):
             place, i = divmod(place, size)
             at.insert(0, i)
@@ -181,9 +182,7 @@ def _lead(strides: tuple[int, ...], x: Array, ndim: int) -> tuple[int, ...]:
     return (0,) * (ndim - len(lead)) + lead
 
 
-def _fold(
-    batch: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]
-) -> tuple[tuple[int, ...], int, int, int]:
+def _fold(batch: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> tuple[tuple[int, ...], int, int, int]:
     """Fold trailing batch dimensions into one while one stride serves each operand.
 
     Returns the dimensions left over, and size and strides of the folded one.

@@ -30,6 +30,11 @@ def nchw(a: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.tensor(a.transpose(0, 3, 1, 2).copy(), requires_grad=True)
 
 
+def gradient(t: torch.Tensor) -> np.ndarray[Any, Any]:
+    assert t.grad is not None
+    return t.grad.numpy()
+
+
 def main() -> None:
     rng = np.random.default_rng(20)
     stored: dict[str, Any] = {"spec": json.dumps(CASES), "torch": torch.__version__}
@@ -45,13 +50,12 @@ def main() -> None:
             y = getattr(torch if case["activation"] == "tanh" else F, case["activation"])(y)
         g = rng.standard_normal(y.permute(0, 2, 3, 1).shape)
         y.backward(nchw(g).detach())
-        assert tx.grad is not None and tw.grad is not None and tb.grad is not None
         values = {
             "input": x, "weight": w, "bias": b, "g": g,
             "output": y.detach().numpy().transpose(0, 2, 3, 1),
-            "d_input": tx.grad.numpy().transpose(0, 2, 3, 1),
-            "d_weight": tw.grad.numpy().transpose(2, 3, 1, 0),
-            "d_bias": tb.grad.numpy(),
+            "d_input": gradient(tx).transpose(0, 2, 3, 1),
+            "d_weight": gradient(tw).transpose(2, 3, 1, 0),
+            "d_bias": gradient(tb),
         }  # fmt: skip
         stored |= {f"{i}_{name}": np.ascontiguousarray(value) for name, value in values.items()}
     np.savez_compressed(Path(__file__).with_name("conv.npz"), **stored)
