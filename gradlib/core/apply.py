@@ -81,7 +81,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
 def _contiguous(backend: Any, array: Any) -> Any:
     if array is None or array.flags.c_contiguous:
         return array
-    return backend.xp.ascontiguousarray(array)
+    return backend.coerce(backend.xp.ascontiguousarray(array))  # which NumPy makes a plain array of a sim array
 
 
 # -- the longer path: scalars, mixed dtypes, other devices, reduced precision

@@ -54,7 +54,7 @@ def _pairs(name: str, kernel: Ints, padding: Padding, stride: Ints, dilation: In
 
 
 def _layer_samples() -> list[Any]:
-    acts = ["gelu", None, "silu", "tanh", "sigmoid", "softplus", "mish", None, None, "gelu", "gelu", "tanh", "gelu"]
+    acts = ["gelu", None, "silu", "tanh", "sigmoid", "softplus", "mish", None, None, "gelu", "gelu", "tanh"]
     smooth = [
         sample(x, w, None if i % 3 == 1 else w[-1:], activation=act, **p)
         for i, ((x, w, p), act) in enumerate(zip(triad_samples(), acts, strict=True))

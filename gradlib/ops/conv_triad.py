@@ -103,7 +103,7 @@ def _window(ndim: int, stride: int = 1, padding: int = 0, dilation: int = 1, gro
 
 
 def triad_samples() -> list[tuple[Ints, Ints, dict[str, Any]]]:
-    """Shapes of x and w, and the window: primes, size 1, no images, strides, dilation, groups, depthwise, 1-d, 3-d."""
+    """Shapes of x and w, and the window: primes, size 1, no images, strides, dilation, groups, depthwise, 1-d."""
     return [
         ((2, 5, 7, 3), (3, 3, 3, 5), _window(2, padding=1)),
         ((1, 1, 1, 1), (1, 1, 1, 1), _window(2)),
@@ -117,7 +117,6 @@ def triad_samples() -> list[tuple[Ints, Ints, dict[str, Any]]]:
         ((0, 5, 5, 2), (3, 3, 2, 3), _window(2, padding=1)),
         ((5, 11, 13, 3), (3, 3, 3, 17), _window(2, padding=1)),  # more than a tile of places
         ((2, 13, 3), (4, 3, 5), _window(1, stride=2, padding=1, dilation=3)),
-        ((1, 4, 5, 3, 2), (2, 3, 2, 2, 3), _window(3, stride=2, padding=1)),
     ]
 
 

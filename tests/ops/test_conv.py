@@ -12,6 +12,7 @@ import pytest
 
 from gradlib import backend as backends
 from gradlib.core import Tensor, vjp
+from gradlib.core.primitive import declines
 from gradlib.errors import ShapeError
 from gradlib.kernel import launches
 from gradlib.ops import conv_host, conv_launch
@@ -152,6 +153,22 @@ def test_one_dimension_is_two_with_a_height_of_one():
         x[:, None], w[None], b, stride=(1, 2), padding=[0, (2, 1)], dilation=(1, 2), groups=2, activation="relu"
     )
     np.testing.assert_allclose(one, two[:, 0], atol=1e-13)
+
+
+def test_what_the_kernels_decline(sim):
+    """Three spatial dimensions, and bool: the definition runs, and gives the definition's values."""
+    backend, rng = backends.get(sim), np.random.default_rng(5)
+    x, w = rng.standard_normal((1, 4, 5, 3, 2)), rng.standard_normal((2, 3, 2, 2, 3))
+    for arrays, window in (
+        ((x, w), {"stride": 2, "padding": 1}),
+        ((x[:, 0] > 0, w[0] > 0), {}),
+    ):
+        with launches() as log, declines() as declined:
+            y = (conv3d if arrays[0].ndim == 5 else conv2d)(*map(backend.asarray, arrays), **window)
+        assert not log
+        assert [call.partition("(")[0] for call in declined] == ["convolution", "conv"]
+        expected = (conv3d if arrays[0].ndim == 5 else conv2d)(*arrays, **window)
+        np.testing.assert_array_equal(np.asarray(y), expected)
 
 
 def test_padding_words():
