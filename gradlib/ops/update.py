@@ -20,13 +20,21 @@ from ..spec import REDUCED, WIDE, float32, float64, int64
 __all__ = ["adam", "sgd"]
 
 Array = Any
+_SGD = ("sgd(param, buffer, grad, lr, step)", ("buffer",))
+_ADAM = ("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", ("exp_avg", "exp_avg_sq"))
 _BLOCK = 8192  # elements at a time on the CPU: parameter, gradient, moments and scratch stay in the cache
 
 
-def _check(name: str, param: Array, grad: Array, state: dict[str, Array], lr: Array, step: Array) -> None:
+def _check(
+    name: str, names: tuple[str, ...], param: Array, grad: Array, state: tuple[Array, ...], lr: Array, step: Array
+) -> None:
     """Refuse arrays that do not belong together, before anything is written."""
-    for other, array in (("grad", grad), *state.items()):
-        if array is not None and array.shape != param.shape:
+    shape, dtype = param.shape, param.dtype
+    one_each = lr.size == step.size == 1 and lr.dtype is float64 and step.dtype is int64
+    if one_each and grad.dtype is dtype and all(a is None or a.shape == shape for a in (grad, *state)):
+        return
+    for other, array in zip(("grad", *names), (grad, *state), strict=True):
+        if array is not None and array.shape != shape:
             raise ShapeError(
                 message(
                     f"{name}: {other} has shape {tuple(array.shape)}, param has {tuple(param.shape)}",
@@ -39,9 +47,9 @@ def _check(name: str, param: Array, grad: Array, state: dict[str, Array], lr: Ar
             message(f"{name}: grad is not of param's dtype", [operand("param", param), operand("grad", grad)],
                     f"need grad.to({param.dtype})")
         )  # fmt: skip
-    for other, array, dtype in (("lr", lr, float64), ("step", step, int64)):
-        if array.size != 1 or array.dtype != dtype:
-            raise DTypeError(message(f"{name}: {other} is no {dtype} of one element", [operand(other, array)]))
+    for other, array, needed in (("lr", lr, float64), ("step", step, int64)):
+        if array.size != 1 or array.dtype != needed:
+            raise DTypeError(message(f"{name}: {other} is no {needed} of one element", [operand(other, array)]))
 
 
 def _number(x: Array, like: Array) -> Array:
@@ -55,8 +63,18 @@ def _decayed(param: Array, grad: Array, weight_decay: float, maximize: bool) -> 
     return op.add(grad, op.multiply(param, weight_decay)) if weight_decay else grad
 
 
+def _scratch(param: Array) -> Array:
+    """Return two arrays of the shape of the first of `_blocks`."""
+    return np.empty((2, *param.shape) if param.size <= _BLOCK else (2, _BLOCK), param.dtype)
+
+
 def _blocks(*arrays: Array | None) -> Iterator[tuple[Array, ...]]:
     """Cut contiguous arrays of one size into matching pieces, as views."""
+    first = arrays[0]
+    assert first is not None
+    if first.size <= _BLOCK:
+        yield arrays
+        return
     flat = [None if a is None else a.reshape(-1) for a in arrays]
     assert flat[0] is not None
     for start in range(0, flat[0].size, _BLOCK):
@@ -101,7 +119,7 @@ def sgd(
     floating, buffer that or float32; lr float64; step int64.  Kernel: ``update.cu``.
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
     """
-    _check("sgd(param, buffer, grad, lr, step)", param, grad, {"buffer": buffer}, lr, step)
+    _check(*_SGD, param, grad, (buffer,), lr, step)
     g = _decayed(param, grad, weight_decay, maximize)
     new = None
     if buffer is not None:
@@ -116,13 +134,15 @@ def _(
     param: Array, buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
     dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False,
 ) -> Any:  # fmt: skip
-    _check("sgd(param, buffer, grad, lr, step)", param, grad, {"buffer": buffer}, lr, step)
+    _check(*_SGD, param, grad, (buffer,), lr, step)
     if param.dtype not in WIDE or (buffer is not None and buffer.dtype != param.dtype):
         return NotImplemented
-    rate, first = float(lr.reshape(())), int(step.reshape(())) == 1
-    scratch, other = np.empty((2, min(param.size, _BLOCK)), param.dtype)
+    rate, first = lr.item(), step.item() == 1
+    scratch, other = _scratch(param)
     for p, b, g in _blocks(param, buffer, grad):
-        d, s = scratch[: p.size], other[: p.size]
+        if p.size < scratch.size:  # the last block
+            scratch, other = scratch[: len(p)], other[: len(p)]
+        d, s = scratch, other
         if maximize:
             g = np.negative(g, out=d)
         if weight_decay:
@@ -177,8 +197,7 @@ def adam(
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1; Loshchilov and Hutter, "Decoupled weight
     decay regularization", ICLR 2019, Algorithm 2.
     """
-    state = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
-    _check("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", param, grad, state, lr, step)
+    _check(*_ADAM, param, grad, (exp_avg, exp_avg_sq), lr, step)
     rate, t = op.reshape(lr, shape=()), op.cast(op.reshape(step, shape=()), dtype=float64)
     size = op.divide(rate, op.subtract(1.0, op.power(betas[0], t)))
     unbias = op.sqrt(op.subtract(1.0, op.power(betas[1], t)))
@@ -197,15 +216,16 @@ def _(
     betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
     decoupled: bool = False, maximize: bool = False,
 ) -> Any:  # fmt: skip
-    state = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
-    _check("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", param, grad, state, lr, step)
+    _check(*_ADAM, param, grad, (exp_avg, exp_avg_sq), lr, step)
     if param.dtype not in WIDE or exp_avg.dtype != param.dtype or exp_avg_sq.dtype != param.dtype:
         return NotImplemented
-    rate, t = float(lr.reshape(())), int(step.reshape(()))
+    rate, t = lr.item(), step.item()
     size, unbias = rate / (1 - betas[0] ** t), 1 / math.sqrt(1 - betas[1] ** t)
-    scratch, other = np.empty((2, min(param.size, _BLOCK)), param.dtype)
+    scratch, other = _scratch(param)
     for p, m, v, g in _blocks(param, exp_avg, exp_avg_sq, grad):
-        d, s = scratch[: p.size], other[: p.size]
+        if p.size < scratch.size:  # the last block
+            scratch, other = scratch[: len(p)], other[: len(p)]
+        d, s = scratch, other
         if maximize:
             g = np.negative(g, out=d)
         if decoupled and weight_decay:
@@ -256,7 +276,7 @@ def _(
     param: Array, buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
     dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False,
 ) -> Any:  # fmt: skip
-    _check("sgd(param, buffer, grad, lr, step)", param, grad, {"buffer": buffer}, lr, step)
+    _check(*_SGD, param, grad, (buffer,), lr, step)
     state = _state_dtype(param, buffer)
     if state is None:
         return NotImplemented
@@ -274,8 +294,7 @@ def _(
     betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
     decoupled: bool = False, maximize: bool = False,
 ) -> Any:  # fmt: skip
-    state = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
-    _check("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", param, grad, state, lr, step)
+    _check(*_ADAM, param, grad, (exp_avg, exp_avg_sq), lr, step)
     dtype = _state_dtype(param, exp_avg)
     if dtype is None or exp_avg_sq.dtype != dtype:
         return NotImplemented
