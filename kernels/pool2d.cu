@@ -45,7 +45,7 @@ struct Windows {
   }
 };
 
-// index: flat offset h * w of each maximum in its image, the first of equals; a NaN is the greatest.
+// index: flat offset h * w of each maximum in its image, the first of equals; a NaN is the greatest.  It may be null.
 extern "C" __global__ void __launch_bounds__(256, 1)
 max_pool_forward(const T* __restrict__ x, T* __restrict__ y, int* __restrict__ index, int n, int h, int w, int c, int p,
                  int q, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw) {
@@ -83,7 +83,7 @@ max_pool_forward(const T* __restrict__ x, T* __restrict__ y, int* __restrict__ i
     if (where.at[k] < 0) value.at[k] = from_acc<T>(lowest<A>());  // a window wholly in the padding
   }
   *(Elements*)(y + (long long)i * c + channel) = value;
-  *(Indices*)(index + (long long)i * c + channel) = where;
+  if (index) *(Indices*)(index + (long long)i * c + channel) = where;
 }
 
 // dx[e] = sum of g over the windows whose maximum is e.

@@ -147,14 +147,14 @@ def _planar(x: Ints, y: Ints, *per_axis: Ints) -> tuple[int, ...] | None:
     return (*x, *y[1:3], *itertools.chain(*per_axis))
 
 
-def _launch(kernel: Kernel, over: Array, arrays: tuple[Array, ...], scalars: tuple[int, ...]) -> None:
+def _launch(kernel: Kernel, over: Array, arrays: tuple[Array | None, ...], scalars: tuple[int, ...]) -> None:
     """Launch over the positions and channels of `over`, which is of the element type."""
     shape, dtype, channels = over.shape, over.dtype, over.shape[-1]
     backend = backends.backend_of(over)
     wide = 8 if dtype.itemsize == 2 else 4
     vec = next(
         v for v in (wide, 4, 1)
-        if channels % v == 0 and all(backend.pointer(a) % min(16, v * a.dtype.itemsize) == 0 for a in arrays)
+        if channels % v == 0 and all(a is None or backend.pointer(a) % min(16, v * a.dtype.itemsize) == 0 for a in arrays)
     )  # fmt: skip
     groups = channels // vec
     bx = min(64, 1 << (groups - 1).bit_length())
@@ -164,7 +164,9 @@ def _launch(kernel: Kernel, over: Array, arrays: tuple[Array, ...], scalars: tup
 
 
 @max_pool.kernel("cuda")
-def _(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Any:
+def _(
+    input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool, save: bool
+) -> Any:  # fmt: skip
     out = _infer_max(
         Spec(input.shape, input.dtype), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
         ceil_mode=ceil_mode,
@@ -173,10 +175,11 @@ def _(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation:
     if scalars is None:
         return NotImplemented
     backend = backends.backend_of(input)
-    y, index = backend.empty(out.shape, out.dtype), backend.empty(out.shape, int32)
+    y = backend.empty(out.shape, out.dtype)
+    index = backend.empty(out.shape, int32) if save else None
     if y.size:
         _launch(_max_forward, y, (input, y, index), scalars)
-    return Saved(y, (index,))
+    return Saved(y, (index,)) if save else y
 
 
 @max_pool.backward.kernel("cuda")
