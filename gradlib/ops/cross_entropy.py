@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as backends
-from ..core import Saved, between, fused, integers, leaf, op, sample
+from ..core import Saved, between, fused, integers, leaf, ones_as, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
 from ..spec import REDUCED, Spec, float32, int32, int64, is_floating
@@ -69,7 +69,7 @@ def _rows_samples(*lead: tuple[int, ...]) -> list[Any]:
 def _rows(xp: Any, x: Array, target: Array, *, ignore_index: int) -> Array:
     """loss = logsumexp(x) - x[target] for each row, 0 where the target is `ignore_index`."""
     classes = x.shape[-1]
-    x, flat = x.reshape(-1, classes), target.reshape(-1)
+    x, flat = x.reshape(target.size, classes), target.reshape(-1)
     picks, counted = _checked(xp, flat, classes, ignore_index)
     loss = xp.empty(flat.shape, x.dtype)
     for block in _row_blocks(xp, len(flat), classes):
@@ -82,7 +82,7 @@ def _rows(xp: Any, x: Array, target: Array, *, ignore_index: int) -> Array:
 
 def _back_vjp(t: Array, ans: Array, g: Any, x: Array, target: Array, ignore_index: int) -> Array:
     """The derivative of `_rows_back` in g, which multiplies the rows of softmax(x) - onehot."""
-    unit = _rows_back(op.ones_like(op.cast(target, dtype=t.dtype)), x, target, ignore_index=ignore_index)
+    unit = _rows_back(ones_as(t, shape=target.shape, dtype=t.dtype), x, target, ignore_index=ignore_index)
     return op.sum(op.multiply(t, unit), axis=(len(x.shape) - 1,), keepdims=False)
 
 
@@ -103,7 +103,7 @@ def _back_vjp_x(t: Array, ans: Array, g: Array, x: Array, target: Array, ignore_
 def _rows_back(xp: Any, g: Array, x: Array, target: Array, *, ignore_index: int) -> Array:
     """dx = (softmax(x) - onehot(target)) g for each row, 0 where the target is `ignore_index`."""
     shape, classes = x.shape, x.shape[-1]
-    x, flat = x.reshape(-1, classes), target.reshape(-1)
+    x, flat = x.reshape(target.size, classes), target.reshape(-1)
     picks, counted = _checked(xp, flat, classes, ignore_index)
     weight = xp.where(counted, g.reshape(-1), g.dtype.type(0))[:, None]
     dx = xp.empty(x.shape, g.dtype)

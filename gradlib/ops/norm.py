@@ -74,8 +74,8 @@ def _standardize_vjp(gs: Any, ans: Any, x: Array, eps: float) -> Array:
 )
 def _standardize(xp: Any, x: Array, *, eps: float) -> tuple[Array, Array, Array]:
     """xhat = (x - mean) / sqrt(var + eps), mean, var (biased) of each channel, in two passes."""
-    rows = x.reshape(-1, x.shape[-1])
-    n = rows.shape[0]
+    n = math.prod(x.shape[:-1])
+    rows = x.reshape(n, x.shape[-1])
     # NumPy adds up an axis that is not the last one row by row: a long serial sum, so take it in two levels
     mean = _column_sums(xp, rows) / n
     centered = rows - mean

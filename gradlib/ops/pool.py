@@ -152,10 +152,13 @@ def _launch(kernel: Kernel, over: Array, arrays: tuple[Array | None, ...], scala
     shape, dtype, channels = over.shape, over.dtype, over.shape[-1]
     backend = backends.backend_of(over)
     wide = 8 if dtype.itemsize == 2 else 4
-    vec = next(
-        v for v in (wide, 4, 1)
-        if channels % v == 0 and all(a is None or backend.pointer(a) % min(16, v * a.dtype.itemsize) == 0 for a in arrays)
-    )  # fmt: skip
+    present = [a for a in arrays if a is not None]
+
+    def fits(v: int) -> bool:
+        aligned = all(backend.pointer(a) % min(16, v * a.dtype.itemsize) == 0 for a in present)
+        return channels % v == 0 and aligned
+
+    vec = next(v for v in (wide, 4, 1) if fits(v))
     groups = channels // vec
     bx = min(64, 1 << (groups - 1).bit_length())
     by = 256 // bx
