@@ -13,8 +13,8 @@ Activation = str | Callable[[Any], Any] | None
 
 # The functors of activation.cuh.  The derivative of the first kind is computed from the output, which the tape keeps
 # anyway; that of the second from the pre-activation, which a forward kernel has to save.
-READS_OUTPUT = frozenset(("elu", "leaky_relu", "relu", "relu6", "selu", "sigmoid", "tanh"))
-READS_INPUT = frozenset(("gelu", "hardswish", "mish", "silu", "softplus"))
+READS_OUTPUT = frozenset(("elu", "leaky_relu", "relu", "relu6", "selu"))
+READS_INPUT = frozenset(("gelu", "hardswish", "mish", "sigmoid", "silu", "softplus", "tanh"))
 FUSED = READS_OUTPUT | READS_INPUT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core import Saved, fused, op, sample
+from ..core import Saved, between, fused, op, sample
 from ..errors import ShapeError
 from ..spec import is_floating
 from . import conv_launch
@@ -61,7 +61,8 @@ def _layer_samples() -> list[Any]:
     ]
     kinked = ("relu", "leaky_relu", "elu", "relu6", "selu", "hardswish")
     window = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
-    return smooth + [sample((2, 4, 5, 3), (3, 3, 3, 4), (4,), activation=a, smooth=False, **window) for a in kinked]
+    weight, bias = between(-0.2, 0.2, 3, 3, 3, 4), between(-0.2, 0.2, 4)  # no value near the kinks at 3 and 6
+    return smooth + [sample((2, 4, 5, 3), weight, bias, activation=a, smooth=False, **window) for a in kinked]
 
 
 @fused("convolution", infer=infer, promote="same", samples=_layer_samples)

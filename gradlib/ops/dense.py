@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import backend as backends
-from ..core import Saved, fused, op, sample
+from ..core import Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel, ctype
 from ..spec import Spec, is_floating
@@ -19,7 +19,7 @@ __all__ = ["column_sums", "dense"]
 Array = Any
 
 
-def _infer(input: Spec, weight: Spec, bias: Spec | None = None, *, activation: Activation) -> Spec:
+def _infer(input: Spec, weight: Spec, bias: Spec | None = None, *, activation: Activation = None) -> Spec:
     what = "dense(input, weight, bias)"
 
     def lines() -> list[str]:
@@ -65,7 +65,11 @@ def _samples() -> list[Any]:
         sample((531, 13), (13, 11), (11,), activation="mish"),  # long sums, which are split
     ]
     kinked = ("relu", "leaky_relu", "elu", "relu6", "selu", "hardswish")
-    return smooth + [sample((9, 6), (6, 5), (5,), activation=name, smooth=False) for name in kinked]
+    weight, bias = (
+        between(-0.2, 0.2, 6, 5),
+        between(-0.2, 0.2, 5),
+    )  # no value near the kinks at 3 and 6: they get rounded
+    return smooth + [sample((9, 6), weight, bias, activation=name, smooth=False) for name in kinked]
 
 
 @fused("dense", infer=_infer, promote="same", samples=_samples)

@@ -61,16 +61,24 @@ struct selu {  // Klambauer et al. 2017
   GRADLIB_ACT df(A y) { return y > A(0) ? A(scale) : y + A(scale * alpha); }
 };
 
+// Sigmoid and tanh could read their outputs, y (1 - y) and 1 - y y.  But where they saturate, y rounded to 11 or 8 bits
+// leaves few digits of these differences, so they read z, and subtract nothing.
 struct sigmoid {
-  static constexpr bool reads_output = true, is_identity = false;
+  static constexpr bool reads_output = false, is_identity = false;
   GRADLIB_ACT f(A x) { return logistic(x); }
-  GRADLIB_ACT df(A y) { return y * (A(1) - y); }
+  GRADLIB_ACT df(A z) {
+    A e = fn::exp(-fn::fabs(z));
+    return e / ((A(1) + e) * (A(1) + e));
+  }
 };
 
 struct tanh {
-  static constexpr bool reads_output = true, is_identity = false;
+  static constexpr bool reads_output = false, is_identity = false;
   GRADLIB_ACT f(A x) { return fn::tanh(x); }
-  GRADLIB_ACT df(A y) { return A(1) - y * y; }
+  GRADLIB_ACT df(A z) {
+    A e = fn::exp(A(-2) * fn::fabs(z));
+    return A(4) * e / ((A(1) + e) * (A(1) + e));
+  }
 };
 
 struct gelu {  // x Phi(x), exact; erfc keeps the digits of the left tail that 1 + erf loses
