@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .elementwise_methods import ElementwiseMethods
 from .operators import op
 
 
-class ArrayMethods:
+class ArrayMethods(ElementwiseMethods):
     """Operators and methods of `Tensor`; every array function is also a method with the same keywords."""
 
     __slots__ = ()
@@ -117,8 +118,8 @@ class ArrayMethods:
 
     @property
     def T(self) -> Any:
-        """The matrix transpose of a 2-d tensor."""
-        return op.matrix_transpose(self) if getattr(self, "ndim") == 2 else op.permute_dims(self, None)  # noqa: B009
+        """The axes in reverse order: the transpose of a matrix."""
+        return op.permute_dims(self, None)
 
     @property
     def mT(self) -> Any:
@@ -126,5 +127,141 @@ class ArrayMethods:
         return op.matrix_transpose(self)
 
     def reshape(self, *shape: Any) -> Any:
-        """Return the same elements in another shape; one size may be -1."""
+        """Return the same elements in another shape, ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
         return op.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+        """Return it with the axes from `start_dim` to `end_dim` joined into one."""
+        return op.flatten(self, start_dim, end_dim)
+
+    def permute_dims(self, axes: Any = None) -> Any:
+        """Return it with axis ``axes[i]`` as axis i; the axes reversed for None."""
+        return op.permute_dims(self, axes)
+
+    def moveaxis(self, source: Any, destination: Any) -> Any:
+        """Return it with the axes `source` at the places `destination`."""
+        return op.moveaxis(self, source, destination)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Return it with two axes exchanged."""
+        return op.swapaxes(self, axis1, axis2)
+
+    def expand_dims(self, axis: Any = 0) -> Any:
+        """Return it with new axes of size 1."""
+        return op.expand_dims(self, axis)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Return it without axes of size 1."""
+        return op.squeeze(self, axis)
+
+    def broadcast_to(self, shape: Any) -> Any:
+        """Return it repeated to `shape`, without copying."""
+        return op.broadcast_to(self, shape)
+
+    def flip(self, axis: Any = None) -> Any:
+        """Return it with the elements along `axis` in reverse order."""
+        return op.flip(self, axis)
+
+    def roll(self, shift: Any, axis: Any = None) -> Any:
+        """Return it with elements moved along `axis`, wrapping round."""
+        return op.roll(self, shift, axis)
+
+    def tile(self, repetitions: Any) -> Any:
+        """Return it repeated so many times along each axis."""
+        return op.tile(self, repetitions)
+
+    def repeat(self, repeats: int, axis: int | None = None) -> Any:
+        """Return it with each element repeated so many times in a row."""
+        return op.repeat(self, repeats, axis)
+
+    def pad(self, pad_width: Any, value: float = 0.0) -> Any:
+        """Return it with `value` added before and after along each axis."""
+        return op.pad(self, pad_width, value)
+
+    def split(self, indices_or_sections: Any, axis: int = 0) -> Any:
+        """Return it cut along `axis`, as a list."""
+        return op.split(self, indices_or_sections, axis)
+
+    def unstack(self, axis: int = 0) -> Any:
+        """Return its slices along `axis`, as a tuple."""
+        return op.unstack(self, axis)
+
+    # -- picking
+
+    def take(self, indices: Any, *, axis: int | None = None) -> Any:
+        """Return the elements at `indices` along `axis`."""
+        return op.take(self, indices, axis=axis)
+
+    def take_along_axis(self, indices: Any, *, axis: int = -1) -> Any:
+        """Return, for each line along `axis`, its elements at the indices of that line."""
+        return op.take_along_axis(self, indices, axis=axis)
+
+    def nonzero(self) -> Any:
+        """Return the indices of the elements that are not zero, an array per axis."""
+        return op.nonzero(self)
+
+    def sort(self, *, axis: int = -1, descending: bool = False) -> Any:
+        """Return it sorted along `axis`."""
+        return op.sort(self, axis=axis, descending=descending)
+
+    def argsort(self, *, axis: int = -1, descending: bool = False) -> Any:
+        """Return the indices that sort it along `axis`."""
+        return op.argsort(self, axis=axis, descending=descending)
+
+    def tril(self, *, k: int = 0) -> Any:
+        """Return it with zeros above diagonal k."""
+        return op.tril(self, k=k)
+
+    def triu(self, *, k: int = 0) -> Any:
+        """Return it with zeros below diagonal k."""
+        return op.triu(self, k=k)
+
+    # -- reductions
+
+    def sum(self, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        """Return the sum over `axis`."""
+        return op.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def mean(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return the mean over `axis`."""
+        return op.mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+        """Return the variance over `axis`; ``correction=1`` for the unbiased one."""
+        return op.var(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def std(self, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+        """Return the standard deviation over `axis`; ``correction=1`` as in `var`."""
+        return op.std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def prod(self, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        """Return the product over `axis`."""
+        return op.prod(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def cumsum(self, *, axis: int | None = None) -> Any:
+        """Return the sums of all elements up to each, along `axis`."""
+        return op.cumsum(self, axis=axis)
+
+    def max(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return the largest element over `axis`."""
+        return op.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return the smallest element over `axis`."""
+        return op.min(self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, *, axis: int | None = None, keepdims: bool = False) -> Any:
+        """Return the place of the largest element along `axis`."""
+        return op.argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, *, axis: int | None = None, keepdims: bool = False) -> Any:
+        """Return the place of the smallest element along `axis`."""
+        return op.argmin(self, axis=axis, keepdims=keepdims)
+
+    def any(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return whether some element over `axis` is not zero."""
+        return op.any(self, axis=axis, keepdims=keepdims)
+
+    def all(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return whether every element over `axis` is not zero."""
+        return op.all(self, axis=axis, keepdims=keepdims)

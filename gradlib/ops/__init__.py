@@ -1,0 +1,54 @@
+"""The operations on arrays, by family.  Importing them fills core's operator table."""
+
+from . import update  # registers its ops, which belong to the optimizers
+from . import arithmetic as _arithmetic
+from . import comparisons as _comparisons
+from . import conv as _conv
+from . import create as _create
+from . import cross_entropy as _cross_entropy
+from . import dense as _dense
+from . import functions as _functions
+from . import index as _index
+from . import matmul as _matmul
+from . import nonlinear as _nonlinear
+from . import norm as _norm
+from . import pool as _pool
+from . import random as _random
+from . import reduce as _reduce
+from . import shape as _shape
+from . import softmax as _softmax
+from .arithmetic import *
+from .comparisons import *
+from .conv import *
+from .create import *
+from .cross_entropy import *
+from .dense import *
+from .elementwise import cast
+from .functions import *
+from .index import *
+from .matmul import *
+from .nonlinear import *
+from .norm import *
+from .pool import *
+from .random import *
+from .reduce import *
+from .shape import *
+from .softmax import *
+
+__all__: list[str] = ["cast"]
+__all__ += _arithmetic.__all__
+__all__ += _comparisons.__all__
+__all__ += _conv.__all__
+__all__ += _create.__all__
+__all__ += _cross_entropy.__all__
+__all__ += _dense.__all__
+__all__ += _functions.__all__
+__all__ += _index.__all__
+__all__ += _matmul.__all__
+__all__ += _nonlinear.__all__
+__all__ += _norm.__all__
+__all__ += _pool.__all__
+__all__ += _random.__all__
+__all__ += _reduce.__all__
+__all__ += _shape.__all__
+__all__ += _softmax.__all__

@@ -1,0 +1,147 @@
+"""How elementwise ops are declared: domains of dtypes, shape rule, samples, and the kernel made from `expr`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core import Primitive, leaf, op, sample, zeros_as
+from ..errors import DTypeError, message, operand
+from ..kernel.elementwise import elementwise_launcher
+from ..spec import DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes
+
+__all__ = ["cast", "elementwise", "no_slope", "pairs", "unary"]
+
+# What an op takes, and how its error says so.  float16 ... float64 are always among the floating dtypes.
+DOMAINS: dict[str, tuple[frozenset[DType], str]] = {
+    "any": (frozenset(DTYPES.values()), "any dtype"),
+    "number": (frozenset((*FLOATING, *INTEGER)), "a number, not bool: x.to(gl.int64)"),
+    "floating": (frozenset(FLOATING), "a floating dtype: x.to(gl.float32)"),
+    "bits": (frozenset((*INTEGER, bool_)), "an integer dtype or bool"),
+    "integer": (frozenset(INTEGER), "an integer dtype"),
+}
+
+
+def elementwise(
+    name: str,
+    *,
+    takes: str = "number",
+    gives: DType | None = None,
+    promote: str | None = None,
+    samples: Callable[[], Any] | None = None,
+    expr: str | None = None,
+    **declaration: Any,
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Declare an op that treats each element alone.
+
+    ``takes`` is one of `DOMAINS`; ``"floating"`` also takes integers, which become float32.  ``gives`` is the
+    dtype of the result where it is not that of the inputs.  ``expr`` computes one element in C, in the accumulator
+    type ``A``, from the names of inputs and parameters; it becomes the op's kernel.
+    """
+    allowed, need = DOMAINS[takes]
+
+    def declare(impl: Callable[..., Any]) -> Primitive:
+        def infer(*specs: Spec, **params: Any) -> Spec:
+            shape = specs[0].shape
+            if any(s.shape != shape for s in specs):
+                shape = broadcast_shapes(call, *[s.shape for s in specs])
+            for spec in specs:
+                if spec.dtype not in allowed:
+                    lines = [operand(n, s) for n, s in zip(prim.inputs, specs, strict=True)]
+                    raise DTypeError(message(f"{call}: not defined for {spec.dtype}", lines, f"need {need}"))
+            return Spec(shape, gives or specs[-1].dtype)
+
+        prim = leaf(
+            name,
+            infer=infer,
+            promote={None: "float" if takes == "floating" else "same", "none": None}.get(promote, promote),
+            broadcasts=True,
+            samples=samples,
+            expr=expr,
+            **declaration,
+        )(impl)
+        call = f"{name}({', '.join(prim.inputs)})"
+        if expr is not None:
+            prim.kernel("cuda")(elementwise_launcher(prim, allowed, gives))
+        return prim
+
+    return declare
+
+
+def no_slope(g: Any, ans: Any, x: Any, *others: Any, **params: Any) -> Any:
+    """The rule of a step function in its first input: zero wherever a derivative exists."""
+    return zeros_as(g, shape=g.shape, dtype=g.dtype)
+
+
+def unary(draw: Callable[..., Any] | None = None, smooth: bool = True) -> Callable[[], list[Any]]:
+    """Samples for one input: primes, size 1, a scalar, size 0; `draw(*shape)` where normals will not do."""
+
+    def samples() -> list[Any]:
+        shapes: Sequence[tuple[int, ...]] = [(3, 7), (1,), (), (2, 0)]
+        return [sample(draw(*s) if draw else s, smooth=smooth) for s in shapes]
+
+    return samples
+
+
+def pairs(
+    first: Callable[..., Any] | None = None, second: Callable[..., Any] | None = None, smooth: bool = True
+) -> Callable[[], list[Any]]:
+    """Samples for two inputs: equal shapes, every way of broadcasting, size 1, size 0."""
+
+    def samples() -> list[Any]:
+        shapes: Sequence[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            ((2, 7), (2, 7)),
+            ((3, 5), (5,)),
+            ((4, 1, 3), (2, 1)),
+            ((), (3,)),
+            ((1,), (1, 1)),
+            ((2, 3, 1, 5), (3, 7, 1)),
+            ((0, 3), (3,)),
+        ]
+        return [sample(first(*a) if first else a, second(*b) if second else b, smooth=smooth) for a, b in shapes]
+
+    return samples
+
+
+# -- dtype
+
+
+def _infer_cast(x: Spec, *, dtype: DType) -> Spec:
+    return Spec(x.shape, dtype)
+
+
+@leaf(
+    "cast",
+    infer=_infer_cast,
+    vjp=(lambda g, ans, x, dtype: cast(g, dtype=x.dtype),),
+    jvp=lambda ts, ans, x, dtype: cast(ts[0], dtype=dtype),
+    moves=True,
+    samples=lambda: [
+        sample((3, 5), dtype=DTYPES["float64"]),
+        sample((7,), dtype=DTYPES["float32"], smooth=False),  # rounds, so differences see steps
+        sample((7,), dtype=DTYPES["float16"], smooth=False),
+        sample((2, 3), dtype=DTYPES["bfloat16"], smooth=False),
+        sample((2, 3), dtype=DTYPES["int32"]),
+        sample((0, 3), dtype=DTYPES["float64"]),
+    ],
+)
+def _cast(xp: Any, x: Any, *, dtype: DType) -> Any:
+    """y = x in another dtype, rounded to nearest even; towards zero for an integer dtype.
+
+    Derivative: the cotangent, in x's dtype.
+    """
+    return x.astype(dtype)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Return x in another dtype; x itself if it has it already.
+
+    >>> import gradlib as gl
+    >>> gl.cast(gl.tensor([1.5, -2.5]), gl.int32)
+    tensor([ 1, -2], dtype=int32)
+    """
+    dtype = as_dtype(dtype)
+    return x if x.dtype is dtype else _cast(x, dtype=dtype)
+
+
+op.register(cast=cast, astype=cast)

@@ -1,0 +1,312 @@
+"""Elementary functions: exponentials, roots, trigonometry, rounding, the error function."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..core import between, op, sample
+from .arithmetic import divide, multiply, negative, square, subtract
+from .elementwise import elementwise, no_slope, pairs, unary
+from .special import erf_of, erfc_of
+
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1",
+    "floor", "log", "log10", "log1p", "log2", "round", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+]  # fmt: skip
+
+
+def _positive(*shape: int) -> Any:
+    return between(0.5, 2.0, *shape)
+
+
+def _inside(*shape: int) -> Any:
+    return between(-0.8, 0.8, *shape)
+
+
+# -- exponentials and logarithms
+
+
+@elementwise(
+    "exp", takes="floating", vjp=(lambda g, ans, x: multiply(g, ans),), saves=("ans",), expr="fn::exp(x)",
+    samples=unary(),
+)  # fmt: skip
+def exp(xp: Any, x: Any) -> Any:
+    """y = e^x."""
+    return xp.exp(x)
+
+
+@elementwise(
+    "expm1", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.add(ans, 1.0)),), saves=("ans",),
+    expr="fn::expm1(x)", samples=unary(),
+)  # fmt: skip
+def expm1(xp: Any, x: Any) -> Any:
+    """y = e^x - 1, accurate near 0."""
+    return xp.expm1(x)
+
+
+@elementwise(
+    "log", takes="floating", vjp=(lambda g, ans, x: divide(g, x),), saves=("x",), expr="fn::log(x)",
+    samples=unary(_positive),
+)  # fmt: skip
+def log(xp: Any, x: Any) -> Any:
+    """y = ln x."""
+    return xp.log(x)
+
+
+@elementwise(
+    "log1p", takes="floating", vjp=(lambda g, ans, x: divide(g, op.add(x, 1.0)),), saves=("x",), expr="fn::log1p(x)",
+    samples=unary(_positive),
+)  # fmt: skip
+def log1p(xp: Any, x: Any) -> Any:
+    """y = ln(1 + x), accurate near 0."""
+    return xp.log1p(x)
+
+
+@elementwise(
+    "log2", takes="floating", vjp=(lambda g, ans, x: divide(multiply(g, 1.0 / math.log(2.0)), x),), saves=("x",),
+    expr="fn::log2(x)", samples=unary(_positive),
+)  # fmt: skip
+def log2(xp: Any, x: Any) -> Any:
+    """y = the logarithm of x to base 2."""
+    return xp.log2(x)
+
+
+@elementwise(
+    "log10", takes="floating", vjp=(lambda g, ans, x: divide(multiply(g, 1.0 / math.log(10.0)), x),), saves=("x",),
+    expr="fn::log10(x)", samples=unary(_positive),
+)  # fmt: skip
+def log10(xp: Any, x: Any) -> Any:
+    """y = the logarithm of x to base 10."""
+    return xp.log10(x)
+
+
+# -- roots
+
+
+@elementwise(
+    "sqrt", takes="floating", vjp=(lambda g, ans, x: divide(multiply(g, 0.5), ans),), saves=("ans",),
+    expr="fn::sqrt(x)", samples=unary(_positive),
+)  # fmt: skip
+def sqrt(xp: Any, x: Any) -> Any:
+    """y = the square root of x.  Derivative: infinite at 0."""
+    return xp.sqrt(x)
+
+
+@elementwise(
+    "rsqrt", takes="floating", vjp=(lambda g, ans, x: multiply(multiply(g, -0.5), multiply(square(ans), ans)),),
+    saves=("ans",), expr="A(1) / fn::sqrt(x)", samples=unary(_positive),
+)  # fmt: skip
+def rsqrt(xp: Any, x: Any) -> Any:
+    """y = 1 / sqrt(x)."""
+    return xp.reciprocal(xp.sqrt(x))
+
+
+# -- trigonometry
+
+
+@elementwise(
+    "sin", takes="floating", vjp=(lambda g, ans, x: multiply(g, cos(x)),), saves=("x",), expr="fn::sin(x)",
+    samples=unary(),
+)  # fmt: skip
+def sin(xp: Any, x: Any) -> Any:
+    """y = sin x, x in radians."""
+    return xp.sin(x)
+
+
+@elementwise(
+    "cos", takes="floating", vjp=(lambda g, ans, x: negative(multiply(g, sin(x))),), saves=("x",), expr="fn::cos(x)",
+    samples=unary(),
+)  # fmt: skip
+def cos(xp: Any, x: Any) -> Any:
+    """y = cos x, x in radians."""
+    return xp.cos(x)
+
+
+@elementwise(
+    "tan", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.add(square(ans), 1.0)),), saves=("ans",),
+    expr="fn::tan(x)", samples=unary(_inside),
+)  # fmt: skip
+def tan(xp: Any, x: Any) -> Any:
+    """y = tan x, x in radians."""
+    return xp.tan(x)
+
+
+@elementwise(
+    "asin", takes="floating", vjp=(lambda g, ans, x: divide(g, sqrt(subtract(1.0, square(x)))),), saves=("x",),
+    expr="fn::asin(x)", samples=unary(_inside),
+)  # fmt: skip
+def asin(xp: Any, x: Any) -> Any:
+    """y = the angle in [-pi/2, pi/2] whose sine is x."""
+    return xp.arcsin(x)
+
+
+@elementwise(
+    "acos", takes="floating", vjp=(lambda g, ans, x: negative(divide(g, sqrt(subtract(1.0, square(x))))),),
+    saves=("x",), expr="fn::acos(x)", samples=unary(_inside),
+)  # fmt: skip
+def acos(xp: Any, x: Any) -> Any:
+    """y = the angle in [0, pi] whose cosine is x."""
+    return xp.arccos(x)
+
+
+@elementwise(
+    "atan", takes="floating", vjp=(lambda g, ans, x: divide(g, op.add(square(x), 1.0)),), saves=("x",),
+    expr="fn::atan(x)", samples=unary(),
+)  # fmt: skip
+def atan(xp: Any, x: Any) -> Any:
+    """y = the angle in (-pi/2, pi/2) whose tangent is x."""
+    return xp.arctan(x)
+
+
+def _over_square(g: Any, x1: Any, x2: Any, factor: Any) -> Any:
+    return divide(multiply(g, factor), op.add(square(x1), square(x2)))
+
+
+@elementwise(
+    "atan2", takes="floating",
+    vjp=(
+        lambda g, ans, x1, x2: _over_square(g, x1, x2, x2),
+        lambda g, ans, x1, x2: negative(_over_square(g, x1, x2, x1)),
+    ),
+    saves=("x1 x2", "x1 x2"), expr="fn::atan2(x1, x2)", samples=pairs(_positive),
+)  # fmt: skip
+def atan2(xp: Any, x1: Any, x2: Any) -> Any:
+    """y = the angle in [-pi, pi] of the point (x2, x1)."""
+    return xp.arctan2(x1, x2)
+
+
+# -- hyperbolic
+
+
+@elementwise(
+    "sinh", takes="floating", vjp=(lambda g, ans, x: multiply(g, cosh(x)),), saves=("x",), expr="fn::sinh(x)",
+    samples=unary(),
+)  # fmt: skip
+def sinh(xp: Any, x: Any) -> Any:
+    """y = sinh x."""
+    return xp.sinh(x)
+
+
+@elementwise(
+    "cosh", takes="floating", vjp=(lambda g, ans, x: multiply(g, sinh(x)),), saves=("x",), expr="fn::cosh(x)",
+    samples=unary(),
+)  # fmt: skip
+def cosh(xp: Any, x: Any) -> Any:
+    """y = cosh x."""
+    return xp.cosh(x)
+
+
+@elementwise(
+    "tanh_slope", takes="floating", vjp=(
+        lambda h, ans, g, x: _tanh_slope(h, x),
+        lambda h, ans, g, x: multiply(_tanh_slope(multiply(h, g), x), multiply(tanh(x), -2.0)),
+    ),
+    saves=("x", "g x"), expr="g * act::tanh::df(x)", samples=pairs(),
+)  # fmt: skip
+def _tanh_slope(xp: Any, g: Any, x: Any) -> Any:
+    """z = g / cosh^2 x = 4 g e / (1 + e)^2, e = exp(-2 |x|): nothing is subtracted, so no digits are lost."""
+    e = xp.exp(xp.abs(x) * -2)
+    return xp.multiply(g, 4 * e / xp.square(1 + e))
+
+
+@elementwise(
+    "tanh", takes="floating", vjp=(lambda g, ans, x: _tanh_slope(g, x),), saves=("x",), expr="act::tanh::f(x)",
+    samples=unary(),
+)  # fmt: skip
+def tanh(xp: Any, x: Any) -> Any:
+    """y = tanh x."""
+    return xp.tanh(x)
+
+
+@elementwise(
+    "asinh", takes="floating", vjp=(lambda g, ans, x: divide(g, sqrt(op.add(square(x), 1.0))),), saves=("x",),
+    expr="fn::asinh(x)", samples=unary(),
+)  # fmt: skip
+def asinh(xp: Any, x: Any) -> Any:
+    """y = the number whose hyperbolic sine is x."""
+    return xp.arcsinh(x)
+
+
+@elementwise(
+    "acosh", takes="floating", vjp=(lambda g, ans, x: divide(g, sqrt(subtract(square(x), 1.0))),), saves=("x",),
+    expr="fn::acosh(x)", samples=unary(lambda *shape: between(1.5, 3.0, *shape)),
+)  # fmt: skip
+def acosh(xp: Any, x: Any) -> Any:
+    """y = the number >= 0 whose hyperbolic cosine is x."""
+    return xp.arccosh(x)
+
+
+@elementwise(
+    "atanh", takes="floating", vjp=(lambda g, ans, x: divide(g, subtract(1.0, square(x))),), saves=("x",),
+    expr="fn::atanh(x)", samples=unary(_inside),
+)  # fmt: skip
+def atanh(xp: Any, x: Any) -> Any:
+    """y = the number whose hyperbolic tangent is x."""
+    return xp.arctanh(x)
+
+
+# -- the error function
+
+
+def _bell(g: Any, x: Any) -> Any:
+    """g times the derivative of erf, 2 / sqrt(pi) exp(-x^2)."""
+    return multiply(g, multiply(exp(negative(square(x))), 2.0 / math.sqrt(math.pi)))
+
+
+@elementwise(
+    "erf", takes="floating", vjp=(lambda g, ans, x: _bell(g, x),), saves=("x",), expr="fn::erf(x)", samples=unary()
+)
+def erf(xp: Any, x: Any) -> Any:
+    """y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return erf_of(xp, x)
+
+
+@elementwise(
+    "erfc", takes="floating", vjp=(lambda g, ans, x: negative(_bell(g, x)),), saves=("x",), expr="fn::erfc(x)",
+    samples=unary(),
+)  # fmt: skip
+def erfc(xp: Any, x: Any) -> Any:
+    """y = 1 - erf(x), accurate where that is small."""
+    return erfc_of(xp, x)
+
+
+# -- rounding
+
+
+def _between_steps(*shape: int) -> Any:
+    return lambda rng: rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape)
+
+
+@elementwise("floor", vjp=(no_slope,), expr="fn::floor(x)", samples=unary(_between_steps))
+def floor(xp: Any, x: Any) -> Any:
+    """y = the largest whole number <= x.  Derivative: zero."""
+    return xp.floor(x)
+
+
+@elementwise("ceil", vjp=(no_slope,), expr="fn::ceil(x)", samples=unary(_between_steps))
+def ceil(xp: Any, x: Any) -> Any:
+    """y = the smallest whole number >= x.  Derivative: zero."""
+    return xp.ceil(x)
+
+
+@elementwise("trunc", vjp=(no_slope,), expr="fn::trunc(x)", samples=unary(_between_steps))
+def trunc(xp: Any, x: Any) -> Any:
+    """y = x without its fraction.  Derivative: zero."""
+    return xp.trunc(x)
+
+
+@elementwise(
+    "round", vjp=(no_slope,), expr="fn::rint(x)",
+    samples=lambda: [*unary(_between_steps)(), sample(lambda rng: rng.integers(-5, 5, 9) + 0.5, smooth=False)],
+)  # fmt: skip
+def round(xp: Any, x: Any) -> Any:
+    """y = the whole number nearest to x, the even one of two.  Derivative: zero."""
+    return xp.rint(x) if x.dtype.kind == "f" else xp.array(x)
+
+
+op.register(
+    acos=acos, acosh=acosh, asin=asin, asinh=asinh, atan=atan, atan2=atan2, atanh=atanh, ceil=ceil, cos=cos,
+    cosh=cosh, erf=erf, erfc=erfc, exp=exp, expm1=expm1, floor=floor, log=log, log10=log10, log1p=log1p, log2=log2,
+    round=round, rsqrt=rsqrt, sin=sin, sinh=sinh, sqrt=sqrt, tan=tan, tanh=tanh, trunc=trunc,
+)  # fmt: skip

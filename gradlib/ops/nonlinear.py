@@ -1,0 +1,408 @@
+"""The activation functions, at PyTorch's defaults.
+
+Each has its derivative as an op of its own beside it, ``z = g f'(x)``, so that a backward is one op (on a GPU one
+kernel); those have derivatives in turn.  At their defaults these are the functors of ``activation.cuh``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..core import apart, op, sample, vjp
+from .arithmetic import add, minimum, multiply, square, subtract
+from .comparisons import greater, less, where
+from .elementwise import elementwise, no_slope, pairs, unary
+from .functions import exp, tanh
+from .special import erfc_of
+
+__all__ = [
+    "elu", "gelu", "hardswish", "leaky_relu", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus",
+]  # fmt: skip
+
+Array = Any
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+_SQRT_HALF = math.sqrt(0.5)
+_INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+def _wide(*shape: int) -> Any:
+    """Values on both sides of every kink of the functions here, none near one."""
+    return lambda rng: rng.choice([-4.1, -3.6, -2.2, -1.3, -0.4, 0.6, 1.7, 2.3, 3.8, 5.2, 7.4], shape) + 0.1 * rng.random(
+        shape
+    )
+
+
+def _slopes() -> list[Any]:
+    return [*pairs(None, _wide)(), sample((3, 5), lambda rng: rng.integers(-3, 4, (3, 5)) * 1.0, smooth=False)]
+
+
+# -- piecewise linear
+
+
+@elementwise(
+    "relu_slope",
+    vjp=(lambda h, ans, g, y: _relu_slope(h, y), no_slope),
+    saves=("y", ""),
+    expr="g * act::relu::df(y)",
+    samples=_slopes,
+)
+def _relu_slope(xp: Any, g: Array, y: Array) -> Array:
+    """z = g where y > 0, else 0."""
+    return xp.multiply(g, y > 0)
+
+
+@elementwise(
+    "relu",
+    vjp=(lambda g, ans, x: _relu_slope(g, ans),),
+    saves=("ans",),
+    expr="act::relu::f(x)",
+    samples=unary(_wide),
+)
+def relu(xp: Any, x: Array) -> Array:
+    """y = max(x, 0).  Derivative: 0 at 0."""
+    return xp.maximum(x, 0)
+
+
+@elementwise(
+    "relu6_slope",
+    vjp=(lambda h, ans, g, y: _relu6_slope(h, y), no_slope),
+    saves=("y", ""),
+    expr="g * act::relu6::df(y)",
+    samples=_slopes,
+)
+def _relu6_slope(xp: Any, g: Array, y: Array) -> Array:
+    """z = g where 0 < y < 6, else 0."""
+    return xp.multiply(g, (y > 0) & (y < 6))
+
+
+@elementwise(
+    "relu6",
+    vjp=(lambda g, ans, x: _relu6_slope(g, ans),),
+    saves=("ans",),
+    expr="act::relu6::f(x)",
+    samples=unary(_wide),
+)
+def relu6(xp: Any, x: Array) -> Array:
+    """y = min(max(x, 0), 6).  Derivative: 0 at 0 and at 6."""
+    return xp.clip(x, 0, 6)
+
+
+@elementwise(
+    "leaky_relu_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x, negative_slope: _leaky_relu_slope(h, x, negative_slope=negative_slope), no_slope),
+    saves=("x", ""),
+    expr="x > A(0) ? g : A(negative_slope) * g",
+    samples=lambda: [sample((3, 7), apart(7), negative_slope=0.1), sample((0,), (0,), negative_slope=0.1)],
+)
+def _leaky_relu_slope(xp: Any, g: Array, x: Array, *, negative_slope: float) -> Array:
+    """z = g where x > 0, else negative_slope g."""
+    return xp.where(x > 0, g, g * negative_slope)
+
+
+@elementwise(
+    "leaky_relu",
+    takes="floating",
+    vjp=(lambda g, ans, x, negative_slope: _leaky_relu_slope(g, x, negative_slope=negative_slope),),
+    saves=("x",),
+    expr="x > A(0) ? x : A(negative_slope) * x",
+    samples=lambda: [*unary(apart)(), sample(apart(3, 5), negative_slope=0.3), sample(apart(5), negative_slope=0.0)],
+)
+def leaky_relu(xp: Any, x: Array, *, negative_slope: float = 0.01) -> Array:
+    """y = x where x > 0, else negative_slope x."""
+    return xp.where(x > 0, x, x * negative_slope)
+
+
+# -- exponential
+
+
+def _elu_slope_in_x(h: Array, ans: Array, g: Array, x: Array, alpha: float, scale: float) -> Array:
+    curve = multiply(exp(minimum(x, 0.0)), alpha * scale)
+    return multiply(multiply(h, g), where(greater(x, 0.0), 0.0, curve))
+
+
+@elementwise(
+    "elu_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x, alpha, scale: _elu_slope(h, x, alpha=alpha, scale=scale), _elu_slope_in_x),
+    saves=("x", "g x"),
+    expr="x > A(0) ? A(scale) * g : A(scale * alpha) * fn::exp(x) * g",
+    samples=lambda: [sample((3, 5), _wide(5), alpha=1.3, scale=1.1), sample((0,), (0,), alpha=1.0, scale=1.0)],
+)
+def _elu_slope(xp: Any, g: Array, x: Array, *, alpha: float, scale: float) -> Array:
+    """z = scale g where x > 0, else scale alpha e^x g."""
+    return xp.multiply(g, xp.where(x > 0, scale, xp.exp(xp.minimum(x, 0)) * (alpha * scale)))
+
+
+@elementwise(
+    "elu_scaled",
+    takes="floating",
+    vjp=(lambda g, ans, x, alpha, scale: _elu_slope(g, x, alpha=alpha, scale=scale),),
+    saves=("x",),
+    expr="x > A(0) ? A(scale) * x : A(scale * alpha) * fn::expm1(x)",
+    samples=lambda: [sample(_wide(*s), alpha=a, scale=1.2) for s in ((3, 7), (), (0, 2)) for a in (1.0, 0.5)],
+)
+def _elu(xp: Any, x: Array, *, alpha: float, scale: float) -> Array:
+    """y = scale x where x > 0, else scale alpha (e^x - 1)."""
+    return xp.where(x > 0, x * scale, xp.expm1(xp.minimum(x, 0)) * (alpha * scale))
+
+
+def elu(x: Any, *, alpha: float = 1.0) -> Any:
+    """Return x where x > 0, else alpha (e^x - 1).
+
+    Source: Clevert, Unterthiner, Hochreiter, "Fast and accurate deep network learning by exponential linear units",
+    ICLR 2016.
+    """
+    return _elu(x, alpha=float(alpha), scale=1.0)
+
+
+def selu(x: Any) -> Any:
+    """Return scale (x where x > 0, else alpha (e^x - 1)), with the fixed point's scale and alpha.
+
+    Source: Klambauer, Unterthiner, Mayr, Hochreiter, "Self-normalizing neural networks", NeurIPS 2017.
+    """
+    return _elu(x, alpha=_SELU_ALPHA, scale=_SELU_SCALE)
+
+
+def _logistic(xp: Any, x: Array) -> Array:
+    """1 / (1 + e^-x), with the exponent stopped short of overflow: there the result is 1e-38 (1e-308) and not 0."""
+    y = xp.empty_like(x)
+    xp.negative(x, out=y)
+    xp.minimum(y, 88 if x.dtype.itemsize == 4 else 709, out=y)
+    xp.exp(y, out=y)
+    xp.add(y, 1, out=y)
+    return xp.reciprocal(y, out=y)
+
+
+def _sigmoid_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
+    return multiply(_sigmoid_slope(multiply(h, g), x), subtract(1.0, multiply(sigmoid(x), 2.0)))
+
+
+@elementwise(
+    "sigmoid_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x: _sigmoid_slope(h, x), _sigmoid_slope_in_x),
+    saves=("x", "g x"),
+    expr="g * act::sigmoid::df(x)",
+    samples=pairs(),
+)
+def _sigmoid_slope(xp: Any, g: Array, x: Array) -> Array:
+    """z = g e / (1 + e)^2, e = exp(-|x|): nothing is subtracted, so no digits are lost."""
+    e = xp.exp(-xp.abs(x))
+    return xp.multiply(g, e / xp.square(1 + e))
+
+
+@elementwise(
+    "sigmoid",
+    takes="floating",
+    vjp=(lambda g, ans, x: _sigmoid_slope(g, x),),
+    saves=("x",),
+    expr="act::sigmoid::f(x)",
+    samples=unary(_wide),
+)
+def sigmoid(xp: Any, x: Array) -> Array:
+    """y = 1 / (1 + e^-x)."""
+    return _logistic(xp, x)
+
+
+def _silu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
+    s = sigmoid(x)
+    bend = add(multiply(x, subtract(1.0, multiply(s, 2.0))), 2.0)
+    return multiply(multiply(h, g), multiply(subtract(s, square(s)), bend))
+
+
+@elementwise(
+    "silu_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x: _silu_slope(h, x), _silu_slope_in_x),
+    saves=("x", "g x"),
+    expr="g * act::silu::df(x)",
+    samples=_slopes,
+)
+def _silu_slope(xp: Any, g: Array, x: Array) -> Array:
+    """z = g s (1 + x (1 - s)), s = sigmoid(x)."""
+    s = _logistic(xp, x)
+    return xp.multiply(g, s * (1 + x * (1 - s)))
+
+
+@elementwise(
+    "silu",
+    takes="floating",
+    vjp=(lambda g, ans, x: _silu_slope(g, x),),
+    saves=("x",),
+    expr="act::silu::f(x)",
+    samples=unary(_wide),
+)
+def silu(xp: Any, x: Array) -> Array:
+    """y = x sigmoid(x), also known as swish."""
+    return xp.multiply(x, _logistic(xp, x))
+
+
+def _softplus_slope_in_x(h: Array, ans: Array, g: Array, x: Array, beta: float, threshold: float) -> Array:
+    z = multiply(x, beta)
+    s = sigmoid(z)
+    bend = where(greater(z, threshold), 0.0, multiply(subtract(s, square(s)), beta))
+    return multiply(multiply(h, g), bend)
+
+
+@elementwise(
+    "softplus_slope",
+    takes="floating",
+    vjp=(
+        lambda h, ans, g, x, beta, threshold: _softplus_slope(h, x, beta=beta, threshold=threshold),
+        _softplus_slope_in_x,
+    ),
+    saves=("x", "g x"),
+    expr="A(beta) * x > A(threshold) ? g : g * act::logistic(A(beta) * x)",
+    samples=lambda: [
+        sample((3, 5), _wide(5), beta=1.0, threshold=20.0),
+        sample((3,), _wide(3), beta=3.0, threshold=2.0, smooth=False),
+        sample((0,), (0,), beta=1.0, threshold=20.0),
+    ],
+)
+def _softplus_slope(xp: Any, g: Array, x: Array, *, beta: float, threshold: float) -> Array:
+    """z = g sigmoid(beta x), or g where beta x > threshold."""
+    z = x * beta
+    return xp.multiply(g, xp.where(z > threshold, 1, _logistic(xp, xp.asarray(z))))
+
+
+@elementwise(
+    "softplus",
+    takes="floating",
+    vjp=(lambda g, ans, x, beta, threshold: _softplus_slope(g, x, beta=beta, threshold=threshold),),
+    saves=("x",),
+    expr="A(beta) * x > A(threshold) ? x : fn::log1p(fn::exp(A(beta) * x)) / A(beta)",
+    samples=lambda: [*unary(_wide)(), sample(_wide(7), beta=2.0, threshold=30.0)],
+)
+def softplus(xp: Any, x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """y = log(1 + e^(beta x)) / beta, or x where beta x > threshold."""
+    z = xp.minimum(x * beta, threshold)
+    return xp.where(x * beta > threshold, x, xp.log1p(xp.exp(z)) / beta)
+
+
+# -- gelu and its relatives
+
+
+def _gelu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
+    density = multiply(exp(multiply(square(x), -0.5)), _INV_SQRT_TWO_PI)
+    return multiply(multiply(h, g), multiply(density, subtract(2.0, square(x))))
+
+
+@elementwise(
+    "gelu_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x: _gelu_slope(h, x), _gelu_slope_in_x),
+    saves=("x", "g x"),
+    expr="g * act::gelu::df(x)",
+    samples=_slopes,
+)
+def _gelu_slope(xp: Any, g: Array, x: Array) -> Array:
+    """z = g (Phi(x) + x phi(x)), phi the normal density."""
+    slope = erfc_of(xp, x * -_SQRT_HALF) * 0.5
+    slope += x * (xp.exp(x * x * -0.5) * _INV_SQRT_TWO_PI)
+    return xp.multiply(g, slope)
+
+
+@elementwise(
+    "gelu_exact",
+    takes="floating",
+    vjp=(lambda g, ans, x: _gelu_slope(g, x),),
+    saves=("x",),
+    expr="act::gelu::f(x)",
+    samples=unary(_wide),
+)
+def _gelu(xp: Any, x: Array) -> Array:
+    """y = x Phi(x), Phi the normal distribution function: x / 2 erfc(-x / sqrt 2)."""
+    return xp.multiply(x * 0.5, erfc_of(xp, x * -_SQRT_HALF))
+
+
+def gelu(x: Any, *, approximate: str = "none") -> Any:
+    """Return x Phi(x); with ``approximate="tanh"``, x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    Source: Hendrycks, Gimpel, "Gaussian error linear units", 2016.
+    """
+    if approximate == "none":
+        return _gelu(x)
+    if approximate != "tanh":
+        raise ValueError(f'gelu(x, approximate): approximate is {approximate!r}\n  need "none" or "tanh"')
+    inner = multiply(add(x, multiply(multiply(square(x), x), 0.044715)), math.sqrt(2.0 / math.pi))
+    return multiply(multiply(x, 0.5), add(tanh(inner), 1.0))
+
+
+def _hardswish_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
+    return where(less(square(x), 9.0), multiply(multiply(h, g), 1.0 / 3.0), 0.0)
+
+
+@elementwise(
+    "hardswish_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x: _hardswish_slope(h, x), _hardswish_slope_in_x),
+    saves=("x", "g x"),
+    expr="g * act::hardswish::df(x)",
+    samples=_slopes,
+)
+def _hardswish_slope(xp: Any, g: Array, x: Array) -> Array:
+    """z = 0 where x <= -3, g (x / 3 + 1 / 2) where x < 3, else g."""
+    return xp.multiply(g, xp.where(x <= -3, 0, xp.where(x < 3, x / 3 + 0.5, 1)))
+
+
+@elementwise(
+    "hardswish",
+    takes="floating",
+    vjp=(lambda g, ans, x: _hardswish_slope(g, x),),
+    saves=("x",),
+    expr="act::hardswish::f(x)",
+    samples=unary(_wide),
+)
+def hardswish(xp: Any, x: Array) -> Array:
+    """y = x min(max(x + 3, 0), 6) / 6."""
+    return xp.multiply(x, xp.clip(x + 3, 0, 6)) / 6
+
+
+def _mish_slope_in_ops(x: Array) -> Array:
+    t = tanh(softplus(x))
+    return add(t, multiply(multiply(x, sigmoid(x)), subtract(1.0, square(t))))
+
+
+def _mish_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
+    return vjp(_mish_slope_in_ops, [x], [True])[1]([multiply(h, g)])[0]
+
+
+@elementwise(
+    "mish_slope",
+    takes="floating",
+    vjp=(lambda h, ans, g, x: _mish_slope(h, x), _mish_slope_in_x),
+    saves=("x", "g x"),
+    expr="g * act::mish::df(x)",
+    samples=_slopes,
+)
+def _mish_slope(xp: Any, g: Array, x: Array) -> Array:
+    """z = g (t + x (1 - t^2) sigmoid(x)), t = tanh(softplus(x))."""
+    t = xp.tanh(_softplus(xp, x))
+    return xp.multiply(g, t + x * (1 - t * t) * _logistic(xp, x))
+
+
+def _softplus(xp: Any, x: Array) -> Array:
+    return xp.where(x > 20, x, xp.log1p(xp.exp(xp.minimum(x, 20))))
+
+
+@elementwise(
+    "mish",
+    takes="floating",
+    vjp=(lambda g, ans, x: _mish_slope(g, x),),
+    saves=("x",),
+    expr="act::mish::f(x)",
+    samples=unary(_wide),
+)
+def mish(xp: Any, x: Array) -> Array:
+    """y = x tanh(log(1 + e^x))."""
+    return xp.multiply(x, xp.tanh(_softplus(xp, x)))
+
+
+op.register(
+    elu=elu, gelu=gelu, hardswish=hardswish, leaky_relu=leaky_relu, mish=mish, relu=relu, relu6=relu6, selu=selu,
+    sigmoid=sigmoid, silu=silu, softplus=softplus,
+)  # fmt: skip
