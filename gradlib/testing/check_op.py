@@ -216,7 +216,7 @@ def _check_taylor(f: Any, args: list[Any], ts: list[Any], tangents: list[Any], w
     base = outputs_of(f, args)
     remainders = []
     for h in (1e-3, 1e-4):
-        ahead = outputs_of(f, [a if t is None else a + h * t for a, t in zip(args, ts, strict=True)])
+        ahead = outputs_of(f, [a if t is None else np.asarray(a + h * t) for a, t in zip(args, ts, strict=True)])
         remainders.append(_norm([p - b - h * to_numpy(t) for p, b, t in zip(ahead, base, tangents, strict=True)]))
     if remainders[1] > 1e-11 * (_norm(base) + 1):
         slope = np.log10(remainders[0] / remainders[1])

@@ -28,7 +28,7 @@ def directional(
     """Return the derivative of `f` at `args` along `ts` (None: held fixed) by central differences."""
 
     def moved(h: float) -> list[Any]:
-        return [a if t is None else a + h * t for a, t in zip(args, ts, strict=True)]
+        return [a if t is None else np.asarray(a + h * t) for a, t in zip(args, ts, strict=True)]  # 0-d too
 
     plus, minus = outputs_of(f, moved(step)), outputs_of(f, moved(-step))
     return [(p.astype(np.float64) - m.astype(np.float64)) / (2 * step) for p, m in zip(plus, minus, strict=True)]
