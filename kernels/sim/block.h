@@ -56,7 +56,7 @@ struct Fiber {
     bool idle = true;  // has no CUDA thread: its stack may begin another one
     uint3 thread{};    // the CUDA thread it carries, while suspended
     unsigned linear = 0;
-    Site site{};  // where that waits
+    const Site* site = nullptr;  // where that waits; lies on its stack
     explicit Fiber(unsigned number) : stack(number) {}
 };
 

@@ -3,7 +3,7 @@
 
 #if !defined(GRADLIB_SIM_UCONTEXT)
 #if defined(__x86_64__)
-// The callee-saved registers of the System V ABI.  `pop; jmp` instead of `ret`: the return predictor would always miss.
+// The callee-saved registers of the System V ABI.  `ret` is predicted well, because fibers mostly wait at the same place.
 __asm__(R"(
 .text
 .globl gradlib_sim_switch
@@ -22,8 +22,7 @@ gradlib_sim_switch:
     popq %r12
     popq %rbx
     popq %rbp
-    popq %rcx
-    jmpq *%rcx
+    ret
 )");
 #else
 // x19 to x30 and the low halves of v8 to v15, as AAPCS64 asks.
@@ -56,7 +55,7 @@ gradlib_sim_switch:
     ldp d12, d13, [sp, #128]
     ldp d14, d15, [sp, #144]
     add sp, sp, #160
-    br x30
+    ret
 )");
 #endif
 #endif

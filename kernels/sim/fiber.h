@@ -22,12 +22,15 @@ struct Machine {  // a suspended flow of control
     ucontext_t context;
 };
 inline void switch_machine(Machine& from, Machine& to) { swapcontext(&from.context, &to.context); }
+inline void prefetch(const Machine&) {}
 #else
 struct Machine {
     void* stack_pointer;
 };
-extern "C" void gradlib_sim_switch(void** from, void* to) __asm__("gradlib_sim_switch");
+extern "C" __attribute__((visibility("hidden"))) void gradlib_sim_switch(void** from,
+                                                                         void* to) __asm__("gradlib_sim_switch");
 inline void switch_machine(Machine& from, Machine& to) { gradlib_sim_switch(&from.stack_pointer, to.stack_pointer); }
+inline void prefetch(const Machine& machine) { __builtin_prefetch(machine.stack_pointer); }
 #endif
 
 // A stack with an inaccessible page below it, so that an overflow faults instead of overwriting another fiber.

@@ -139,9 +139,15 @@ void Worker::suspend(Queue& queue, const Site& site) {
     Fiber* me = current_;
     me->thread = c.thread;
     me->linear = c.linear;
-    me->site = site;
+    me->site = &site;
     queue.push(me);
-    current_ = next_fiber();
+    Fiber* to = ready_.pop();
+    if (to) {
+        if (to->next) prefetch(to->next->machine);
+        current_ = to;
+    } else {
+        current_ = next_fiber();
+    }
     if (current_ != me) switch_machine(me->machine, current_->machine);
     c.thread = me->thread;
     c.linear = me->linear;
@@ -178,14 +184,14 @@ void Worker::deadlock() {
         if (fiber->idle) continue;
         bool known = false;
         for (Place& place : places) {
-            if (place.site.line == fiber->site.line && !strcmp(place.site.what, fiber->site.what) &&
-                !strcmp(place.site.file, fiber->site.file)) {
+            if (place.site.line == fiber->site->line && !strcmp(place.site.what, fiber->site->what) &&
+                !strcmp(place.site.file, fiber->site->file)) {
                 ++place.threads;
                 place.first = std::min(place.first, fiber->linear);
                 known = true;
             }
         }
-        if (!known) places.push_back({fiber->site, fiber->linear, 1});
+        if (!known) places.push_back({*fiber->site, fiber->linear, 1});
     }
     std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.first < b.first; });
     const Context& c = gradlib_sim_context;

@@ -76,8 +76,8 @@ unsigned long long Worker::collective(CollectiveKind kind, unsigned mask, unsign
         *place = Rendezvous{kind, mask, 0, Queue()};
     } else if (place->kind != kind) {
         fault("lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,", mask,
-              site.what, site.file, site.line, place->waiting.head->site.what, place->waiting.head->site.file,
-              place->waiting.head->site.line);
+              site.what, site.file, site.line, place->waiting.head->site->what, place->waiting.head->site->file,
+              place->waiting.head->site->line);
     }
     warp.in[lane] = value;
     warp.source[lane] = source;
@@ -120,7 +120,7 @@ bool Worker::resolve_active() {
         unsigned mask = 0;
         for (Fiber* other = at_active_.head; other; other = other->next) {
             bool together = other->linear / warp_size == fiber->linear / warp_size &&
-                            other->site.line == fiber->site.line && !strcmp(other->site.file, fiber->site.file);
+                            other->site->line == fiber->site->line && !strcmp(other->site->file, fiber->site->file);
             if (together) mask |= 1u << other->linear % warp_size;
         }
         warps_[fiber->linear / warp_size].out[fiber->linear % warp_size] = mask;

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gradlib.backend import Unit, get
+from gradlib.backend.sim_build import compiler
 from gradlib.backend.sim_rewrite import included, rewrite
 from gradlib.errors import KernelError
 
@@ -183,3 +188,38 @@ def test_included_files(tmp_path):
     (tmp_path / "one" / "deep" / "b.cuh").write_text('#include "one/a.cuh"\n')
     found = included('#include "one/a.cuh"\n  # include "one/a.cuh"\n', (tmp_path / "none", tmp_path))
     assert sorted(found) == ["one/a.cuh", "one/deep/b.cuh"]
+
+
+ELSEWHERE = """
+import os, sys, numpy as np
+from pathlib import Path
+from gradlib.backend import Unit, get
+folder, sim = Path(sys.argv[1]), get("sim")
+text = '''extern "C" __global__ void k(int* out) {
+    atomicAdd(&out[__shfl_sync(0xffffffff, (int)blockIdx.x, 3)], __syncthreads_count(threadIdx.x % 3 == 0));
+}'''
+sim.build(Unit("elsewhere.cu", text, (), (), ("k",)), folder / "elsewhere.so")
+sim.use_threads(3)
+function = sim.load(folder / "elsewhere.so", "k")
+def launch():
+    out = np.zeros(50, np.int32)
+    function((50, 1, 1), (96, 1, 1), 0, out.ctypes.data.to_bytes(8, sys.byteorder))
+    assert (out == 96 * 32).all()
+launch()
+if len(sys.argv) > 2:  # the helpers of the parent are not there in a child, which must not wait for them
+    child = os.fork()
+    if child == 0:
+        launch()
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    launch()
+"""
+
+
+@pytest.mark.parametrize(("options", "fork"), [("", True), (" -DGRADLIB_SIM_UCONTEXT", False)])
+def test_in_another_process(sim, sim_folder, options, fork):
+    """After a fork; and with the fibers of processors that have no switch of their own."""
+    environment = {**os.environ, "CXX": shlex.join(compiler()) + options}
+    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, str(sim_folder), *["fork"] * fork]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
