@@ -1,6 +1,5 @@
 """The operations on arrays, by family.  Importing them fills core's operator table."""
 
-from . import update  # registers its ops, which belong to the optimizers
 from . import arithmetic as _arithmetic
 from . import comparisons as _comparisons
 from . import conv as _conv
@@ -17,6 +16,7 @@ from . import random as _random
 from . import reduce as _reduce
 from . import shape as _shape
 from . import softmax as _softmax
+from . import update  # registers its ops, which belong to the optimizers
 from .arithmetic import *
 from .comparisons import *
 from .conv import *

@@ -30,7 +30,7 @@ def add(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "subtract",
-    vjp=(lambda g, ans, x1, x2: g, lambda g, ans, x1, x2: negative(g)),
+    vjp=(lambda g, ans, x1, x2: g, lambda g, ans, x1, x2: op.negative(g)),
     expr="x1 - x2",
     samples=pairs(),
 )
@@ -42,7 +42,7 @@ def subtract(xp: Any, x1: Any, x2: Any) -> Any:
 @elementwise(
     "multiply",
     takes="any",
-    vjp=(lambda g, ans, x1, x2: multiply(g, x2), lambda g, ans, x1, x2: multiply(g, x1)),
+    vjp=(lambda g, ans, x1, x2: op.multiply(g, x2), lambda g, ans, x1, x2: op.multiply(g, x1)),
     saves=("x2", "x1"),
     expr="x1 * x2",
     samples=pairs(),
@@ -56,8 +56,8 @@ def multiply(xp: Any, x1: Any, x2: Any) -> Any:
     "divide",
     takes="floating",
     vjp=(
-        lambda g, ans, x1, x2: divide(g, x2),
-        lambda g, ans, x1, x2: negative(divide(multiply(g, ans), x2)),
+        lambda g, ans, x1, x2: op.divide(g, x2),
+        lambda g, ans, x1, x2: op.negative(op.divide(multiply(g, ans), x2)),
     ),
     saves=("x2", "x2 ans"),
     expr="x1 / x2",
@@ -68,7 +68,7 @@ def divide(xp: Any, x1: Any, x2: Any) -> Any:
     return xp.divide(x1, x2)
 
 
-@elementwise("negative", vjp=(lambda g, ans, x: negative(g),), expr="-x", samples=unary())
+@elementwise("negative", vjp=(lambda g, ans, x: op.negative(g),), expr="-x", samples=unary())
 def negative(xp: Any, x: Any) -> Any:
     """y = -x."""
     return xp.negative(x)

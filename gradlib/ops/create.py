@@ -119,7 +119,7 @@ def linspace(
     device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return `num` equally spaced numbers from start to stop (without stop if not `endpoint`), in float32 or `dtype`."""
+    """Return `num` equally spaced numbers from start to stop (excluded if not `endpoint`), in float32 or `dtype`."""
     if num < 0:
         raise ShapeError(f"linspace(start, stop, num): num is {num}\n  need num >= 0")
     values = np.linspace(start, stop, num, endpoint=endpoint)
@@ -141,7 +141,7 @@ def eye(
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
-    """Return one coordinate array for each 1-d array, all over their grid; "xy" swaps the first two axes, "ij" does not."""
+    """Return one coordinate array for each 1-d array, all over their grid; "xy" swaps the first two axes."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid(*arrays, indexing): indexing is {indexing!r}\n  need "xy" or "ij"')
     places = list(range(len(arrays)))

@@ -12,7 +12,7 @@ from .special import erf_of, erfc_of
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1",
-    "floor", "log", "log10", "log1p", "log2", "round", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+    "floor", "log", "log1p", "log2", "log10", "round", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
 ]  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def rsqrt(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "sin", takes="floating", vjp=(lambda g, ans, x: multiply(g, cos(x)),), saves=("x",), expr="fn::sin(x)",
+    "sin", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.cos(x)),), saves=("x",), expr="fn::sin(x)",
     samples=unary(),
 )  # fmt: skip
 def sin(xp: Any, x: Any) -> Any:
@@ -180,7 +180,7 @@ def atan2(xp: Any, x1: Any, x2: Any) -> Any:
 
 
 @elementwise(
-    "sinh", takes="floating", vjp=(lambda g, ans, x: multiply(g, cosh(x)),), saves=("x",), expr="fn::sinh(x)",
+    "sinh", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.cosh(x)),), saves=("x",), expr="fn::sinh(x)",
     samples=unary(),
 )  # fmt: skip
 def sinh(xp: Any, x: Any) -> Any:
@@ -199,8 +199,8 @@ def cosh(xp: Any, x: Any) -> Any:
 
 @elementwise(
     "tanh_slope", takes="floating", vjp=(
-        lambda h, ans, g, x: _tanh_slope(h, x),
-        lambda h, ans, g, x: multiply(_tanh_slope(multiply(h, g), x), multiply(tanh(x), -2.0)),
+        lambda h, ans, g, x: op.tanh_slope(h, x),
+        lambda h, ans, g, x: multiply(op.tanh_slope(multiply(h, g), x), multiply(op.tanh(x), -2.0)),
     ),
     saves=("x", "g x"), expr="g * act::tanh::df(x)", samples=pairs(),
 )  # fmt: skip
@@ -308,5 +308,6 @@ def round(xp: Any, x: Any) -> Any:
 op.register(
     acos=acos, acosh=acosh, asin=asin, asinh=asinh, atan=atan, atan2=atan2, atanh=atanh, ceil=ceil, cos=cos,
     cosh=cosh, erf=erf, erfc=erfc, exp=exp, expm1=expm1, floor=floor, log=log, log10=log10, log1p=log1p, log2=log2,
-    round=round, rsqrt=rsqrt, sin=sin, sinh=sinh, sqrt=sqrt, tan=tan, tanh=tanh, trunc=trunc,
+    round=round, rsqrt=rsqrt, sin=sin, sinh=sinh, sqrt=sqrt, tan=tan, tanh=tanh, tanh_slope=_tanh_slope,
+    trunc=trunc,
 )  # fmt: skip

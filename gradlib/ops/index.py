@@ -18,7 +18,7 @@ from ..spec import INTEGER, Spec, as_dtype, bool_, default_float, int64, normali
 from .arithmetic import add, multiply
 from .comparisons import equal, less, where
 from .elementwise import cast
-from .shape import broadcast_arrays, flip, permute_dims, reshape
+from .shape import broadcast_arrays, permute_dims, reshape
 
 __all__ = ["argsort", "getitem", "nonzero", "one_hot", "sort", "take", "take_along_axis", "tril", "triu"]
 
@@ -70,7 +70,7 @@ def _slice_samples() -> list[Any]:
 @leaf(
     "slice",
     infer=_infer_slice,
-    vjp=(lambda g, ans, x, pattern: _unslice(g, pattern=pattern, shape=x.shape),),
+    vjp=(lambda g, ans, x, pattern: op.unslice(g, pattern=pattern, shape=x.shape),),
     linear=True,
     view=True,
     moves=True,
@@ -114,8 +114,8 @@ def _infer_take(x: Spec, indices: Spec, *, axis: int) -> Spec:
 @leaf(
     "take",
     infer=_infer_take,
-    vjp=(lambda g, ans, x, indices, axis: _index_add(g, indices, axis=axis, size=x.shape[axis]), None),
-    jvp=lambda ts, ans, x, indices, axis: _take(ts[0], indices, axis=axis),
+    vjp=(lambda g, ans, x, indices, axis: op.index_add(g, indices, axis=axis, size=x.shape[axis]), None),
+    jvp=lambda ts, ans, x, indices, axis: op.take(ts[0], indices, axis=axis),
     saves=("indices", ""),
     moves=True,
     samples=lambda: [
@@ -136,7 +136,7 @@ def _take(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
         (*g.shape[:axis], size, *g.shape[axis + indices.ndim :]), g.dtype
     ),
     vjp=(lambda h, ans, g, indices, axis, size: _take(h, indices, axis=axis), None),
-    jvp=lambda ts, ans, g, indices, axis, size: _index_add(ts[0], indices, axis=axis, size=size),
+    jvp=lambda ts, ans, g, indices, axis, size: op.index_add(ts[0], indices, axis=axis, size=size),
     saves=("indices", ""),
     samples=lambda: [
         sample((7, 3), integers(-5, 5, 7), axis=0, size=5),
@@ -252,12 +252,13 @@ def _parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
 
 
 def _item(x: Any, item: Any) -> Any:
-    if isinstance(item, (bool, np.bool_)) or (isinstance(item, float)):
+    if isinstance(item, (bool, np.bool_, float)):
         raise DTypeError(f"x[index]: {item!r} is no index\n  need whole numbers, slices, None, ..., or arrays")
     if isinstance(item, (list, tuple)):
         item = _as_indices(x, item)
     if hasattr(item, "dtype") and item.dtype != bool_ and item.dtype not in INTEGER:
-        raise DTypeError(message(f"x[index]: an index is {item.dtype}", [operand("index", item)], "need integers or bool"))
+        what = f"x[index]: an index is {item.dtype}"
+        raise DTypeError(message(what, [operand("index", item)], "need integers or bool"))
     return int(item) if isinstance(item, np.integer) else item
 
 
@@ -286,7 +287,7 @@ def _number(x: Any, item: Any, axis: int) -> int:
     size = x.shape[axis]
     if not -size <= number < size:
         raise IndexError(message(f"x[index]: index {number} on axis {axis} of size {size}", [operand("x", x)]))
-    return number % size
+    return int(number % size)
 
 
 def _masked(x: Any, mask: Any, axis: int) -> tuple[Any, ...]:
@@ -362,8 +363,8 @@ def _grid(xp: Any, indices: Array, axis: int) -> tuple[Any, ...]:
 @leaf(
     "take_along_axis",
     infer=_infer_along,
-    vjp=(lambda g, ans, x, indices, axis: _put_along(g, indices, axis=axis, size=x.shape[axis]), None),
-    jvp=lambda ts, ans, x, indices, axis: _take_along(ts[0], indices, axis=axis),
+    vjp=(lambda g, ans, x, indices, axis: op.put_along_axis(g, indices, axis=axis, size=x.shape[axis]), None),
+    jvp=lambda ts, ans, x, indices, axis: op.take_along_axis(ts[0], indices, axis=axis),
     saves=("indices", ""),
     moves=True,
     samples=lambda: [
@@ -382,7 +383,7 @@ def _take_along(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
     "put_along_axis",
     infer=lambda g, indices, *, axis, size: Spec((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype),
     vjp=(lambda h, ans, g, indices, axis, size: _take_along(h, indices, axis=axis), None),
-    jvp=lambda ts, ans, g, indices, axis, size: _put_along(ts[0], indices, axis=axis, size=size),
+    jvp=lambda ts, ans, g, indices, axis, size: op.put_along_axis(ts[0], indices, axis=axis, size=size),
     saves=("indices", ""),
     samples=lambda: [
         sample((3, 1), integers(0, 5, 3, 1), axis=1, size=5),
@@ -427,7 +428,7 @@ def _argsort(xp: Any, x: Array, *, axis: int, descending: bool) -> Array:
 
 
 def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return the indices that sort x along `axis`; equal elements keep their order, NaN comes last (descending: first)."""
+    """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest."""
     return _argsort(x, axis=normalize_axis("argsort(x, axis)", axis, x.ndim), descending=descending)
 
 
@@ -440,7 +441,7 @@ def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
 
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None) -> Any:
-    """Return 1 where the new last axis equals x, 0 elsewhere, in float32 or `dtype`; a class out of range gives zeros."""
+    """Return 1 where the new last axis equals x, else 0, in float32 or `dtype`; a class out of range gives zeros."""
     array = x.data if isinstance(x, Tensor) else x
     if array.dtype not in INTEGER:
         raise DTypeError(message("one_hot(x, num_classes): x is no class index", [operand("x", x)], "need integers"))
@@ -462,14 +463,14 @@ def _triangle_samples() -> list[Any]:
     return [sample((3, 5), k=0), sample((2, 4, 3), k=1), sample((1, 1), k=-1), sample((0, 2), k=0)]
 
 
-@leaf("tril", infer=_infer_triangle("tril"), vjp=(lambda g, ans, x, k: tril(g, k=k),), linear=True, moves=True,
+@leaf("tril", infer=_infer_triangle("tril"), vjp=(lambda g, ans, x, k: op.tril(g, k=k),), linear=True, moves=True,
       samples=_triangle_samples)  # fmt: skip
 def tril(xp: Any, x: Array, *, k: int = 0) -> Array:
     """y = x on and below diagonal k of the last two axes, zero above."""
     return xp.tril(x, k)
 
 
-@leaf("triu", infer=_infer_triangle("triu"), vjp=(lambda g, ans, x, k: triu(g, k=k),), linear=True, moves=True,
+@leaf("triu", infer=_infer_triangle("triu"), vjp=(lambda g, ans, x, k: op.triu(g, k=k),), linear=True, moves=True,
       samples=_triangle_samples)  # fmt: skip
 def triu(xp: Any, x: Array, *, k: int = 0) -> Array:
     """y = x on and above diagonal k of the last two axes, zero below."""
@@ -477,6 +478,7 @@ def triu(xp: Any, x: Array, *, k: int = 0) -> Array:
 
 
 op.register(
-    argsort=argsort, getitem=getitem, nonzero=nonzero, one_hot=one_hot, sort=sort, take=take,
-    take_along_axis=take_along_axis, tril=tril, triu=triu,
+    argsort=argsort, getitem=getitem, index_add=_index_add, nonzero=nonzero, one_hot=one_hot,
+    put_along_axis=_put_along, sort=sort, take=take, take_along_axis=take_along_axis, tril=tril, triu=triu,
+    unslice=_unslice,
 )  # fmt: skip

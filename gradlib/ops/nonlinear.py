@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..core import apart, op, sample, vjp
+from ..core import apart, op, sample
 from .arithmetic import add, minimum, multiply, square, subtract
 from .comparisons import greater, less, where
 from .elementwise import elementwise, no_slope, pairs, unary
@@ -28,11 +28,12 @@ _SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
+_AWAY = (-4.1, -3.6, -2.2, -1.3, -0.4, 0.6, 1.7, 2.3, 3.8, 5.2, 7.4)
+
+
 def _wide(*shape: int) -> Any:
     """Values on both sides of every kink of the functions here, none near one."""
-    return lambda rng: rng.choice([-4.1, -3.6, -2.2, -1.3, -0.4, 0.6, 1.7, 2.3, 3.8, 5.2, 7.4], shape) + 0.1 * rng.random(
-        shape
-    )
+    return lambda rng: rng.choice(_AWAY, shape) + 0.1 * rng.random(shape)
 
 
 def _slopes() -> list[Any]:
@@ -44,7 +45,7 @@ def _slopes() -> list[Any]:
 
 @elementwise(
     "relu_slope",
-    vjp=(lambda h, ans, g, y: _relu_slope(h, y), no_slope),
+    vjp=(lambda h, ans, g, y: op.relu_slope(h, y), no_slope),
     saves=("y", ""),
     expr="g * act::relu::df(y)",
     samples=_slopes,
@@ -56,7 +57,7 @@ def _relu_slope(xp: Any, g: Array, y: Array) -> Array:
 
 @elementwise(
     "relu",
-    vjp=(lambda g, ans, x: _relu_slope(g, ans),),
+    vjp=(lambda g, ans, x: op.relu_slope(g, ans),),
     saves=("ans",),
     expr="act::relu::f(x)",
     samples=unary(_wide),
@@ -68,7 +69,7 @@ def relu(xp: Any, x: Array) -> Array:
 
 @elementwise(
     "relu6_slope",
-    vjp=(lambda h, ans, g, y: _relu6_slope(h, y), no_slope),
+    vjp=(lambda h, ans, g, y: op.relu6_slope(h, y), no_slope),
     saves=("y", ""),
     expr="g * act::relu6::df(y)",
     samples=_slopes,
@@ -80,7 +81,7 @@ def _relu6_slope(xp: Any, g: Array, y: Array) -> Array:
 
 @elementwise(
     "relu6",
-    vjp=(lambda g, ans, x: _relu6_slope(g, ans),),
+    vjp=(lambda g, ans, x: op.relu6_slope(g, ans),),
     saves=("ans",),
     expr="act::relu6::f(x)",
     samples=unary(_wide),
@@ -93,7 +94,7 @@ def relu6(xp: Any, x: Array) -> Array:
 @elementwise(
     "leaky_relu_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x, negative_slope: _leaky_relu_slope(h, x, negative_slope=negative_slope), no_slope),
+    vjp=(lambda h, ans, g, x, negative_slope: op.leaky_relu_slope(h, x, negative_slope=negative_slope), no_slope),
     saves=("x", ""),
     expr="x > A(0) ? g : A(negative_slope) * g",
     samples=lambda: [sample((3, 7), apart(7), negative_slope=0.1), sample((0,), (0,), negative_slope=0.1)],
@@ -106,7 +107,7 @@ def _leaky_relu_slope(xp: Any, g: Array, x: Array, *, negative_slope: float) -> 
 @elementwise(
     "leaky_relu",
     takes="floating",
-    vjp=(lambda g, ans, x, negative_slope: _leaky_relu_slope(g, x, negative_slope=negative_slope),),
+    vjp=(lambda g, ans, x, negative_slope: op.leaky_relu_slope(g, x, negative_slope=negative_slope),),
     saves=("x",),
     expr="x > A(0) ? x : A(negative_slope) * x",
     samples=lambda: [*unary(apart)(), sample(apart(3, 5), negative_slope=0.3), sample(apart(5), negative_slope=0.0)],
@@ -127,7 +128,7 @@ def _elu_slope_in_x(h: Array, ans: Array, g: Array, x: Array, alpha: float, scal
 @elementwise(
     "elu_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x, alpha, scale: _elu_slope(h, x, alpha=alpha, scale=scale), _elu_slope_in_x),
+    vjp=(lambda h, ans, g, x, alpha, scale: op.elu_slope(h, x, alpha=alpha, scale=scale), _elu_slope_in_x),
     saves=("x", "g x"),
     expr="x > A(0) ? A(scale) * g : A(scale * alpha) * fn::exp(x) * g",
     samples=lambda: [sample((3, 5), _wide(5), alpha=1.3, scale=1.1), sample((0,), (0,), alpha=1.0, scale=1.0)],
@@ -140,7 +141,7 @@ def _elu_slope(xp: Any, g: Array, x: Array, *, alpha: float, scale: float) -> Ar
 @elementwise(
     "elu_scaled",
     takes="floating",
-    vjp=(lambda g, ans, x, alpha, scale: _elu_slope(g, x, alpha=alpha, scale=scale),),
+    vjp=(lambda g, ans, x, alpha, scale: op.elu_slope(g, x, alpha=alpha, scale=scale),),
     saves=("x",),
     expr="x > A(0) ? A(scale) * x : A(scale * alpha) * fn::expm1(x)",
     samples=lambda: [sample(_wide(*s), alpha=a, scale=1.2) for s in ((3, 7), (), (0, 2)) for a in (1.0, 0.5)],
@@ -184,7 +185,7 @@ def _sigmoid_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
 @elementwise(
     "sigmoid_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x: _sigmoid_slope(h, x), _sigmoid_slope_in_x),
+    vjp=(lambda h, ans, g, x: op.sigmoid_slope(h, x), _sigmoid_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::sigmoid::df(x)",
     samples=pairs(),
@@ -198,7 +199,7 @@ def _sigmoid_slope(xp: Any, g: Array, x: Array) -> Array:
 @elementwise(
     "sigmoid",
     takes="floating",
-    vjp=(lambda g, ans, x: _sigmoid_slope(g, x),),
+    vjp=(lambda g, ans, x: op.sigmoid_slope(g, x),),
     saves=("x",),
     expr="act::sigmoid::f(x)",
     samples=unary(_wide),
@@ -217,7 +218,7 @@ def _silu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
 @elementwise(
     "silu_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x: _silu_slope(h, x), _silu_slope_in_x),
+    vjp=(lambda h, ans, g, x: op.silu_slope(h, x), _silu_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::silu::df(x)",
     samples=_slopes,
@@ -231,7 +232,7 @@ def _silu_slope(xp: Any, g: Array, x: Array) -> Array:
 @elementwise(
     "silu",
     takes="floating",
-    vjp=(lambda g, ans, x: _silu_slope(g, x),),
+    vjp=(lambda g, ans, x: op.silu_slope(g, x),),
     saves=("x",),
     expr="act::silu::f(x)",
     samples=unary(_wide),
@@ -252,7 +253,7 @@ def _softplus_slope_in_x(h: Array, ans: Array, g: Array, x: Array, beta: float, 
     "softplus_slope",
     takes="floating",
     vjp=(
-        lambda h, ans, g, x, beta, threshold: _softplus_slope(h, x, beta=beta, threshold=threshold),
+        lambda h, ans, g, x, beta, threshold: op.softplus_slope(h, x, beta=beta, threshold=threshold),
         _softplus_slope_in_x,
     ),
     saves=("x", "g x"),
@@ -272,7 +273,7 @@ def _softplus_slope(xp: Any, g: Array, x: Array, *, beta: float, threshold: floa
 @elementwise(
     "softplus",
     takes="floating",
-    vjp=(lambda g, ans, x, beta, threshold: _softplus_slope(g, x, beta=beta, threshold=threshold),),
+    vjp=(lambda g, ans, x, beta, threshold: op.softplus_slope(g, x, beta=beta, threshold=threshold),),
     saves=("x",),
     expr="A(beta) * x > A(threshold) ? x : fn::log1p(fn::exp(A(beta) * x)) / A(beta)",
     samples=lambda: [*unary(_wide)(), sample(_wide(7), beta=2.0, threshold=30.0)],
@@ -294,7 +295,7 @@ def _gelu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
 @elementwise(
     "gelu_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x: _gelu_slope(h, x), _gelu_slope_in_x),
+    vjp=(lambda h, ans, g, x: op.gelu_slope(h, x), _gelu_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::gelu::df(x)",
     samples=_slopes,
@@ -309,7 +310,7 @@ def _gelu_slope(xp: Any, g: Array, x: Array) -> Array:
 @elementwise(
     "gelu_exact",
     takes="floating",
-    vjp=(lambda g, ans, x: _gelu_slope(g, x),),
+    vjp=(lambda g, ans, x: op.gelu_slope(g, x),),
     saves=("x",),
     expr="act::gelu::f(x)",
     samples=unary(_wide),
@@ -339,7 +340,7 @@ def _hardswish_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
 @elementwise(
     "hardswish_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x: _hardswish_slope(h, x), _hardswish_slope_in_x),
+    vjp=(lambda h, ans, g, x: op.hardswish_slope(h, x), _hardswish_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::hardswish::df(x)",
     samples=_slopes,
@@ -352,7 +353,7 @@ def _hardswish_slope(xp: Any, g: Array, x: Array) -> Array:
 @elementwise(
     "hardswish",
     takes="floating",
-    vjp=(lambda g, ans, x: _hardswish_slope(g, x),),
+    vjp=(lambda g, ans, x: op.hardswish_slope(g, x),),
     saves=("x",),
     expr="act::hardswish::f(x)",
     samples=unary(_wide),
@@ -362,19 +363,16 @@ def hardswish(xp: Any, x: Array) -> Array:
     return xp.multiply(x, xp.clip(x + 3, 0, 6)) / 6
 
 
-def _mish_slope_in_ops(x: Array) -> Array:
-    t = tanh(softplus(x))
-    return add(t, multiply(multiply(x, sigmoid(x)), subtract(1.0, square(t))))
-
-
 def _mish_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
-    return vjp(_mish_slope_in_ops, [x], [True])[1]([multiply(h, g)])[0]
+    z, s = softplus(x), sigmoid(x)
+    bend = add(multiply(x, subtract(1.0, multiply(s, add(multiply(tanh(z), 2.0), 1.0)))), 2.0)
+    return multiply(op.tanh_slope(multiply(h, g), z), multiply(s, bend))
 
 
 @elementwise(
     "mish_slope",
     takes="floating",
-    vjp=(lambda h, ans, g, x: _mish_slope(h, x), _mish_slope_in_x),
+    vjp=(lambda h, ans, g, x: op.mish_slope(h, x), _mish_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::mish::df(x)",
     samples=_slopes,
@@ -392,7 +390,7 @@ def _softplus(xp: Any, x: Array) -> Array:
 @elementwise(
     "mish",
     takes="floating",
-    vjp=(lambda g, ans, x: _mish_slope(g, x),),
+    vjp=(lambda g, ans, x: op.mish_slope(g, x),),
     saves=("x",),
     expr="act::mish::f(x)",
     samples=unary(_wide),
@@ -405,4 +403,7 @@ def mish(xp: Any, x: Array) -> Array:
 op.register(
     elu=elu, gelu=gelu, hardswish=hardswish, leaky_relu=leaky_relu, mish=mish, relu=relu, relu6=relu6, selu=selu,
     sigmoid=sigmoid, silu=silu, softplus=softplus,
+    elu_slope=_elu_slope, gelu_slope=_gelu_slope, hardswish_slope=_hardswish_slope, leaky_relu_slope=_leaky_relu_slope,
+    mish_slope=_mish_slope, relu6_slope=_relu6_slope, relu_slope=_relu_slope, sigmoid_slope=_sigmoid_slope,
+    silu_slope=_silu_slope, softplus_slope=_softplus_slope,
 )  # fmt: skip

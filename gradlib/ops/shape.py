@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..core import leaf, op, sample
@@ -49,7 +50,7 @@ def _infer_reshape(x: Spec, *, shape: Shape) -> Spec:
 @leaf(
     "reshape",
     infer=_infer_reshape,
-    vjp=(lambda g, ans, x, shape: _reshape(g, shape=x.shape),),
+    vjp=(lambda g, ans, x, shape: op.reshape(g, x.shape),),
     linear=True,
     view=True,
     moves=True,
@@ -125,7 +126,7 @@ def _inverse(axes: Shape) -> Shape:
 @leaf(
     "permute_dims",
     infer=_infer_permute,
-    vjp=(lambda g, ans, x, axes: _permute(g, axes=_inverse(axes)),),
+    vjp=(lambda g, ans, x, axes: op.permute_dims(g, _inverse(axes)),),
     linear=True,
     view=True,
     moves=True,
@@ -247,7 +248,8 @@ def _infer_concat(*arrays: Spec, axis: int) -> Spec:
             a != b for k, (a, b) in enumerate(zip(x.shape, first.shape, strict=True)) if k != axis
         ):
             lines = [operand("arrays[0]", first), operand(f"arrays[{i}]", x)]
-            raise ShapeError(message("concat(arrays, axis): shapes differ", lines, f"need equal sizes but on axis {axis}"))
+            fix = f"need equal sizes but on axis {axis}"
+            raise ShapeError(message("concat(arrays, axis): shapes differ", lines, fix))
     return Spec(
         (*first.shape[:axis], sum(x.shape[axis] for x in arrays), *first.shape[axis + 1 :]),
         promote(x.dtype for x in arrays),
@@ -351,7 +353,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     else:
         cuts = [0, *indices_or_sections, size]
     before = (slice(None),) * axis
-    return [op.getitem(x, (*before, slice(a, b))) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [op.getitem(x, (*before, slice(a, b))) for a, b in pairwise(cuts)]
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
@@ -370,11 +372,16 @@ def _infer_same(x: Spec, **params: Any) -> Spec:
 @leaf(
     "flip",
     infer=_infer_same,
-    vjp=(lambda g, ans, x, axis: _flip(g, axis=axis),),
+    vjp=(lambda g, ans, x, axis: op.flip(g, axis),),
     linear=True,
     view=True,
     moves=True,
-    samples=lambda: [sample((2, 3, 5), axis=(0, 2)), sample((7,), axis=(0,)), sample((), axis=()), sample((0,), axis=(0,))],
+    samples=lambda: [
+        sample((2, 3, 5), axis=(0, 2)),
+        sample((7,), axis=(0,)),
+        sample((), axis=()),
+        sample((0,), axis=(0,)),
+    ],
 )
 def _flip(xp: Any, x: Array, *, axis: Shape) -> Array:
     """y = x with the named axes in reverse order."""
@@ -389,7 +396,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
 @leaf(
     "roll",
     infer=_infer_same,
-    vjp=(lambda g, ans, x, shift, axis: _roll(g, shift=tuple(-s for s in shift), axis=axis),),
+    vjp=(lambda g, ans, x, shift, axis: op.roll(g, tuple(-s for s in shift), axis),),
     linear=True,
     moves=True,
     samples=lambda: [
@@ -452,7 +459,7 @@ def _pad_vjp(g: Any, ans: Any, x: Any, pad_width: Widths, value: float) -> Any:
     "pad",
     infer=_infer_pad,
     vjp=(_pad_vjp,),
-    jvp=lambda ts, ans, x, pad_width, value: _pad(ts[0], pad_width=pad_width, value=0.0),
+    jvp=lambda ts, ans, x, pad_width, value: op.pad(ts[0], pad_width) if pad_width else ts[0],
     moves=True,
     samples=lambda: [
         sample((2, 3), pad_width=((1, 0), (2, 3)), value=0.0),

@@ -34,7 +34,7 @@ def total(xp: Any, x: Array, axis: tuple[int, ...], keepdims: bool = False) -> A
 def _added_in_pairs(x: Array, axis: tuple[int, ...]) -> bool:
     """Whether the axis of smallest stride is one of those summed over."""
     if x.flags.c_contiguous:
-        return axis[-1] == x.ndim - 1
+        return bool(axis[-1] == x.ndim - 1)
     steps = [(abs(s), -i) for i, (s, n) in enumerate(zip(x.strides, x.shape, strict=True)) if n > 1]
     return not steps or -min(steps)[1] in axis
 
