@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from .. import backend as backends
 from ..core import Tensor
-from ..spec import DType, bfloat16, float16, float32, float64
+from ..spec import DType, bfloat16, float16, float32, float64, is_floating
 
 # Largest error allowed, relative to |expected| plus the root mean square of all expected values
 # (a sum that cancels is as wrong as its terms, not as its value).
@@ -36,11 +37,13 @@ def worst(actual: Any, expected: Any) -> tuple[float, tuple[int, ...]]:
     e = to_numpy(expected).astype(np.float64)
     if a.size == 0:
         return 0.0, ()
+    kind = to_numpy(actual).dtype
+    smallest = float(ml_dtypes.finfo(kind).smallest_subnormal) if is_floating(kind) else 0.0  # the grid near 0
     finite = np.isfinite(e)
     scale = float(np.sqrt(np.mean(e[finite] ** 2))) if finite.any() else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.abs(a - e) / (np.abs(e) + scale)
-    error = np.where(a == e, 0.0, error)
+        error = np.where((a == e) | (np.abs(a - e) <= smallest), 0.0, error)
     error = np.where(np.isnan(a) & np.isnan(e), 0.0, error)
     error = np.where(np.isnan(error) | (~finite & (error != 0.0)), np.inf, error)
     index = np.unravel_index(int(np.argmax(error)), error.shape)
