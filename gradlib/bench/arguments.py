@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .case import SIZES
+from .timing import CLOCKS
 
 
 def parser(suites: Iterable[str]) -> argparse.ArgumentParser:
@@ -23,6 +24,7 @@ def parser(suites: Iterable[str]) -> argparse.ArgumentParser:
     add("--size", choices=SIZES, help="of the shapes (default: small on cpu, full on cuda, tiny on sim)")
     add("--out", type=Path, metavar="DIR", help="results go to DIR/<machine>/ (default: bench/results)")
     add("--seconds", type=float, default=0.15, metavar="N", help="budget of each measurement (default: 0.15)")
+    add("--clock", choices=CLOCKS, default="wall", help="on cpu; processor: seconds of one thread, for a busy machine")
     add("--no-peers", action="store_true", help="gradlib alone")
     add("--case", default="", metavar="TEXT", help="only cases whose name contains TEXT")
     add("--pass", dest="which", type=words, default=[], metavar="P,...", help="only forward, backward or step")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .libraries import libraries
 from .machine import Others, commit, machine, versions
 from .roofline import roofline
 from .suites import SUITES
+from .timing import CLOCKS
 
 DEFAULT_SIZE = {"cpu": "small", "sim": "tiny", "cuda": "full"}
 DEFAULT_DTYPES = {"cpu": ["float32"], "sim": ["float32"], "cuda": ["float32", "bfloat16"]}
@@ -110,6 +112,8 @@ def _bench(arguments: argparse.Namespace) -> int:
     }
     header = {"machine": about, "commit": revision, "dirty": dirty, "date": date}
     file = results.Results(path, header, run)
+    if arguments.clock == "processor":
+        _one_thread()
     failed, others = 0, Others()
     try:
         for device, cases in plan.items():
@@ -124,7 +128,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 def _device(
     arguments: argparse.Namespace, device: str, cases: list[Case], file: results.Results, others: Others
 ) -> int:
-    found, absent = libraries(device, not arguments.no_peers)
+    found, absent = libraries(device, not arguments.no_peers, CLOCKS[arguments.clock])
     file.run["absent"][device] = absent
     print(f"{device}: {', '.join(found)}" + "".join(f"; {name}: {why}" for name, why in absent.items()), flush=True)
     limits = file.run["rooflines"][device] = roofline(device, list(dict.fromkeys(case.dtype for case in cases)), found)
@@ -147,6 +151,13 @@ def _device(
             print(table.tables(group), flush=True)
             group = []
     return failed
+
+
+def _one_thread() -> None:
+    """Refuse the processor clock where several threads would be counted together, or waiting counted as work."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name) != "1":
+            raise UsageError(f"--clock processor: need {name}=1 in the environment, or several threads are added up")
 
 
 def _once(arguments: argparse.Namespace, plan: dict[str, list[Case]]) -> int:

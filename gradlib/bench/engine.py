@@ -8,7 +8,7 @@ from typing import Any
 
 from .case import Case, Passes
 from .results import Record
-from .timing import Measured, Timer, describe, interleave
+from .timing import CLOCKS, Measured, Timer, describe, interleave
 
 Emit = Callable[[list[Record]], None]
 
@@ -77,7 +77,7 @@ def _run_pass(
     records: list[Record] = []
     runs = {who: p[which] for who, p in built.items() if not isinstance(p, str)}
     timers: dict[str, Timer] = {who: libraries[variant_of(who)].timer for who in runs}
-    base = _base(case, which, device, roofline)
+    base = _base(case, which, device, _clock(libraries["gradlib"].timer), roofline)
     primary = timers["gradlib"].caches[0] if "gradlib" in timers else "warm"
     for who, failure in built.items():
         if isinstance(failure, str):
@@ -94,7 +94,7 @@ def _run_pass(
     return records
 
 
-def _base(case: Case, which: str, device: str, roofline: dict[str, Any]) -> Record:
+def _base(case: Case, which: str, device: str, clock: str, roofline: dict[str, Any]) -> Record:
     work = case.work[which]
     return {
         "suite": case.suite,
@@ -102,11 +102,17 @@ def _base(case: Case, which: str, device: str, roofline: dict[str, Any]) -> Reco
         "pass": which,
         "device": device,
         "dtype": case.dtype,
+        "clock": clock,
         "flops": work.flops,
         "bytes": work.bytes,
         "ops": work.ops,
         "floor": work.floor(roofline, case.dtype),
     }
+
+
+def _clock(timer: Timer) -> str:
+    """Return what the times are of."""
+    return "events" if timer.event else next(name for name, clock in CLOCKS.items() if clock is timer.clock)
 
 
 def _measurement(found: Measured | str) -> Record:

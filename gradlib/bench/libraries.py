@@ -18,7 +18,9 @@ from ..core import Tensor, asarray, no_grad
 from ..errors import DeviceError
 from ..kernel.log import launches
 from .case import Passes, Run
-from .timing import Timer
+from .timing import Timer, wall
+
+Clock = Callable[[], float]
 
 _FLUSH = 2**28  # float32s, 1 GiB: more than any L2 cache, and longer under way than Python takes to launch an op
 
@@ -28,7 +30,8 @@ class Gradlib:
 
     name = "gradlib"
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, clock: Clock = wall) -> None:
+        self.clock = clock
         self.device = device
         self.backend = backends.get(device)
 
@@ -36,7 +39,7 @@ class Gradlib:
     def timer(self) -> Timer:
         backend = self.backend
         if self.device != "cuda":
-            return Timer(finish=lambda _: backend.synchronize())
+            return Timer(lambda _: backend.synchronize(), clock=self.clock)
         scratch = backend.empty((_FLUSH,), np.float32)
         return Timer(lambda _: backend.synchronize(), backend.event, backend.elapsed, lambda: scratch.fill(0))
 
@@ -84,11 +87,12 @@ class Numpy:
 
     name = "numpy"
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, clock: Clock = wall) -> None:
+        self.clock = clock
         if device != "cpu":
             raise DeviceError(f"NumPy runs on cpu, not on {device}")
         self.device = device
-        self.timer = Timer()
+        self.timer = Timer(clock=clock)
 
     def array(self, host: Any) -> Any:
         return host
@@ -120,7 +124,8 @@ class Torch:
 
     name = "torch"
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, clock: Clock = wall) -> None:
+        self.clock = clock
         import torch
 
         if device == "sim":
@@ -136,7 +141,7 @@ class Torch:
     def timer(self) -> Timer:
         torch = self.torch
         if self.device == "cpu":
-            return Timer()
+            return Timer(clock=self.clock)
         scratch = torch.empty(_FLUSH, dtype=torch.float32, device="cuda")
 
         def event() -> Any:
@@ -202,7 +207,8 @@ class Jax:
 
     name = "jax"
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, clock: Clock = wall) -> None:
+        self.clock = clock
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the other libraries need memory too
         import jax
 
@@ -215,7 +221,9 @@ class Jax:
         jax.config.update("jax_default_matmul_precision", "highest")
         self.jax: Any = jax
         self.device = device
-        self.timer = Timer(jax.block_until_ready)  # it offers no events: wall clock, the last result waited for
+        self.timer = Timer(
+            jax.block_until_ready, clock=clock
+        )  # it offers no events: wall clock, the last result waited for
 
     def array(self, host: Any) -> Any:
         return self.jax.device_put(host, self.place)
@@ -244,9 +252,9 @@ class Jax:
 _LIBRARIES: dict[str, type[Any]] = {"gradlib": Gradlib, "numpy": Numpy, "torch": Torch, "jax": Jax}
 
 
-def libraries(device: str, peers: bool = True) -> tuple[dict[str, Any], dict[str, str]]:
+def libraries(device: str, peers: bool = True, clock: Clock = wall) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the libraries that can run on a device, gradlib first, and why the others cannot."""
-    found: dict[str, Any] = {"gradlib": Gradlib(device)}
+    found: dict[str, Any] = {"gradlib": Gradlib(device, clock)}
     absent: dict[str, str] = {}
     for name, kind in _LIBRARIES.items():
         if name == "gradlib" or not peers:
@@ -255,7 +263,7 @@ def libraries(device: str, peers: bool = True) -> tuple[dict[str, Any], dict[str
             absent[name] = "not installed"
             continue
         try:
-            found[name] = kind(device)
+            found[name] = kind(device, clock)
         except Exception as error:  # a broken installation of a peer is no reason to stop
             absent[name] = str(error).partition("\n")[0]
     return found, absent

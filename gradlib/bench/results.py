@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-KEY = ("suite", "case", "pass", "device", "dtype", "who", "cache")
+KEY = ("suite", "case", "pass", "device", "dtype", "who", "cache", "clock")
 
 Record = dict[str, Any]
 

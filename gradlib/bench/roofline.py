@@ -12,7 +12,7 @@ from ..spec import REDUCED, as_dtype
 from .case import noise
 from .libraries import Gradlib
 from .machine import cores
-from .timing import Timer, describe
+from .timing import Timer, describe, wall
 
 
 def best(run: Callable[[], Any], timer: Timer, calls: int = 4, repeats: int = 7) -> float:
@@ -37,7 +37,9 @@ def roofline(device: str, dtypes: list[str], found: dict[str, Any]) -> dict[str,
     """
     if device == "sim":
         return {}
-    result: dict[str, Any] = {"copy_bytes": _cpu_copy() if device == "cpu" else _gpu_copy(found["gradlib"])}
+    result: dict[str, Any] = {
+        "copy_bytes": _cpu_copy(found["gradlib"].timer) if device == "cpu" else _gpu_copy(found["gradlib"])
+    }
     by = "numpy" if device == "cpu" else ("torch" if "torch" in found else "gradlib")
     size = 2048 if device == "cpu" else 8192
     for dtype in dtypes:
@@ -53,17 +55,18 @@ def roofline(device: str, dtypes: list[str], found: dict[str, Any]) -> dict[str,
     return result
 
 
-def _cpu_copy(size: int = 2**26) -> float:
-    """Copy 256 MB with a thread per core; NumPy alone uses one."""
+def _cpu_copy(timer: Timer, size: int = 2**26) -> float:
+    """Copy 256 MB with a thread per core; NumPy alone uses one, and so does this where one thread is measured."""
     source, target = np.ones(size, np.float32), np.zeros(size, np.float32)
-    parts = list(zip(np.array_split(source, cores()), np.array_split(target, cores()), strict=True))
+    count = cores() if timer.clock is wall else 1
+    parts = list(zip(np.array_split(source, count), np.array_split(target, count), strict=True))
 
     with ThreadPoolExecutor(len(parts)) as pool:
 
         def copy() -> None:
             list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
 
-        return float(2 * source.nbytes) / best(copy, Timer(), calls=1)
+        return float(2 * source.nbytes) / best(copy, timer, calls=1)
 
 
 def _gpu_copy(library: Gradlib, size: int = 2**28) -> float:
@@ -80,7 +83,7 @@ def _product(by: str, found: dict[str, Any], size: int, dtype: str) -> float:
     host = noise((size, size), dtype)
     if by == "numpy":
         out = np.empty_like(host)
-        return 2.0 * size**3 / best(lambda: np.matmul(host, host, out=out), Timer(), calls=1)
+        return 2.0 * size**3 / best(lambda: np.matmul(host, host, out=out), found["gradlib"].timer, calls=1)
     a, b = library.array(host), library.array(host)
     passes = library.differentiate(lambda a, b: a @ b, (a, b), None)
     seconds = best(passes["forward"], library.timer)

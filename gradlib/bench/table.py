@@ -48,20 +48,23 @@ def tables(records: Iterable[Record]) -> str:
     A row is a case and pass; beside each competitor's time stands how many times longer (above 1) or shorter it took
     than gradlib.
     """
-    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault((record["device"], record["dtype"], record["cache"], record["suite"]), []).append(record)
-    return "\n".join(_one(*group, found) for group, found in groups.items())
+        group = tuple(record[name] for name in ("suite", "device", "dtype", "cache", "clock"))
+        groups.setdefault(group, []).append(record)
+    return "\n".join(_one(found, *group) for group, found in groups.items())
 
 
-def _one(device: str, dtype: str, cache: str, suite: str, records: list[Record]) -> str:
+def _one(records: list[Record], suite: str, device: str, dtype: str, cache: str, clock: str) -> str:
     others = list(dict.fromkeys(r["who"] for r in records if r["who"] != "gradlib"))
     rows: dict[tuple[str, str], dict[str, Record]] = {}
     for record in records:
         rows.setdefault((record["case"], record["pass"]), {})[record["who"]] = record
     header = ["case", "pass", "gradlib", "spread", "rate", "floor", "of floor", *others]
     body = [_row(case, which, by, others) for (case, which), by in rows.items()]
-    state = f", {cache} cache" if device == "cuda" else ""
+    state = (
+        f", {cache} cache" if clock == "events" else ", processor time of one thread" if clock == "processor" else ""
+    )
     notes = [f"- {r['case']}, {r['pass']}, {r['who']}: {r['error']}" for r in records if r.get("error")]
     text = f"**{suite}** on {device}, {dtype}{state}\n\n{_markdown(header, body)}\n"
     return text + ("\n" + "\n".join(notes) + "\n" if notes else "")

@@ -21,6 +21,7 @@ LIMITS = {"copy_bytes": 1e10, "float32_flops": 1e11, "by": "nobody"}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The roofline of a test machine is not worth a second."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     monkeypatch.setattr(command, "roofline", lambda *_: dict(LIMITS))
 
 
@@ -38,6 +39,7 @@ def run(tmp_path, *more):
         (["--dtype", "int32", "--device", "cpu"], "unknown dtype 'int32'"),
         (["--seconds", "0"], "--seconds 0: need more than 0"),
         (["dense", "--device", "cpu", "--case", "nosuch"], "no case matches --case 'nosuch'"),
+        (["--clock", "processor", "--device", "cpu"], "need OPENBLAS_NUM_THREADS=1"),
         (["--table", "nosuch.json"], "nosuch.json: not a result file"),
     ],
 )

@@ -13,7 +13,7 @@ HEADER = {"machine": {"slug": "m", "cpu": "c", "cores": 2}, "commit": "abc", "di
 
 def record(case="1x1", **changes):
     base = {"suite": "dense", "case": case, "pass": "forward", "device": "cpu", "dtype": "float32", "who": "gradlib"}
-    return {**base, "cache": "warm", "seconds": 1.0, **changes}
+    return {**base, "cache": "warm", "clock": "wall", "seconds": 1.0, **changes}
 
 
 def test_what_was_measured_is_on_disk_after_every_write(tmp_path):

@@ -53,6 +53,19 @@ class Network(NamedTuple):
         return found
 
     @property
+    def last_filters(self) -> int:
+        """Channels of the last map."""
+        return [layer.filters for layer in self.layers if isinstance(layer, Conv)][-1]
+
+    @property
+    def flattened(self) -> int | None:
+        """Inputs of the layer after `Flatten`, None where there is none."""
+        for before, layer in zip(self.layers, self.layers[1:], strict=False):
+            if isinstance(before, Flatten) and isinstance(layer, Dense):
+                return layer.inputs
+        return None
+
+    @property
     def flops(self) -> float:
         """Products of forward, weight gradients, and data gradients but the first layer's."""
         total, first, side = 0.0, True, self.shape[0]
@@ -135,6 +148,10 @@ def _case(network: Network, dtype: str) -> Case:
             x = x.transpose(0, 3, 1, 2)
         for i in range(len(network.weights)):
             p = at[f"p{i}"]
+            if (
+                p.ndim == 2 and p.shape[0] == network.flattened
+            ):  # its rows are height, width, channel; PyTorch flattens channels first
+                p = p.reshape(-1, network.last_filters, p.shape[1]).swapaxes(0, 1).reshape(p.shape)
             p = p.transpose(3, 2, 0, 1) if p.ndim == 4 else p.T
             weights.append(lib.array(p.copy()).requires_grad_())
         x, target = lib.array(x), lib.array(at["target"])
