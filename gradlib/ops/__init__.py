@@ -14,6 +14,7 @@ from . import norm as _norm
 from . import pool as _pool
 from . import random as _random
 from . import reduce as _reduce
+from . import reduce_launch  # attaches the kernels of the reductions
 from . import shape as _shape
 from . import softmax as _softmax
 from . import update  # registers its ops, which belong to the optimizers
