@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import ml_dtypes
 import numpy as np
 
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, ShapeError, message
 
 DType: TypeAlias = "np.dtype[Any]"
 
@@ -85,6 +85,15 @@ def promote(dtypes: Iterable[DType]) -> DType:
         names = ", ".join(sorted(d.name for d in distinct))
         raise DTypeError(f"no common dtype for {names}\n  need an explicit cast: x.to(dtype)")
     return result
+
+
+def check_one_dtype(what: str, lines: Iterable[str], *specs: Spec | None) -> None:
+    """Refuse operands of different dtypes: a layer that quietly computed in the wider one would surprise."""
+    dtypes = list(dict.fromkeys(s.dtype for s in specs if s is not None))
+    if len(dtypes) > 1:
+        raise DTypeError(
+            message(f"{what}: dtypes differ, {' and '.join(map(str, dtypes))}", lines, f"need one: x.to({dtypes[-1]})")
+        )
 
 
 def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

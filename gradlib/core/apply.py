@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def _common_backend(prim: Primitive, args: tuple[Any, ...], arrays: list[Any]) -
         (first, i), (second, j) = list(found.values())[:2]
         raise DeviceError(
             message(
-                f"{prim.name}{prim.__signature__}: operands are on two devices, {first.name} and {second.name}",
+                f"{prim.call}: operands are on two devices, {first.name} and {second.name}",
                 [operand(_input_name(prim, k), arrays[k], f"on {b.name}") for b, k in ((first, i), (second, j))],
                 f'need one device: x.to(device="{first.name}") or x.to(device="{second.name}")',
             )
@@ -136,10 +137,10 @@ def _reject(prim: Primitive, arrays: list[Any]) -> None:
     for i, a in enumerate(arrays):
         if a is not None and not backends.is_array(a):
             raise DTypeError(
-                f"{prim.name}{prim.__signature__}: {_input_name(prim, i)} is of type {type(a).__name__}\n"
+                f"{prim.call}: {_input_name(prim, i)} is of type {type(a).__name__}\n"
                 f"  need a Tensor or an array: gl.tensor(...)"
             )
-    raise DTypeError(f"{prim.name}{prim.__signature__}: need at least one Tensor or array")
+    raise DTypeError(f"{prim.call}: need at least one Tensor or array")
 
 
 def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
@@ -219,23 +220,24 @@ def _as_tensor(x: Any) -> Any:
 
 
 _new_node = Node.__new__
+_FIRST = tuple([(0,) * n for n in range(8)])  # nearly every input is the first output of its parent
 _new_spec = tuple.__new__  # a Spec without the cost of NamedTuple's own __new__
 
 
 def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any, residuals: tuple[Any, ...]) -> Any:
     """Put one application on the tape and return its output as Tensors.  Hot: counted in fractions of a us."""
     parents: list[Any] = []
-    slots: list[int] = []
+    slots: Sequence[int] = _FIRST[len(args)] if len(args) < len(_FIRST) else (0,) * len(args)
     mask = 0
     bit = 1
     for a in args:
         if isinstance(a, Tensor) and a.requires_grad:
             parents.append(a if a.node is None else a.node)
-            slots.append(a.index)
+            if a.index:
+                slots = [x.index if isinstance(x, Tensor) else 0 for x in args]
             mask += bit
         else:
             parents.append(None)
-            slots.append(0)
         bit += bit
     keep, keep_answer = prim.keeps(mask, len(args))
     inputs: list[Any] = []

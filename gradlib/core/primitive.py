@@ -78,6 +78,7 @@ class Primitive:
         parameters = list(signature.parameters.values())[0 if fused else 1 :]
         self.__signature__ = signature.replace(parameters=parameters)
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.call = f"{name}({', '.join(self.inputs)})"  # how messages show it
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self._defaults = {
             p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
@@ -115,7 +116,7 @@ class Primitive:
         for name, default in zip(self.inputs[len(args) :], self._optional[len(args) :], strict=True):
             value = params.pop(name, default)
             if value is inspect.Parameter.empty:
-                raise TypeError(f"{self.name}{self.__signature__}: argument {name!r} is missing")
+                raise TypeError(f"{self.call}: argument {name!r} is missing")
             full.append(value)
         return tuple(full)
 

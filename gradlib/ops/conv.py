@@ -65,7 +65,7 @@ def _layer_samples() -> list[Any]:
     return smooth + [sample((2, 4, 5, 3), weight, bias, activation=a, smooth=False, **window) for a in kinked]
 
 
-@fused("convolution", infer=infer, promote="same", samples=_layer_samples)
+@fused("convolution", infer=infer, samples=_layer_samples)
 def _convolution(
     input: Array,
     weight: Array,
@@ -98,8 +98,8 @@ def _layer(
 ) -> Array:
     name = f"conv{ndim}d(input, weight, bias)"
     stride, dilation = _per_axis(name, ndim, "stride", stride), _per_axis(name, ndim, "dilation", dilation)
-    kernel = tuple(weight.shape[:-2])
-    if len(kernel) != ndim:  # infer has the words for it
+    kernel = tuple(getattr(weight, "shape", ())[:-2])
+    if len(kernel) != ndim:  # apply or infer has the words for it
         kernel = (1,) * ndim
     pairs = _pairs(name, kernel, padding, stride, dilation)
     return _convolution(

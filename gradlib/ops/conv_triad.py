@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core import leaf, sample
 from ..errors import DTypeError, ShapeError, message, operand
-from ..spec import Spec, is_floating
+from ..spec import Spec, check_one_dtype, is_floating
 from . import conv_host, conv_launch
 from .activation import Activation, check
 from .conv_host import Ints, Pairs
@@ -37,14 +37,15 @@ def infer(
     axes = _AXES[ndim]
     kernel_axes = [f"kernel_{axis}" for axis in axes]
 
-    def refuse(what: str, fix: str) -> ShapeError:
-        lines = [
+    def lines() -> list[str]:
+        given = [
             operand("input", input, f"batch, {', '.join(axes)}, channels"),
             operand("weight", weight, f"{', '.join(kernel_axes)}, channels / groups, features"),
         ]
-        if bias is not None:
-            lines.append(operand("bias", bias, "features"))
-        return ShapeError(message(f"{name}: {what}", lines, fix))
+        return given if bias is None else [*given, operand("bias", bias, "features")]
+
+    def refuse(what: str, fix: str) -> ShapeError:
+        return ShapeError(message(f"{name}: {what}", lines(), fix))
 
     for argument, spec in (("input", input), ("weight", weight)):
         if spec.ndim != ndim + 2:
@@ -74,6 +75,7 @@ def infer(
         raise refuse(
             f"bias has shape {bias.shape}, weight makes {features} features", f"need bias.shape == ({features},)"
         )
+    check_one_dtype(name, lines(), input, weight, bias)
     check(name, activation)
     if activation is not None and not is_floating(input.dtype):
         raise DTypeError(
@@ -154,7 +156,6 @@ def _back_to_weight(g: Array, x: Array, w: Any, window: dict[str, Any]) -> Array
         lambda g, ans, x, w, **window: _back_to_weight(g, x, w, window),
     ),
     saves=("weight", "input"),
-    promote="same",
     samples=_conv_samples,
 )
 def conv(xp: Any, input: Array, weight: Array, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
@@ -174,7 +175,6 @@ def conv(xp: Any, input: Array, weight: Array, *, stride: Ints, padding: Pairs, 
         lambda u, ans, g, w, *, size, **window: _back_to_weight(g, u, w, window),
     ),
     saves=("w", "g"),
-    promote="same",
     samples=_data_samples,
 )
 def data_gradient(
@@ -192,7 +192,6 @@ def data_gradient(
         lambda v, ans, x, g, *, kernel, **window: conv(x, v, **window),
     ),
     saves=("g", "x"),
-    promote="same",
     samples=_weight_samples,
 )
 def weight_gradient(

@@ -9,7 +9,7 @@ from .. import backend as backends
 from ..core import Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel, ctype
-from ..spec import Spec, is_floating
+from ..spec import Spec, check_one_dtype, is_floating
 from .activation import READS_OUTPUT, Activation, activate, check, fusible
 from .matmul import matmul
 from .tiling import LARGEST, combine, parts, split, tiling
@@ -45,6 +45,7 @@ def _infer(input: Spec, weight: Spec, bias: Spec | None = None, *, activation: A
                 "need bias.shape == (weight.shape[1],)",
             )
         )
+    check_one_dtype(what, lines(), input, weight, bias)
     check(what, activation)
     if activation is not None and not is_floating(input.dtype):
         raise DTypeError(message(f"{what}: an activation needs floats", lines(), "need a floating dtype"))
@@ -72,7 +73,7 @@ def _samples() -> list[Any]:
     return smooth + [sample((9, 6), weight, bias, activation=name, smooth=False) for name in kinked]
 
 
-@fused("dense", infer=_infer, promote="same", samples=_samples)
+@fused("dense", infer=_infer, samples=_samples)
 def dense(input: Array, weight: Array, bias: Array | None = None, *, activation: Activation = None) -> Array:
     """y = act(input @ weight + bias).
 
@@ -94,6 +95,8 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
     ------
     ShapeError
         If the features of input, weight and bias differ.
+    DTypeError
+        If their dtypes differ.
     ValueError
         If there is no activation of that name.
 
