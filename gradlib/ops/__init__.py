@@ -14,10 +14,12 @@ from . import norm as _norm
 from . import pool as _pool
 from . import random as _random
 from . import reduce as _reduce
-from . import reduce_launch  # attaches the kernels of the reductions
+from . import (
+    reduce_launch,  # attaches the kernels of the reductions
+    update,  # registers its ops, which belong to the optimizers
+)
 from . import shape as _shape
 from . import softmax as _softmax
-from . import update  # registers its ops, which belong to the optimizers
 from .arithmetic import *
 from .comparisons import *
 from .conv import *
