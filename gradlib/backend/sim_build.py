@@ -166,7 +166,7 @@ def build(unit: Unit, target: Path) -> str:
     label = f"{unit.name} for sim" + "".join(f" {name}={value}" for name, value in unit.macros)
     with tempfile.TemporaryDirectory(prefix=".sim-", dir=target.parent) as temporary:
         folder = Path(temporary)
-        shown = folder / (Path(unit.name).name or "kernel.cu")  # the original text, for the compiler to quote in its messages
+        shown = folder / (Path(unit.name).name or "kernel.cu")  # what the compiler quotes in its messages
         shown.write_text(unit.text, encoding="utf-8")
         headers = included(unit.text, unit.includes)
         searched = list(unit.includes)

@@ -1,4 +1,4 @@
-// Qualifiers, built-in variables, shared memory and kernel entries: the interface between a compiled kernel and runtime.cpp.
+// Qualifiers, built-in variables, shared memory and kernel entries: the interface of a compiled kernel to runtime.cpp.
 #pragma once
 
 typedef __SIZE_TYPE__ size_t;
@@ -17,7 +17,7 @@ typedef __PTRDIFF_TYPE__ ptrdiff_t;
 #define __builtin_align__(n) __attribute__((aligned(n)))
 
 // Python rewrites every declaration of a shared variable; one that it did not see must not pass as a plain variable.
-#define __shared__ _Pragma("GCC error \"sim: this __shared__ declaration is not understood (is it made by a macro?)\"")
+#define __shared__ _Pragma("GCC error \"sim does not understand this __shared__ declaration (does a macro make it?)\"")
 #define asm _Pragma("GCC error \"sim: inline PTX has no meaning on the host: guard it with #ifndef GRADLIB_SIM\"") __asm__
 
 struct uint3 {
@@ -202,7 +202,8 @@ constexpr int parameter_count(void (*)(P...)) {
     }                                                                                                             \
     GRADLIB_SIM_EXPORT const unsigned gradlib_sim_bytes_##name = ::gradlib_sim::parameter_bytes(&name);
 
-// Part of what Python makes of `__shared__ V name;`, where V has been typedef'd on the same line (so that lines keep their numbers).
+// Part of what Python makes of `__shared__ V name;`: V has been typedef'd on the same line, so that lines keep their
+// numbers.
 #define GRADLIB_SIM_SHARED_VARIABLE(name, align)                                                                  \
     static ::gradlib_sim::SharedVariable gradlib_variable_##name = {                                              \
         #name, sizeof(gradlib_type_##name),                                                                       \

@@ -3,7 +3,7 @@
 
 #if !defined(GRADLIB_SIM_UCONTEXT)
 #if defined(__x86_64__)
-// The callee-saved registers of the System V ABI.  `ret` is predicted well, because fibers mostly wait at the same place.
+// The callee-saved registers of the System V ABI.  `ret` is predicted well, as fibers mostly wait at the same place.
 __asm__(R"(
 .text
 .globl gradlib_sim_switch

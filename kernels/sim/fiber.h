@@ -57,7 +57,7 @@ class Stack {
         machine.context.uc_link = nullptr;
         makecontext(&machine.context, run, 0);
 #elif defined(__x86_64__)
-        void** frame = reinterpret_cast<void**>(top_) - 8;  // six registers, the address, one word: run() finds rsp + 8 aligned
+        void** frame = reinterpret_cast<void**>(top_) - 8;  // six registers, run's address, one word
         for (int i = 0; i < 8; ++i) frame[i] = nullptr;
         frame[6] = reinterpret_cast<void*>(run);
         machine.stack_pointer = frame;

@@ -70,7 +70,7 @@ inline double sticky_double(long long x) {
 
 }  // namespace gradlib_sim
 
-// The two scalar types differ in their conversion alone.  Implicit and explicit conversions are those of CUDA's headers.
+// The two scalar types differ in their conversion alone.  Their implicit conversions are those of CUDA's headers.
 #define GRADLIB_SIM_FLOAT16(type, name, raw, from_float, to_float)                                                 \
     struct raw { unsigned short x; };                                                                              \
     struct type {                                                                                                  \

@@ -58,7 +58,8 @@ class Pool {
     unsigned threads_ = 0, places_ = 0, busy_ = 0;
 };
 
-// Never destroyed, since its detached threads outlive static destruction.  A forked child has none of them: it gets a new pool.
+// Never destroyed, since its detached threads outlive static destruction.  A forked child has none of them, so it gets a
+// new pool.
 static std::atomic<Pool*> pool{new Pool};
 static std::atomic<unsigned> workers{1};
 static const int at_fork = pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });

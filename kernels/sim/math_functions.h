@@ -90,7 +90,7 @@ inline float norm3df(float x, float y, float z) { return (float)sqrt((double)x *
 inline float rhypotf(float x, float y) { return 1.0f / hypotf(x, y); }
 inline double rhypot(double x, double y) { return 1.0 / hypot(x, y); }
 
-// A NaN loses to a number and -0 to +0, as in IEEE 754's maximumNumber.  Written out: libm's are calls, these are two instructions.
+// A NaN loses to a number and -0 to +0, as in IEEE 754's maximumNumber.  Written out, because libm's are calls.
 #define GRADLIB_SIM_EXTREME(name, type, compare, zero)                                                             \
     inline type name(type a, type b) {                                                                             \
         type r = a compare b ? a : b;                                                                              \
@@ -142,7 +142,7 @@ GRADLIB_SIM_CLASSIFY(double)
 
 inline float __saturatef(float x) { return x != x ? 0.0f : x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x; }
 
-// Fast-math intrinsics.  A GPU's are coarser (a few ulp to 2^-21 absolute): tests that hold them tighter than that are wrong.
+// Fast-math intrinsics.  A GPU's are coarser (a few ulp to 2^-21 absolute): no test may hold them tighter than that.
 inline float __expf(float x) { return expf(x); }
 inline float __exp10f(float x) { return exp10f(x); }
 inline float __logf(float x) { return logf(x); }

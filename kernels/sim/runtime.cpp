@@ -1,4 +1,4 @@
-// The host runtime of the sim device: runs a block's threads as fibers on one OS thread.  launch.cpp spreads the blocks.
+// The host runtime of the sim device: a block's threads as fibers on one OS thread.  launch.cpp spreads the blocks.
 #include "block.h"
 
 __thread gradlib_sim::Context gradlib_sim_context;
@@ -210,7 +210,8 @@ void* Worker::allocate(const char* name, size_t size, size_t alignment) {
     size_t start = (used_ + guard_bytes + alignment - 1) / alignment * alignment;
     payload_ += size;
     if (payload_ > shared_limit || start + size + guard_bytes > arena_bytes) {
-        fault("%s brings the shared memory of the block to %zu bytes, above the limit of %zu,", name, payload_, shared_limit);
+        fault("%s brings the shared memory of the block to %zu bytes, above the limit of %zu,", name, payload_,
+              shared_limit);
     }
     unsigned char* address = arena_ + start;
     memset(address - guard_bytes, guard_byte, guard_bytes);

@@ -119,7 +119,8 @@ inline unsigned __match_all_sync(unsigned mask, V value, int* all, GRADLIB_SIM_A
 
 #define GRADLIB_SIM_REDUCE(name, type, kind)                                                                       \
     inline type name(unsigned mask, type value, GRADLIB_SIM_AT) {                                                  \
-        return (type)gradlib_sim_collective(gradlib_sim::kind, mask, (unsigned)value, 0, GRADLIB_SIM_SITE(#name "()")); \
+        return (type)gradlib_sim_collective(gradlib_sim::kind, mask, (unsigned)value, 0,                           \
+                                            GRADLIB_SIM_SITE(#name "()"));                                         \
     }
 GRADLIB_SIM_REDUCE(__reduce_add_sync, int, collective_add)
 GRADLIB_SIM_REDUCE(__reduce_add_sync, unsigned, collective_add)
