@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import Primitive, leaf, op, sample, zeros_as
 from ..errors import DTypeError, message, operand
-from ..kernel.elementwise import elementwise_launcher
+from ..kernel.elementwise import cast_kernel, elementwise_launcher
 from ..spec import DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes
 
 __all__ = ["cast", "elementwise", "no_slope", "pairs", "unary"]
@@ -143,5 +143,7 @@ def cast(x: Any, dtype: Any) -> Any:
     dtype = as_dtype(dtype)
     return x if x.dtype is dtype else _cast(x, dtype=dtype)
 
+
+_cast.kernel("cuda")(cast_kernel)
 
 op.register(cast=cast, astype=cast)
