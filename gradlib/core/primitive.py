@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..errors import GradientError
-from ..spec import Spec, spec_of
+from ..spec import Spec, is_floating, spec_of
 
 Rule = Callable[..., Any]
 
@@ -166,7 +166,7 @@ class Primitive:
         extra = {"save": save} if self._wants_save[device] else {}
         out = launcher(*arrays, **extra, **params)
         if out is NotImplemented and _declines is not None:
-            shown = [None if a is None else f"{a.dtype}{list(a.shape)}" for a in arrays]
+            shown = [a if a is None else f"{_kind(a.dtype)}{list(a.shape)}" for a in arrays]
             _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
         return out
 
@@ -198,6 +198,10 @@ class Primitive:
         if self._backward is None:
             self._backward = _make_backward(self)
         return self._backward
+
+
+def _kind(dtype: Any) -> str:
+    return "float" if is_floating(dtype) else str(dtype)
 
 
 _declines: list[str] | None = None
