@@ -67,9 +67,12 @@ part() {
 skip() { shares_left=$((shares_left - $1)); say "skipped  $2: $3"; }
 bench() { "$python" "$root/bench/run.py" --device "$device" --out "$results" "$@"; }
 gradlib() { "$python" -c 'import sys; from gradlib.cli import main; sys.exit(main(sys.argv[1:]))' "$@"; }
-tests() { "$python" -m pytest "$root/tests" --rootdir "$root" -c "$root/pyproject.toml" -p no:cacheprovider -q "$@"; }
+# pytest's own arguments: those of the project, but parallel only where that is installed and worth it
+pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -q -o addopts=--import-mode=importlib -m gpu -ra"
+# shellcheck disable=SC2086
+tests() { "$python" -m pytest $pytest_arguments "$@"; }
 export -f bench gradlib tests
-export root python results device
+export root python results device pytest_arguments
 
 # -- 1. what is here
 
@@ -101,12 +104,12 @@ fi
 gpu_tests() {
   local parallel=()
   "$python" -c 'import xdist' 2> /dev/null && [ "$(nproc)" -ge 8 ] && parallel=(-n 4)
-  tests -m gpu "${parallel[@]}" | tee "$1"
+  tests "$root/tests" "${parallel[@]}" | tee "$1"
   local code=${PIPESTATUS[0]}
   grep -Eq '[1-9][0-9]* passed' "$1" || { echo "no GPU test ran"; return 1; }
   return "$code"
 }
-sim_tests() { tests "$root/tests/test_registry.py" -k "kernels and sim and (max_pool2d or adam)"; }
+sim_tests() { tests -m "not gpu" "$root/tests/test_registry.py" -k "kernels and sim and (max_pool2d or adam)"; }
 export -f gpu_tests sim_tests
 if ! "$python" -c 'import pytest' 2> /dev/null; then
   skip 25 "GPU tests" "pytest is not installed"
@@ -117,14 +120,22 @@ else
   part 25 tests "kernel tests on sim" bash -c sim_tests
 fi
 
-# -- 3. sanitizer: every kernel of the bench on small odd shapes, each array an allocation of its own
+# -- 3. sanitizer: every kernel of the bench on small odd shapes, then ops on their own samples; each array an allocation
+#       of its own, because a pool would hide a read past the end
 
-cat > "$scratch/once.py" << 'EOF'
+cat > "$scratch/bench_once.py" << 'EOF'
 import sys
 import cupy
 from gradlib.bench import main
-cupy.cuda.set_allocator(None)  # a pool would hide a read past the end
+cupy.cuda.set_allocator(None)
 sys.exit(main(["--device", "cuda", "--size", "tiny", "--once", "--dtype", sys.argv[1]]))
+EOF
+cat > "$scratch/pytest_unpooled.py" << 'EOF'
+import sys
+import cupy
+import pytest
+cupy.cuda.set_allocator(None)
+sys.exit(pytest.main(sys.argv[1:]))
 EOF
 if [ "$device" != cuda ]; then
   skip 15 "compute-sanitizer" "needs a GPU"
@@ -132,11 +143,15 @@ elif ! command -v compute-sanitizer > /dev/null; then
   skip 15 "compute-sanitizer" "not on PATH"
 else
   for tool in memcheck racecheck; do
-    part 5 sanitizer "compute-sanitizer $tool, float32" \
-      compute-sanitizer --tool $tool --error-exitcode 9 "$python" "$scratch/once.py" float32
+    part 4 sanitizer "compute-sanitizer $tool, float32" \
+      compute-sanitizer --tool $tool --error-exitcode 9 "$python" "$scratch/bench_once.py" float32
   done
-  part 5 sanitizer "compute-sanitizer memcheck, bfloat16" \
-    compute-sanitizer --tool memcheck --error-exitcode 9 "$python" "$scratch/once.py" bfloat16
+  part 3 sanitizer "compute-sanitizer memcheck, bfloat16" \
+    compute-sanitizer --tool memcheck --error-exitcode 9 "$python" "$scratch/bench_once.py" bfloat16
+  # shellcheck disable=SC2086
+  part 4 sanitizer "compute-sanitizer memcheck, samples" \
+    compute-sanitizer --tool memcheck --error-exitcode 9 "$python" "$scratch/pytest_unpooled.py" $pytest_arguments \
+    "$root/tests/test_registry.py" -k "kernels and (dense or conv2d or matmul or pool2d or cross_entropy or batch_norm)"
 fi
 
 # -- 4 and 5. benches
@@ -159,11 +174,14 @@ if [ "$device" != cuda ]; then
 elif ! command -v ncu > /dev/null; then
   skip 10 "ncu" "not on PATH"
 else
+  worst=$scratch/worst.txt
   newest=$(find "$results" -mindepth 2 -maxdepth 2 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+  "$python" "$root/bench/run.py" --worst "$newest" --count 3 > "$worst"
+  [ -s "$worst" ] || skip 10 "ncu" "no case has a floor"
   while IFS=$'\t' read -r suite _ dtype pass case <&3; do
     part 3 ncu "ncu $suite $case $dtype $pass" ncu --clock-control none --set full --launch-count 8 \
       "$python" "$root/bench/run.py" "$suite" --device cuda --dtype "$dtype" --case "$case" --pass "$pass" --once
-  done 3< <("$python" "$root/bench/run.py" --worst "$newest" --count 3)
+  done 3< "$worst"
 fi
 
 echo

@@ -21,7 +21,7 @@ from .libraries import libraries
 from .machine import Others, commit, machine, versions
 from .roofline import roofline
 from .suites import SUITES
-from .timing import CLOCKS
+from .timing import CLOCKS, describe
 
 DEFAULT_SIZE = {"cpu": "small", "sim": "tiny", "cuda": "full"}
 DEFAULT_DTYPES = {"cpu": ["float32"], "sim": ["float32"], "cuda": ["float32", "bfloat16"]}
@@ -161,13 +161,19 @@ def _one_thread() -> None:
 
 
 def _once(arguments: argparse.Namespace, plan: dict[str, list[Case]]) -> int:
+    failed = 0
     for device, cases in plan.items():
-        found, _ = libraries(device, peers=False)
+        library = libraries(device, peers=False)[0]["gradlib"]
         for case in cases:
-            passes = case.entries["gradlib"](found["gradlib"], case.inputs())
-            for which, run in passes.items():
-                if not arguments.which or which in arguments.which:
+            for which in case.work:
+                if arguments.which and which not in arguments.which:
+                    continue
+                outcome = "ran"
+                try:
+                    run = case.entries["gradlib"](library, case.inputs())[which]
                     run()
-                    found["gradlib"].timer.finish(run())
-                    print(f"{device} {case.suite} {case.name} {case.dtype} {which}: ran", flush=True)
-    return 0
+                    library.timer.finish(run())
+                except Exception as error:  # the other kernels are still worth a look
+                    outcome, failed = f"failed: {describe(error)}", 1
+                print(f"{device} {case.suite} {case.name} {case.dtype} {which}: {outcome}", flush=True)
+    return failed

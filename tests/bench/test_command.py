@@ -115,6 +115,8 @@ def test_gradlibs_failure_is_recorded_and_makes_the_exit_code_1(tmp_path, monkey
     assert by["gradlib", "forward"]["error"] == "ValueError: nothing works"
     assert by["numpy", "forward"]["seconds"] > 0
     assert "nothing works" in capsys.readouterr().out
+    assert main(["dense", "--device", "cpu", "--size", "tiny", "--once"]) == 1
+    assert capsys.readouterr().out.count("failed: ValueError: nothing works") == 4
 
 
 def test_an_interrupted_run_keeps_what_it_had(tmp_path, monkeypatch):
