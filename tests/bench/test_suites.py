@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlib.bench import by_hand
-from gradlib.bench.libraries import Gradlib, Numpy, Torch
+from gradlib.bench.libraries import Gradlib, Jax, Numpy, Torch
 from gradlib.bench.suites import SUITES
 
 CASES = [case for suite in SUITES for case in SUITES[suite]("tiny", "float32")]
@@ -61,6 +61,16 @@ def test_torch_agrees_with_numpy_by_hand(case):
                 agree(case, found, wanted)
 
 
+@pytest.mark.parametrize("case", DERIVED, ids=[f"{c.suite} {c.name}" for c in DERIVED])
+def test_jax_agrees_with_numpy_by_hand(case):
+    pytest.importorskip("jax")
+    expected = results(case, Numpy("cpu"), "numpy")
+    library = Jax("cpu")
+    passes = case.entries["jax"](library, case.inputs())
+    agree(case, [library.host(passes["forward"]())], expected[0])
+    agree(case, [library.host(gradient) for gradient in passes["backward"]()], expected[1])
+
+
 def losses(case, library, who, count=3):
     step = case.entries[who](library, case.inputs())["step"]
     return [float(np.asarray(library.host(step()))) for _ in range(count)]
@@ -73,6 +83,15 @@ def test_training_steps_agree(case):
     assert losses(case, Gradlib("cpu"), "gradlib") == pytest.approx(expected, rel=1e-4)
     pytest.importorskip("torch")
     assert losses(case, Torch("cpu"), "torch") == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("case", SUITES["step"]("tiny", "float32"), ids=lambda case: case.name)
+def test_training_steps_of_jax_agree(case):
+    pytest.importorskip("jax")
+    library = Jax("cpu")
+    step = case.entries["jax"](library, case.inputs())["step"]
+    expected = losses(case, Numpy("cpu"), "numpy")
+    assert [float(step()[0]) for _ in range(3)] == pytest.approx(expected, rel=1e-4)
 
 
 def test_tape_chain_agrees():
