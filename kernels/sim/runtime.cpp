@@ -1,5 +1,6 @@
 // The host runtime of the sim device: a block's threads as fibers on one OS thread.  launch.cpp spreads the blocks.
 #include "block.h"
+#include "checker.h"
 
 __thread gradlib_sim::Context gradlib_sim_context;
 
@@ -53,6 +54,18 @@ void Worker::run(Job& job) {
         unsigned lanes = c.count - w * warp_size;
         warps_[w].present = lanes >= warp_size ? ~0u : (1u << lanes) - 1;
     }
+    checker_ = nullptr;
+    if (job.checked) {
+        if (!owned_) owned_ = std::make_unique<Checker>(*this, reinterpret_cast<uintptr_t>(arena_), arena_bytes);
+        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks, c.count);
+        checker_ = owned_.get();
+    }
+    run_blocks(job);
+    if (checker_ && !job.stop) checker_->end_launch();
+    checker_ = nullptr;
+}
+
+void Worker::run_blocks(Job& job) {
     while (!job.stop.load(std::memory_order_relaxed)) {
         unsigned long long first = job.next.fetch_add(job.chunk), last = first + job.chunk;
         if (first >= job.blocks) break;
@@ -63,8 +76,10 @@ void Worker::run(Job& job) {
     }
 }
 
-bool Worker::run_block(unsigned long long number) {
+bool Worker::run_block(unsigned long long position) {
     Context& c = gradlib_sim_context;
+    unsigned long long number = checker_ ? checker_->block_number(position) : position;
+    if (checker_) checker_->begin_block(position, c.count);
     c.block.x = (unsigned)(number % c.grid_dim.x);
     c.block.y = (unsigned)(number / c.grid_dim.x % c.grid_dim.y);
     c.block.z = (unsigned)(number / c.grid_dim.x / c.grid_dim.y);
@@ -76,6 +91,7 @@ bool Worker::run_block(unsigned long long number) {
     used_ = payload_ = 0;
     variables_.clear();
     failed_ = false;
+    barrier_site_ = nullptr;
     c.dynamic = allocate("dynamic shared memory", c.dynamic_size, 1024);
     current_ = next_fiber();
     switch_machine(main_, current_->machine);
@@ -140,6 +156,7 @@ void Worker::suspend(Queue& queue, const Site& site) {
     me->thread = c.thread;
     me->linear = c.linear;
     me->site = &site;
+    me->frame = __builtin_frame_address(0);
     queue.push(me);
     Fiber* to = ready_.pop();
     if (to) {
@@ -151,6 +168,41 @@ void Worker::suspend(Queue& queue, const Site& site) {
     if (current_ != me) switch_machine(me->machine, current_->machine);
     c.thread = me->thread;
     c.linear = me->linear;
+}
+
+// Let every other thread that can move do so first.
+void Worker::yield() {
+    static const Site site = {"a loop that waits for a value in memory", "", 0};
+    Context& c = gradlib_sim_context;
+    Fiber* me = current_;
+    me->thread = c.thread;
+    me->linear = c.linear;
+    me->site = &site;
+    me->frame = __builtin_frame_address(0);
+    if (!ready_.head && c.next == c.count) resolve_active();
+    ready_.push(me);
+    Fiber* fresh = c.next < c.count ? idle_.pop() : nullptr;
+    if (!fresh && c.next < c.count) fresh = new_fiber();
+    current_ = fresh ? fresh : ready_.pop();
+    if (current_ != me) switch_machine(me->machine, current_->machine);
+    c.thread = me->thread;
+    c.linear = me->linear;
+}
+
+bool Worker::start_thread() {
+    Context& c = gradlib_sim_context;
+    if (c.next == c.count) return false;
+    unsigned linear = checker_ ? checker_->thread_number(c.next) : c.next;
+    ++c.next;
+    c.linear = linear;
+    c.thread = uint3{linear % c.block_dim.x, linear / c.block_dim.x % c.block_dim.y,
+                     linear / c.block_dim.x / c.block_dim.y};
+    return true;
+}
+
+void Worker::finish_thread() {
+    gradlib_sim::finish_thread();
+    if (checker_) checker_->progress();
 }
 
 void Worker::leave(bool failed) {
@@ -166,12 +218,44 @@ void Worker::fault(const char* format, ...) {
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    const Context& c = gradlib_sim_context;
-    char where[64];
-    snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
-    job_->fail(text + std::string(where));
+    stop("", nullptr, text);
     leave(true);
 }
+
+void Worker::fault_at(const char* kind, const Fiber* waiting, const char* format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    stop(kind, waiting, text);
+    leave(true);
+}
+
+void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
+    Context& c = gradlib_sim_context;
+    char where[64];
+    snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
+    Fault parts{};
+    snprintf(parts.kind, sizeof parts.kind, "%s", kind);
+    snprintf(parts.text, sizeof parts.text, "%.*s", (int)(strlen(text) - (strlen(text) && text[strlen(text) - 1] == ',')),
+             text);
+    if (waiting) {
+        c.thread = waiting->thread;
+        current_ = const_cast<Fiber*>(waiting);
+    }
+    if (checker_) checker_->describe(parts, 0, waiting ? waiting->frame : __builtin_frame_address(0));
+    job_->fail(text + std::string(where), parts);
+}
+
+void Worker::fault(const Fault& parts) {
+    report(parts);
+    leave(true);
+}
+
+void Worker::report(const Fault& parts) { job_->fail(parts.text, parts); }
+
+uint64_t Worker::last_writer(uint64_t address) { return owned_ ? owned_->last_writer(address) : 0; }
 
 void Worker::deadlock() {
     // One line for each place where threads wait; the fibers know their places.
@@ -180,8 +264,13 @@ void Worker::deadlock() {
         unsigned first, threads;
     };
     std::vector<Place> places;
+    const Fiber *in_warp = nullptr, *in_barrier = nullptr, *elsewhere = nullptr;
     for (auto& fiber : fibers_) {
         if (fiber->idle) continue;
+        const char* what = fiber->site->what;
+        const Fiber*& first = !strncmp(what, "__syncthreads", 13) ? in_barrier
+                              : what[0] == '_' && strstr(what, "sync") ? in_warp : elsewhere;
+        if (!first || fiber->linear < first->linear) first = fiber.get();
         bool known = false;
         for (Place& place : places) {
             if (place.site.line == fiber->site->line && !strcmp(place.site.what, fiber->site->what) &&
@@ -200,7 +289,10 @@ void Worker::deadlock() {
         text += ", " + std::to_string(place.threads) + " wait in " + place.site.what + " at " + place.site.file + ":" +
                 std::to_string(place.site.line);
     }
-    fault("%.900s, %u have returned,", text.c_str(), c.finished);
+    // A lane that its warp waits for stands elsewhere, perhaps at a barrier: the warp is to blame.
+    const Fiber* first = in_warp ? in_warp : in_barrier ? in_barrier : elsewhere;
+    fault_at(in_warp ? "warp-mask" : in_barrier ? "barrier" : "deadlock", first, "%.900s, %u have returned,", text.c_str(),
+             c.finished);
 }
 
 // ---- shared memory
@@ -219,6 +311,7 @@ void* Worker::allocate(const char* name, size_t size, size_t alignment) {
     memset(address + size, guard_byte, guard_bytes);
     used_ = start + size + guard_bytes;
     variables_.push_back({name, address, size});
+    if (checker_) checker_->add_shared(name, reinterpret_cast<uintptr_t>(address), size);
     return address;
 }
 
@@ -262,7 +355,11 @@ bool Worker::check_guards() {
                  "a write %s the shared variable %.200s: byte %td of its %zu was overwritten, in block (%u, %u, %u)",
                  before ? "before the start of" : "past the end of", v.name, byte - v.address, v.size, c.block.x,
                  c.block.y, c.block.z);
-        job_->fail(text);
+        Fault parts{};
+        snprintf(parts.kind, sizeof parts.kind, "out-of-bounds");
+        snprintf(parts.argument, sizeof parts.argument, "%.60s", v.name);
+        snprintf(parts.text, sizeof parts.text, "%s", text);
+        job_->fail(text, parts);
         return false;
     }
     return true;
@@ -272,12 +369,21 @@ bool Worker::check_guards() {
 
 int Worker::barrier(BarrierKind kind, int predicate, const Site& site) {
     votes_ += predicate != 0;
+    if (checker_) {
+        if (arrived_ == 0) {
+            barrier_site_ = &site;
+        } else if (barrier_site_->line != site.line || strcmp(barrier_site_->file, site.file)) {
+            fault_at("barrier", nullptr, "%s is reached at %s:%d by one thread and at %s:%d by another,", site.what,
+                     site.file, site.line, barrier_site_->file, barrier_site_->line);
+        }
+    }
     if (++arrived_ < gradlib_sim_context.count) {
         suspend(at_barrier_, site);
     } else {
         outcome_ = kind == barrier_and ? votes_ == arrived_ : kind == barrier_or ? votes_ != 0 : (int)votes_;
         arrived_ = votes_ = 0;
         ready_.take(at_barrier_);
+        if (checker_) checker_->barrier_complete();
     }
     return outcome_;  // the next barrier cannot complete before this thread reaches it
 }
@@ -290,6 +396,8 @@ using namespace gradlib_sim;
 extern "C" {
 void* gradlib_sim_shared(SharedVariable* variable) { return running().enter_shared(*variable); }
 void gradlib_sim_thread_exit() { running().thread_exited(); }
+bool gradlib_sim_start_thread() { return running().start_thread(); }
+void gradlib_sim_finish_thread() { running().finish_thread(); }
 int gradlib_sim_barrier(BarrierKind kind, int predicate, const Site& site) {
     return running().barrier(kind, predicate, site);
 }

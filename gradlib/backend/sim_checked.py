@@ -1,0 +1,291 @@
+"""A launch of the checked build of `sim`: guarded copies of the arrays, several orders of the threads, faults with lines.
+
+The runtime watches every access (kernels/sim/checker.h); what it finds becomes a `KernelFault` here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import struct
+import subprocess
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import KernelError, KernelFault, message
+from .checking import ORDERS, Checks, current
+from .protocol import Array, Dim3
+
+__all__ = ["CheckedFunction", "Fault", "note_empty"]
+
+Named = tuple[str, Array | None]  # an array parameter: its name, and what was passed for it
+
+_GUARD = 4096  # bytes on either side of an array
+_POISON = 0xFF  # what fresh memory holds: NaN in every floating type
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("begin", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint64),
+        ("written", ctypes.c_uint64),
+    )
+
+
+class _Options(ctypes.Structure):
+    _fields_ = (
+        ("arguments", ctypes.POINTER(_Argument)),
+        ("count", ctypes.c_uint32),
+        ("order", ctypes.c_uint32),
+        ("seed", ctypes.c_uint64),
+        ("packed_bytes", ctypes.c_uint64),
+    )
+
+
+class Fault(ctypes.Structure):
+    """What the runtime says of a fault (kernels/sim/fault.h)."""
+
+    _fields_ = (
+        ("kind", ctypes.c_char * 16),
+        ("text", ctypes.c_char * 512),
+        ("argument", ctypes.c_char * 64),
+        ("block", ctypes.c_uint32 * 3),
+        ("thread", ctypes.c_uint32 * 3),
+        ("has_thread", ctypes.c_uint32),
+        ("frame_count", ctypes.c_uint32),
+        ("address", ctypes.c_uint64),
+        ("frames", ctypes.c_uint64 * 16),
+        ("other", ctypes.c_uint64),
+    )
+
+
+# ---- memory that nothing has written
+
+_fresh: dict[int, tuple[weakref.ref[Any], int]] = {}
+
+
+def note_empty(array: Any) -> None:
+    """Fill a new array with poison and remember, while it lives, that nothing has written it."""
+    owner = array if array.base is None else array.base
+    owner.reshape(-1).view(np.uint8).fill(_POISON)
+    address = array.__array_interface__["data"][0]
+
+    def forget(dead: weakref.ref[Any]) -> None:
+        if address in _fresh and _fresh[address][0] is dead:
+            del _fresh[address]
+
+    if array.nbytes:
+        _fresh[address] = (weakref.ref(owner, forget), array.nbytes)
+
+
+def _unwritten(address: int, content: Any) -> bool:
+    """Whether the memory at `address` is fresh and still holds nothing but poison; it counts as fresh only once."""
+    found = next((start for start, (_, size) in _fresh.items() if start <= address < start + size), None)
+    if found is None:
+        return False
+    del _fresh[found]
+    return bool((content == _POISON).all())
+
+
+# ---- guarded copies
+
+
+@dataclass
+class _Span:
+    """Memory that one argument, or several that overlap, cover; and its guarded copy."""
+
+    begin: int
+    end: int
+    names: list[str]
+    dtype: Any
+
+    def __post_init__(self) -> None:
+        self.original: Any = None
+        self.copy: Any = None
+        self.written = True
+
+    def allocate(self) -> None:
+        size = self.end - self.begin
+        source = (ctypes.c_ubyte * size).from_address(self.begin) if size else b""
+        self.original = np.frombuffer(source, np.uint8, size)
+        self._memory = np.empty(size + 2 * _GUARD + 256, np.uint8)
+        start = _GUARD + (self.begin - self._memory.ctypes.data - _GUARD) % 256  # the same place in a line of memory
+        self.copy = self._memory[start : start + size]
+        self.address = self.copy.ctypes.data
+        self.written = not _unwritten(self.begin, self.original)
+
+
+def _spans(arrays: Sequence[Named]) -> list[_Span]:
+    found: list[_Span] = []
+    ranges = []
+    for name, array in arrays:
+        if array is not None:
+            begin = int(array.__array_interface__["data"][0])
+            ranges.append((begin, begin + array.nbytes, name, array.dtype))
+    for begin, end, name, dtype in sorted(ranges, key=lambda r: r[:2]):
+        last = found[-1] if found else None
+        if last and (begin < last.end or (begin, end) == (last.begin, last.end)):
+            last.end = max(last.end, end)
+            last.names.append(name)
+        else:
+            found.append(_Span(begin, end, [name], dtype))
+    for span in found:
+        span.allocate()
+    return found
+
+
+# ---- lines
+
+
+@lru_cache(maxsize=4096)
+def _frames(library: str, address: int) -> tuple[tuple[str, int], ...]:
+    """Return (file, line) of a return address, innermost inlined function first."""
+    try:
+        done = subprocess.run(
+            ["addr2line", "-i", "-e", library, hex(address - 1)], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ()
+    found = re.findall(r"^(.*):(\d+)(?: \(discriminator \d+\))?$", done.stdout, re.MULTILINE)
+    return tuple((Path(file).name, int(line)) for file, line in found)
+
+
+def _line(library: str, source: str, addresses: Sequence[int]) -> int | None:
+    """Return the innermost line of `source` itself among the frames; headers are skipped."""
+    for address in addresses:
+        for file, line in _frames(library, address):
+            if file == source:
+                return line
+    return None
+
+
+class CheckedFunction:
+    """A kernel entry of the checked build, called as `SimFunction` is, with the names of its arrays besides.
+
+    Raises
+    ------
+    KernelFault
+        At the first fault; the arrays are then as they were before the launch.
+    """
+
+    __slots__ = ("_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
+    describes_arrays = True  # a Launch passes (name, array) for each array parameter
+
+    def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, entry: Any, name: str, parameter_bytes: int) -> None:
+        self.name, self.parameter_bytes = name, parameter_bytes
+        self._runtime, self._library, self._entry = runtime, library, entry
+        text = ctypes.cast(getattr(library, "gradlib_sim_source"), ctypes.c_char_p).value or b""  # noqa: B009
+        self._source = text.decode()
+
+    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, arrays: Sequence[Named] = ()) -> None:
+        if not 0 <= len(packed) - self.parameter_bytes < 8:
+            raise KernelError(
+                f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
+            )
+        checks = current() or Checks()
+        spans = _spans(arrays)
+        relocated = self._relocate(packed, arrays, spans)
+        one_thread = grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2] == 1
+        first: list[Any] = []
+        for order in checks.orders[:1] if one_thread else checks.orders:
+            for span in spans:
+                span.copy[:] = span.original
+            self._run(order, checks.seed, grid, block, shared, relocated, spans)
+            if not first:
+                first = [span.copy.copy() for span in spans]
+            else:
+                self._compare(order, checks, grid, block, first, spans)
+        for span, result in zip(spans, first, strict=True):
+            span.original[:] = result
+
+    def _relocate(self, packed: bytes, arrays: Sequence[Named], spans: list[_Span]) -> bytes:
+        """Return the arguments with each array's address replaced by that of its guarded copy."""
+        pointers = []
+        for _, array in arrays:
+            address = 0
+            if array is not None:
+                own = int(array.__array_interface__["data"][0])
+                span = next(s for s in spans if s.begin <= own <= s.end and (own < s.end or own == s.begin))
+                address = span.address + own - span.begin
+            pointers.append(address)
+        return struct.pack(f"={len(pointers)}Q", *pointers) + packed[8 * len(pointers) :]
+
+    def _run(
+        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[_Span]
+    ) -> None:
+        table = (_Argument * max(len(spans), 1))(
+            *((" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans)
+        )
+        options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
+        if self._runtime.gradlib_sim_launch(self._entry, *grid, *block, shared, packed, ctypes.byref(options)):
+            fault = self._runtime.gradlib_sim_last_fault().contents
+            if not fault.kind:
+                text = self._runtime.gradlib_sim_error().decode()
+                raise KernelError(f"{self.name} on sim, grid {grid}, block {block}: {text}")
+            raise self._fault(fault, grid, block, order)
+
+    def _fault(self, fault: Fault, grid: Dim3, block: Dim3, order: str) -> KernelFault:
+        line = _line(self._library._name, self._source, fault.frames[: fault.frame_count])
+        kind, text = fault.kind.decode(), fault.text.decode(errors="replace")
+        if fault.other:
+            other = _line(self._library._name, self._source, [fault.other])
+            text = re.sub(r"(, and nothing orders the two)$", rf" at line {other}\1", text) if other else text
+        where, thread = tuple(fault.block), tuple(fault.thread) if fault.has_thread else None
+        place = f"{self._source}:{line}" if line is not None else self._source
+        subject = f"line {line} " if line is not None and text.partition(" ")[0] in _VERBS else ""
+        rows = [f"place: {place}, entry {self.name}", f"launch: grid {grid}, block {block}, threads {order}"]
+        rows.append(f"thread: {thread} of block {where}" if thread else f"block: {where}")
+        if fault.address:
+            rows.append(f"address: {fault.address:#x}")
+        return KernelFault(
+            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, _FIX.get(kind, "")),
+            kind=kind, line=line, block=where, thread=thread, argument=fault.argument.decode() or None,
+        )  # fmt: skip
+
+    def _compare(
+        self, order: str, checks: Checks, grid: Dim3, block: Dim3, first: list[Any], spans: list[_Span]
+    ) -> None:
+        for span, expected in zip(spans, first, strict=True):
+            floating = np.dtype(span.dtype).kind not in "iub"
+            if (checks.float_atomics and floating) or np.array_equal(span.copy, expected):
+                continue
+            byte = int(np.flatnonzero(span.copy != expected)[0])
+            writer = self._runtime.gradlib_sim_last_writer(span.address + byte)
+            line = _line(self._library._name, self._source, [writer]) if writer else None
+            size = np.dtype(span.dtype).itemsize
+            start = byte // size * size
+            got, wanted = (a[start : start + size].view(span.dtype)[0] for a in (span.copy, expected))
+            name = " / ".join(span.names)
+            raise KernelFault(
+                message(
+                    f"{self.name} on sim: order: element {byte // size} of {name} depends on the order of the threads",
+                    [
+                        f"{checks.orders[0]}: {wanted!r}",
+                        f"{order}: {got!r}",
+                        f"written: {self._source}:{line}",
+                        f"launch: grid {grid}, block {block}",
+                    ],
+                    _FIX["order"],
+                ),
+                kind="order", line=line, argument=name,
+            )  # fmt: skip
+
+
+_VERBS = ("reads", "writes", "waits")
+_FIX = {
+    "out-of-bounds": "need an index below the array's length",
+    "misaligned": "need an address that is a multiple of the access's size",
+    "uninitialised": "need a value written before it is read",
+    "race": "need a barrier (or a release and an acquire) between the two",
+    "barrier": "need every thread of the block at the same barrier",
+    "warp-mask": "need every lane of the mask at the same call",
+    "deadlock": "need a thread that ends the wait",
+    "order": "need a result that no order of the threads changes (float atomics can be exempted)",
+}
