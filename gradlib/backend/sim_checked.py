@@ -10,7 +10,7 @@ import re
 import struct
 import subprocess
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from .protocol import Array, Dim3
 
 __all__ = ["CheckedFunction", "Fault", "note_empty"]
 
-Named = tuple[str, Array | None]  # an array parameter: its name, and what was passed for it
+Named = tuple[str, Array | None, int]  # an array parameter: its name, what was passed, where that stands in the arguments
 
 _GUARD = 4096  # bytes on either side of an array
 _POISON = 0xFF  # what fresh memory holds: NaN in every floating type
@@ -113,8 +113,8 @@ class _Span:
 
     def allocate(self) -> None:
         size = self.end - self.begin
-        source = (ctypes.c_ubyte * size).from_address(self.begin) if size else b""
-        self.original = np.frombuffer(source, np.uint8, size)
+        source = (ctypes.c_ubyte * size).from_address(self.begin)
+        self.original = np.frombuffer(source, np.uint8) if size else np.empty(0, np.uint8)
         self._memory = np.empty(size + 2 * _GUARD + 256, np.uint8)
         start = _GUARD + (self.begin - self._memory.ctypes.data - _GUARD) % 256  # the same place in a line of memory
         self.copy = self._memory[start : start + size]
@@ -122,13 +122,27 @@ class _Span:
         self.written = not _unwritten(self.begin, self.original)
 
 
+def _extent(array: Array) -> tuple[int, int]:
+    """Return the addresses that a kernel may reach through `array`.
+
+    A view of one element is how a launcher hands over the start of a strided operand: with its strides the kernel may
+    reach all of the memory that the view is of.
+    """
+    if array.size == 1:
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        low, high = np.lib.array_utils.byte_bounds(array)
+        return int(low), int(high)
+    begin = int(array.__array_interface__["data"][0])
+    return begin, begin + array.nbytes
+
+
 def _spans(arrays: Sequence[Named]) -> list[_Span]:
     found: list[_Span] = []
     ranges = []
-    for name, array in arrays:
+    for name, array, _ in arrays:
         if array is not None:
-            begin = int(array.__array_interface__["data"][0])
-            ranges.append((begin, begin + array.nbytes, name, array.dtype))
+            ranges.append((*_extent(array), name, array.dtype))
     for begin, end, name, dtype in sorted(ranges, key=lambda r: r[:2]):
         last = found[-1] if found else None
         if last and (begin < last.end or (begin, end) == (last.begin, last.end)):
@@ -176,7 +190,7 @@ class CheckedFunction:
     """
 
     __slots__ = ("_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
-    describes_arrays = True  # a Launch passes (name, array) for each array parameter
+    describes_arrays = True  # a Launch passes name, array and offset of each array parameter
 
     def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, entry: Any, name: str, parameter_bytes: int) -> None:
         self.name, self.parameter_bytes = name, parameter_bytes
@@ -184,13 +198,16 @@ class CheckedFunction:
         text = ctypes.cast(getattr(library, "gradlib_sim_source"), ctypes.c_char_p).value or b""  # noqa: B009
         self._source = text.decode()
 
-    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, arrays: Sequence[Named] = ()) -> None:
+    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, arrays: Sequence[Named] = (),
+                 unwritten: Collection[str] = ()) -> None:  # fmt: skip
         if not 0 <= len(packed) - self.parameter_bytes < 8:
             raise KernelError(
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
         checks = current() or Checks()
         spans = _spans(arrays)
+        for span in spans:
+            span.written &= not any(name in unwritten for name in span.names)
         relocated = self._relocate(packed, arrays, spans)
         one_thread = grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2] == 1
         first: list[Any] = []
@@ -207,15 +224,13 @@ class CheckedFunction:
 
     def _relocate(self, packed: bytes, arrays: Sequence[Named], spans: list[_Span]) -> bytes:
         """Return the arguments with each array's address replaced by that of its guarded copy."""
-        pointers = []
-        for _, array in arrays:
-            address = 0
+        relocated = bytearray(packed)
+        for _, array, offset in arrays:
             if array is not None:
                 own = int(array.__array_interface__["data"][0])
                 span = next(s for s in spans if s.begin <= own <= s.end and (own < s.end or own == s.begin))
-                address = span.address + own - span.begin
-            pointers.append(address)
-        return struct.pack(f"={len(pointers)}Q", *pointers) + packed[8 * len(pointers) :]
+                struct.pack_into("=Q", relocated, offset, span.address + own - span.begin)
+        return bytes(relocated)
 
     def _run(
         self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[_Span]

@@ -91,7 +91,8 @@ class Launch:
             function(grid, block, shared, packed)
 
     def _describing(self, args: tuple[Any, ...]) -> Function:
-        named = [(slot.name, array) for slot, array in zip(self.slots, args, strict=True) if slot.pointer]
+        # Arrays come first, eight bytes each.
+        named = [(slot.name, array, 8 * i) for i, (slot, array) in enumerate(zip(self.slots, args, strict=True)) if slot.pointer]
         function: Any = self.function
         return partial(function, arrays=named)
 

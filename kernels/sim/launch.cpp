@@ -75,9 +75,9 @@ void gradlib_sim_set_workers(unsigned count) { workers = count ? count : 1; }
 
 // What went wrong in this thread's last launch that failed.
 static thread_local std::string last_error;
-static thread_local Fault last_fault;
+static thread_local std::unique_ptr<Fault> last_fault;  // on the heap: room for thread_local is scarce
 const char* gradlib_sim_error() { return last_error.c_str(); }
-const Fault* gradlib_sim_last_fault() { return &last_fault; }
+const Fault* gradlib_sim_last_fault() { return last_fault.get(); }
 // The place that last wrote to an address of the last checked launch of this thread, relative to the module; 0 if none.
 uint64_t gradlib_sim_last_writer(uint64_t address) { return this_worker().last_writer(address); }
 
@@ -87,7 +87,8 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
                        const CheckedOptions* checked) {
     (void)at_fork;
     Job job;
-    last_fault = Fault{};
+    if (!last_fault) last_fault = std::make_unique<Fault>();
+    *last_fault = Fault{};
     job.entry = entry;
     job.arguments = arguments;
     job.grid = uint3{grid_x, grid_y, grid_z};
@@ -117,7 +118,7 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     fflush(stdout);  // what the kernel printed
     if (job.error.empty()) return 0;
     last_error = job.error;
-    last_fault = job.fault;
+    *last_fault = job.fault;
     return 1;
 }
 }
