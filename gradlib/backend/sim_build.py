@@ -51,6 +51,7 @@ _CHECKED = (
     "-fno-omit-frame-pointer",
     "-fno-optimize-sibling-calls",
     "-g1",
+    "-gdwarf-4",  # addr2line takes one file for another in version 5
     "-Wno-tsan",
     "-DGRADLIB_SIM_CHECKED=1",
 )

@@ -23,7 +23,7 @@ _ALIGNMENT = 256  # of every array, as a GPU's allocator aligns them
 
 
 def run_kernel(
-    source: str | Path,
+    source: str | Path | Source,
     entry: str,
     grid: int | tuple[int, ...],
     block: int | tuple[int, ...],
@@ -131,7 +131,9 @@ def run_kernel(
             value[...] = copies[_place(value)].reshape(value.shape)
 
 
-def _source(source: str | Path) -> Source:
+def _source(source: str | Path | Source) -> Source:
+    if isinstance(source, Source):
+        return source
     if isinstance(source, Path) or ("\n" not in source and source.endswith((".cu", ".cuh"))):
         return load(Path(source).absolute() if Path(source).is_file() else source)
     return from_text("kernel.cu", source)
