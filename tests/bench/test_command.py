@@ -152,6 +152,22 @@ def test_the_front_runs_from_a_checkout(tmp_path):
     assert "cross_entropy" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("dtype", "device", "who"),
+    [
+        ("float32", "cpu", ["gradlib", "numpy", "torch", "jax"]),
+        ("float64", "cpu", ["gradlib", "numpy", "torch"]),  # JAX would compute in float32
+        ("bfloat16", "cpu", ["gradlib", "torch", "jax"]),  # NumPy has no bfloat16
+        ("float32", "cuda", ["gradlib", "torch", "jax", "torch tf32"]),
+        ("bfloat16", "cuda", ["gradlib", "torch", "jax"]),
+    ],
+)
+def test_who_takes_part(dtype, device, who):
+    case = SUITES["dense"]("tiny", dtype)[0]
+    there = ["gradlib", "torch", "jax"] + (["numpy"] if device == "cpu" else [])
+    assert engine.competitors(case, dict.fromkeys(there), device) == who
+
+
 def test_machine_slug():
     assert slug("NVIDIA H200") == "nvidia-h200"
     assert slug("Intel(R) Xeon(R) CPU @ 2.20GHz") == "intel-r-xeon-r-cpu-2-20ghz"
