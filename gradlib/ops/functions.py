@@ -8,7 +8,7 @@ from typing import Any
 from ..core import between, op, sample
 from .arithmetic import divide, multiply, negative, square, subtract
 from .elementwise import elementwise, no_slope, pairs, unary
-from .special import erf_of, erfc_of
+from .special import by_blocks, erf_block, erfc_block
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1",
@@ -259,7 +259,7 @@ def _bell(g: Any, x: Any) -> Any:
 )
 def erf(xp: Any, x: Any) -> Any:
     """y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return erf_of(xp, x)
+    return by_blocks(erf_block, xp, x)
 
 
 @elementwise(
@@ -268,7 +268,7 @@ def erf(xp: Any, x: Any) -> Any:
 )  # fmt: skip
 def erfc(xp: Any, x: Any) -> Any:
     """y = 1 - erf(x), accurate where that is small."""
-    return erfc_of(xp, x)
+    return by_blocks(erfc_block, xp, x)
 
 
 # -- rounding

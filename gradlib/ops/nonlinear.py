@@ -14,7 +14,7 @@ from .arithmetic import add, minimum, multiply, square, subtract
 from .comparisons import greater, less, where
 from .elementwise import elementwise, no_slope, pairs, unary
 from .functions import exp, tanh
-from .special import erfc_of
+from .special import by_blocks, normal_block
 
 __all__ = [
     "elu", "gelu", "hardswish", "leaky_relu", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus",
@@ -24,7 +24,6 @@ Array = Any
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
-_SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
@@ -101,7 +100,13 @@ def relu6(xp: Any, x: Array) -> Array:
 )
 def _leaky_relu_slope(xp: Any, g: Array, x: Array, *, negative_slope: float) -> Array:
     """z = g where x > 0, else negative_slope g."""
-    return xp.where(x > 0, g, g * negative_slope)
+    return xp.multiply(g, _one_or(xp, x, negative_slope))
+
+
+def _one_or(xp: Any, x: Array, other: float) -> Array:
+    """1 where x > 0, else `other`, to the last bit for 0 <= other <= 1 (`where` takes three times as long)."""
+    low = x.dtype.type(other)
+    return (x > 0) * (x.dtype.type(1) - low) + low
 
 
 @elementwise(
@@ -114,6 +119,8 @@ def _leaky_relu_slope(xp: Any, g: Array, x: Array, *, negative_slope: float) -> 
 )
 def leaky_relu(xp: Any, x: Array, *, negative_slope: float = 0.01) -> Array:
     """y = x where x > 0, else negative_slope x."""
+    if 0 <= negative_slope <= 1:
+        return xp.maximum(x, x * negative_slope)
     return xp.where(x > 0, x, x * negative_slope)
 
 
@@ -135,7 +142,10 @@ def _elu_slope_in_x(h: Array, ans: Array, g: Array, x: Array, alpha: float, scal
 )
 def _elu_slope(xp: Any, g: Array, x: Array, *, alpha: float, scale: float) -> Array:
     """z = scale g where x > 0, else scale alpha e^x g."""
-    return xp.multiply(g, xp.where(x > 0, scale, xp.exp(xp.minimum(x, 0)) * (alpha * scale)))
+    slope = xp.exp(xp.minimum(x, 0))
+    if alpha != 1:
+        slope = xp.where(x > 0, 1, slope * alpha)
+    return xp.multiply(g, slope * scale)
 
 
 @elementwise(
@@ -148,7 +158,7 @@ def _elu_slope(xp: Any, g: Array, x: Array, *, alpha: float, scale: float) -> Ar
 )
 def _elu(xp: Any, x: Array, *, alpha: float, scale: float) -> Array:
     """y = scale x where x > 0, else scale alpha (e^x - 1)."""
-    return xp.where(x > 0, x * scale, xp.expm1(xp.minimum(x, 0)) * (alpha * scale))
+    return xp.maximum(x, 0) * scale + xp.expm1(xp.minimum(x, 0)) * (alpha * scale)
 
 
 def elu(x: Any, *, alpha: float = 1.0) -> Any:
@@ -267,7 +277,9 @@ def _softplus_slope_in_x(h: Array, ans: Array, g: Array, x: Array, beta: float, 
 def _softplus_slope(xp: Any, g: Array, x: Array, *, beta: float, threshold: float) -> Array:
     """z = g sigmoid(beta x), or g where beta x > threshold."""
     z = x * beta
-    return xp.multiply(g, xp.where(z > threshold, 1, _logistic(xp, xp.asarray(z))))
+    slope = _logistic(xp, xp.asarray(z))
+    linear = z > threshold
+    return xp.multiply(g, xp.where(linear, 1, slope) if linear.any() else slope)
 
 
 @elementwise(
@@ -280,8 +292,15 @@ def _softplus_slope(xp: Any, g: Array, x: Array, *, beta: float, threshold: floa
 )
 def softplus(xp: Any, x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """y = log(1 + e^(beta x)) / beta, or x where beta x > threshold."""
-    z = xp.minimum(x * beta, threshold)
-    return xp.where(x * beta > threshold, x, xp.log1p(xp.exp(z)) / beta)
+    return _softplus(xp, x, beta, threshold)
+
+
+def _softplus(xp: Any, x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    z = x * beta
+    linear = z > threshold
+    if not linear.any():  # as a rule
+        return xp.log1p(xp.exp(z)) / beta
+    return xp.where(linear, x, xp.log1p(xp.exp(xp.minimum(z, threshold))) / beta)
 
 
 # -- gelu and its relatives
@@ -302,9 +321,26 @@ def _gelu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
 )
 def _gelu_slope(xp: Any, g: Array, x: Array) -> Array:
     """z = g (Phi(x) + x phi(x)), phi the normal density."""
-    slope = erfc_of(xp, x * -_SQRT_HALF) * 0.5
-    slope += x * (xp.exp(x * x * -0.5) * _INV_SQRT_TWO_PI)
-    return xp.multiply(g, slope)
+    return by_blocks(_gelu_slope_block, xp, *xp.broadcast_arrays(g, x))
+
+
+def _gelu_slope_block(xp: Any, g: Array, x: Array) -> Array:
+    beyond, slope = normal_block(xp, x)
+    slope *= x
+    slope *= _INV_SQRT_TWO_PI
+    below = x > 0
+    beyond *= 1 - 2.0 * below.astype(x.dtype)
+    slope += beyond
+    slope += below  # Phi(x) is `beyond` for x < 0, 1 - `beyond` else
+    slope *= g
+    return slope
+
+
+def _gelu_block(xp: Any, x: Array) -> Array:
+    """x Phi(x) = max(x, 0) - |x| Phi(-|x|)."""
+    beyond, _ = normal_block(xp, x)
+    beyond *= xp.abs(x)
+    return xp.maximum(x, 0) - beyond
 
 
 @elementwise(
@@ -316,8 +352,8 @@ def _gelu_slope(xp: Any, g: Array, x: Array) -> Array:
     samples=unary(_wide),
 )
 def _gelu(xp: Any, x: Array) -> Array:
-    """y = x Phi(x), Phi the normal distribution function: x / 2 erfc(-x / sqrt 2)."""
-    return xp.multiply(x * 0.5, erfc_of(xp, x * -_SQRT_HALF))
+    """y = x Phi(x), Phi the normal distribution function."""
+    return by_blocks(_gelu_block, xp, x)
 
 
 def gelu(x: Any, *, approximate: str = "none") -> Any:
@@ -381,10 +417,6 @@ def _mish_slope(xp: Any, g: Array, x: Array) -> Array:
     """z = g (t + x (1 - t^2) sigmoid(x)), t = tanh(softplus(x))."""
     t = xp.tanh(_softplus(xp, x))
     return xp.multiply(g, t + x * (1 - t * t) * _logistic(xp, x))
-
-
-def _softplus(xp: Any, x: Array) -> Array:
-    return xp.where(x > 20, x, xp.log1p(xp.exp(xp.minimum(x, 20))))
 
 
 @elementwise(
