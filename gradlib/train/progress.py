@@ -22,13 +22,15 @@ class Progress:
             from tqdm import tqdm
 
             total = None if examples is None else epochs * examples
-            self.bar = tqdm(total=total, unit=" examples", dynamic_ncols=True, leave=True)
+            # what matters most comes first: a narrow terminal cuts the end off
+            shape = "{desc} {bar} {rate_noinv_fmt}, {remaining} left{postfix}"
+            self.bar = tqdm(total=total, unit=" examples", bar_format=shape, dynamic_ncols=True)
 
     def step(self, epoch: int, examples: int, averages: Mapping[str, float]) -> None:
         """Show the averages of the epoch so far, after `examples` more."""
         if self.bar is not None:
-            self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
-            self.bar.set_postfix_str(described({**averages, **self.last}, ", "), refresh=False)
+            self.bar.set_description_str(f"epoch {epoch}/{self.epochs} {described(averages, ' ')}", refresh=False)
+            self.bar.set_postfix_str(described(self.last, " "), refresh=False)
             self.bar.update(examples)
 
     def epoch(self, record: Mapping[str, float]) -> None:

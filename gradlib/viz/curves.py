@@ -44,8 +44,9 @@ def loss_curve(
     for (name, values), colour in zip((epochs or {}).items(), _COLOURS[1:], strict=False):
         ends = [len(steps) * (i + 1) / len(values) for i in range(len(values))]
         axes.plot(ends, values, color=colour, linewidth=1.4, marker="o", markersize=3, label=name)
-    if min(steps) > 0:
+    if 0 < 10 * min(steps) < max(steps):
         axes.set_yscale("log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_title(title)
@@ -54,7 +55,7 @@ def loss_curve(
     figure.savefig(os.fspath(path), format="png")
 
 
-def _running_mean(values: Sequence[float], decay: float = 0.95) -> list[float]:
+def _running_mean(values: Sequence[float], decay: float = 0.8) -> list[float]:
     """Return the exponential running mean, corrected for its start."""
     result, total, weight = [], 0.0, 0.0
     for value in values:
