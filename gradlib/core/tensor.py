@@ -121,6 +121,12 @@ class Tensor(ArrayMethods):
             raise DTypeError(f"{self.dtype} tensor cannot be used as an index\n  need an integer dtype")
         return int(self._only("index"))
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "x[index] = value: a tensor is immutable\n"
+            "  need a new one, gl.where(mask, value, x), or x.assign(values) to overwrite all of a leaf"
+        )
+
     def _only(self, what: str) -> Any:
         if self.size != 1:
             raise ShapeError(message(f"{what}(x): x has {self.size} elements, not 1", [operand("x", self)]))
