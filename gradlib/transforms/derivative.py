@@ -124,7 +124,9 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return _pulled_back("vjp", f, primals)
 
 
-def _pulled_back(what: str, f: Callable[..., Any], primals: tuple[Any, ...]) -> Any:
+def _pulled_back(
+    what: str, f: Callable[..., Any], primals: tuple[Any, ...]
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Do what `vjp` says; `what` is how errors call it."""
     leaves, rebuild = flatten(primals)
     values, plain = _operands(what, f, leaves)
