@@ -459,6 +459,11 @@ def _infer_triangle(name: str) -> Any:
     return infer
 
 
+def _need_matrix(x: Array) -> None:
+    if x.ndim < 2:  # NumPy would make a matrix of it
+        raise ValueError("x is no matrix")
+
+
 def _triangle_samples() -> list[Any]:
     return [sample((3, 5), k=0), sample((2, 4, 3), k=1), sample((1, 1), k=-1), sample((0, 2), k=0)]
 
@@ -467,6 +472,7 @@ def _triangle_samples() -> list[Any]:
       samples=_triangle_samples)  # fmt: skip
 def tril(xp: Any, x: Array, *, k: int = 0) -> Array:
     """y = x on and below diagonal k of the last two axes, zero above."""
+    _need_matrix(x)
     return xp.tril(x, k)
 
 
@@ -474,6 +480,7 @@ def tril(xp: Any, x: Array, *, k: int = 0) -> Array:
       samples=_triangle_samples)  # fmt: skip
 def triu(xp: Any, x: Array, *, k: int = 0) -> Array:
     """y = x on and above diagonal k of the last two axes, zero below."""
+    _need_matrix(x)
     return xp.triu(x, k)
 
 

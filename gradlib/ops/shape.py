@@ -281,13 +281,13 @@ def _concat(xp: Any, *arrays: Array, axis: int) -> Array:
 
 
 def _several(call: str, arrays: Any) -> list[Any]:
-    arrays = list(arrays)
-    if not arrays:
+    several: list[Any] = list(arrays)
+    if not several:
         raise ShapeError(f"{call}: arrays is empty\n  need at least one")
-    for i, x in enumerate(arrays):
+    for i, x in enumerate(several):
         if not hasattr(x, "dtype"):
             raise DTypeError(f"{call}: arrays[{i}] is of type {type(x).__name__}\n  need Tensors or arrays")
-    return arrays
+    return several
 
 
 def concat(arrays: Iterable[Any], axis: int | None = 0) -> Any:
