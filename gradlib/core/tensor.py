@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Version:
     """Counts the in-place changes of one buffer; a tensor and its views share it."""
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "pinned")
 
     def __init__(self) -> None:
         self.count = 0
+        self.pinned = False  # the result of a recorded op, which the tape may read: written never, copied instead
 
 
 class Tensor(ArrayMethods):
@@ -156,6 +157,8 @@ class Tensor(ArrayMethods):
         """Return the same values, sharing memory, as a constant."""
         result = Tensor(self.data)
         result.version = shared_version(self)
+        if self.node is not None:
+            result.version.pinned = True
         return result
 
     # -- on the tape
@@ -239,10 +242,13 @@ def shared_version(tensor: Tensor) -> Version:
 
 
 def writable(tensor: Tensor) -> Any:
-    """Return the array of a leaf for writing; where it is read-only memory or a broadcast view, own it first."""
-    data = tensor.data
-    if isinstance(data, np.ndarray) and not data.flags.writeable:
+    """Return the array of a leaf for writing: a copy, now its own, of read-only memory or what the tape may read."""
+    data, version = tensor.data, tensor.version
+    pinned = version is not None and version.pinned
+    if pinned or (isinstance(data, np.ndarray) and not data.flags.writeable):
         tensor.data = data = data.copy()
+    if pinned:
+        tensor.version = Version()
     return data
 
 
