@@ -104,7 +104,10 @@ class Module:
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Iterate over this module (named ``""``) and all below it (``"features.0"``), each once."""
         seen: set[int] = set()
-        return ((name, module) for name, module in self._walk("") if not (id(module) in seen or seen.add(id(module))))  # type: ignore[func-returns-value]
+        for name, module in self._walk(""):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, Module]]:
         """Iterate over all modules, a shared one under each of its names."""
