@@ -72,7 +72,7 @@ def test_edges_of_the_integers(name: str, sim: str) -> None:
     a, b = (v.ravel() for v in np.meshgrid(np.array(EDGES, np.int8), np.array(EDGES, np.int8)))
     if name == "pow":
         a, b = a[b >= 0], b[b >= 0]
-    args = (a,) if name in ("abs", "negative") else (a, b)
+    args = (a,) if name in ("abs", "negative", "sign") else (a, b)
     with np.errstate(all="ignore"):
         expected = op(*args)
     assert np.array_equal(host(op(*[on(sim, v) for v in args])), expected)
