@@ -9,6 +9,11 @@ from . import cross_entropy as _cross_entropy
 from . import dense as _dense
 from . import functions as _functions
 from . import index as _index
+from . import (
+    index_launch,  # attaches the kernels of the index ops
+    reduce_launch,  # attaches the kernels of the reductions
+    update,  # registers its ops, which belong to the optimizers
+)
 from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear
@@ -17,10 +22,6 @@ from . import piecewise as _piecewise
 from . import pool as _pool
 from . import random as _random
 from . import reduce as _reduce
-from . import (
-    reduce_launch,  # attaches the kernels of the reductions
-    update,  # registers its ops, which belong to the optimizers
-)
 from . import shape as _shape
 from . import softmax as _softmax
 from .along import *

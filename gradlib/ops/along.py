@@ -35,7 +35,7 @@ def _infer_along(x: Spec, indices: Spec, *, axis: int) -> Spec:
     return Spec(indices.shape, x.dtype)
 
 
-def _grid(xp: Any, indices: Array, axis: int) -> tuple[Any, ...]:
+def lines(xp: Any, indices: Array, axis: int) -> tuple[Any, ...]:
     """Return the index that picks, for each element of `indices`, that place on its own line along `axis`."""
     shape = indices.shape
     return tuple(
@@ -60,7 +60,7 @@ def _grid(xp: Any, indices: Array, axis: int) -> tuple[Any, ...]:
 )
 def _take_along(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
     """y[i, j] = x[i, indices[i, j]], for axis 1 of two."""
-    return x[_grid(xp, indices, axis)]
+    return x[lines(xp, indices, axis)]
 
 
 @leaf(
@@ -79,9 +79,9 @@ def _put_along(xp: Any, g: Array, indices: Array, *, axis: int, size: int) -> Ar
     """y[i, indices[i, j]] += g[i, j], from zeros: the transpose of `take_along_axis`."""
     y = xp.zeros((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype)
     if g.shape[axis] == 1:  # nothing meets
-        y[_grid(xp, indices, axis)] = g
+        y[lines(xp, indices, axis)] = g
     else:
-        xp.add.at(y, _grid(xp, indices, axis), g)
+        xp.add.at(y, lines(xp, indices, axis), g)
     return y
 
 

@@ -143,7 +143,7 @@ def _take(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
         sample((2, 2, 4, 3), integers(0, 7, 2, 4, dtype="int32"), axis=1, size=7),
         sample((2,), integers(0, 4), axis=0, size=4),
         sample((60,), integers(0, 4, 60), axis=0, size=4),
-        sample((0, 2), integers(0, 3, 0), axis=0, size=3),
+        sample((4, 0), integers(0, 3, 4), axis=0, size=3),
     ],
 )  # fmt: skip
 def _index_add(xp: Any, g: Array, indices: Array, *, axis: int, size: int) -> Array:
