@@ -150,6 +150,17 @@ def test_views_share_the_version_of_their_buffer() -> None:
         y.backward()
 
 
+def test_assigning_a_detached_result_does_not_reach_the_tape() -> None:
+    x = gl.tensor([0.5, 1.0], dtype="float64", requires_grad=True)
+    y = gl.exp(x)
+    z = (y * y).sum()
+    d = y.detach()
+    d.assign([0.0, 0.0])
+    assert d.tolist() == [0.0, 0.0]
+    z.backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp(2 * np.array([0.5, 1.0])))
+
+
 def test_a_failing_backward_leaves_the_gradients_as_they_were() -> None:
     x = gl.tensor(2.0, requires_grad=True)
     w = gl.tensor(3.0, requires_grad=True)

@@ -191,7 +191,7 @@ def test_the_bar_shows_loss_accuracy_rate_and_time_left(capsys: pytest.CaptureFi
     trainer(progress="bar").fit(loader(), 2, validation=loader())
     captured = capsys.readouterr()
     assert captured.out == ""
-    for part in ("epoch 2/2", "120/120", "loss ", "accuracy ", "examples/s", "<", "100%"):
+    for part in ("epoch 2/2", "loss ", "accuracy ", " examples/s, ", " left"):
         assert part in captured.err
 
 
