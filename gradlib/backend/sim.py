@@ -18,7 +18,8 @@ import numpy as np
 from ..errors import KernelError, KernelFault
 from . import checking, sim_build
 from .protocol import Array, Dim3, Limits, Unit
-from .sim_checked import CheckedFunction, Fault, note_empty
+from .sim_checked import CheckedFunction, Fault
+from .sim_guard import note_empty
 
 __all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
 

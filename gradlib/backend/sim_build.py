@@ -174,7 +174,8 @@ def _header(folder: Path, checked: bool) -> Path:
             stub, built = Path(temporary) / header.name, Path(temporary) / compiled.name
             stub.write_text(f'#include "{plain}"\n', encoding="utf-8")
             os.replace(stub, header)
-            options = [option for option in (*_options(checked), *_features(), *_platform_flags()) if option != "-shared"]
+            options = [*_options(checked), *_features(), *_platform_flags()]
+            options.remove("-shared")
             options += ["-x", "c++-header", "-o", str(built), str(header)]
             if clang:  # which else refuses it when a header's date has changed; its contents are in the key
                 options += ["-Xclang", "-fno-pch-timestamp"]

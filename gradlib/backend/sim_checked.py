@@ -1,4 +1,4 @@
-"""A launch of the checked build of `sim`: guarded copies of the arrays, several orders of the threads, faults with lines.
+"""A launch of the checked build of `sim`: several orders of the threads on guarded copies, faults with lines.
 
 The runtime watches every access (kernels/sim/checker.h); what it finds becomes a `KernelFault` here.
 """
@@ -9,9 +9,7 @@ import ctypes
 import re
 import struct
 import subprocess
-import weakref
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,10 @@ import numpy as np
 
 from ..errors import KernelError, KernelFault, message
 from .checking import ORDERS, Checks, current
-from .protocol import Array, Dim3
+from .protocol import Dim3
+from .sim_guard import Named, Span, spans_of
 
-__all__ = ["CheckedFunction", "Fault", "note_empty"]
-
-Named = tuple[str, Array | None, int]  # an array parameter: its name, what was passed, where that stands in the arguments
-
-_GUARD = 4096  # bytes on either side of an array
-_POISON = 0xFF  # what fresh memory holds: NaN in every floating type
+__all__ = ["CheckedFunction", "Fault"]
 
 
 class _Argument(ctypes.Structure):
@@ -64,95 +58,6 @@ class Fault(ctypes.Structure):
         ("frames", ctypes.c_uint64 * 16),
         ("other", ctypes.c_uint64),
     )
-
-
-# ---- memory that nothing has written
-
-_fresh: dict[int, tuple[weakref.ref[Any], int]] = {}
-
-
-def note_empty(array: Any) -> None:
-    """Fill a new array with poison and remember, while it lives, that nothing has written it."""
-    owner = array if array.base is None else array.base
-    owner.reshape(-1).view(np.uint8).fill(_POISON)
-    address = array.__array_interface__["data"][0]
-
-    def forget(dead: weakref.ref[Any]) -> None:
-        if address in _fresh and _fresh[address][0] is dead:
-            del _fresh[address]
-
-    if array.nbytes:
-        _fresh[address] = (weakref.ref(owner, forget), array.nbytes)
-
-
-def _unwritten(address: int, content: Any) -> bool:
-    """Whether the memory at `address` is fresh and still holds nothing but poison; it counts as fresh only once."""
-    found = next((start for start, (_, size) in _fresh.items() if start <= address < start + size), None)
-    if found is None:
-        return False
-    del _fresh[found]
-    return bool((content == _POISON).all())
-
-
-# ---- guarded copies
-
-
-@dataclass
-class _Span:
-    """Memory that one argument, or several that overlap, cover; and its guarded copy."""
-
-    begin: int
-    end: int
-    names: list[str]
-    dtype: Any
-
-    def __post_init__(self) -> None:
-        self.original: Any = None
-        self.copy: Any = None
-        self.written = True
-
-    def allocate(self) -> None:
-        size = self.end - self.begin
-        source = (ctypes.c_ubyte * size).from_address(self.begin)
-        self.original = np.frombuffer(source, np.uint8) if size else np.empty(0, np.uint8)
-        self._memory = np.empty(size + 2 * _GUARD + 256, np.uint8)
-        start = _GUARD + (self.begin - self._memory.ctypes.data - _GUARD) % 256  # the same place in a line of memory
-        self.copy = self._memory[start : start + size]
-        self.address = self.copy.ctypes.data
-        self.written = not _unwritten(self.begin, self.original)
-
-
-def _extent(array: Array) -> tuple[int, int]:
-    """Return the addresses that a kernel may reach through `array`.
-
-    A view of one element is how a launcher hands over the start of a strided operand: with its strides the kernel may
-    reach all of the memory that the view is of.
-    """
-    if array.size == 1:
-        while isinstance(array.base, np.ndarray):
-            array = array.base
-        low, high = np.lib.array_utils.byte_bounds(array)
-        return int(low), int(high)
-    begin = int(array.__array_interface__["data"][0])
-    return begin, begin + array.nbytes
-
-
-def _spans(arrays: Sequence[Named]) -> list[_Span]:
-    found: list[_Span] = []
-    ranges = []
-    for name, array, _ in arrays:
-        if array is not None:
-            ranges.append((*_extent(array), name, array.dtype))
-    for begin, end, name, dtype in sorted(ranges, key=lambda r: r[:2]):
-        last = found[-1] if found else None
-        if last and (begin < last.end or (begin, end) == (last.begin, last.end)):
-            last.end = max(last.end, end)
-            last.names.append(name)
-        else:
-            found.append(_Span(begin, end, [name], dtype))
-    for span in found:
-        span.allocate()
-    return found
 
 
 # ---- lines
@@ -205,7 +110,7 @@ class CheckedFunction:
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
         checks = current() or Checks()
-        spans = _spans(arrays)
+        spans = spans_of(arrays)
         for span in spans:
             span.written &= not any(name in unwritten for name in span.names)
         relocated = self._relocate(packed, arrays, spans)
@@ -222,7 +127,7 @@ class CheckedFunction:
         for span, result in zip(spans, first, strict=True):
             span.original[:] = result
 
-    def _relocate(self, packed: bytes, arrays: Sequence[Named], spans: list[_Span]) -> bytes:
+    def _relocate(self, packed: bytes, arrays: Sequence[Named], spans: list[Span]) -> bytes:
         """Return the arguments with each array's address replaced by that of its guarded copy."""
         relocated = bytearray(packed)
         for _, array, offset in arrays:
@@ -233,11 +138,10 @@ class CheckedFunction:
         return bytes(relocated)
 
     def _run(
-        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[_Span]
+        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[Span]
     ) -> None:
-        table = (_Argument * max(len(spans), 1))(
-            *((" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans)
-        )
+        rows = [_Argument(" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans]
+        table = (_Argument * max(len(rows), 1))(*rows)
         options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
         if self._runtime.gradlib_sim_launch(self._entry, *grid, *block, shared, packed, ctypes.byref(options)):
             fault = self._runtime.gradlib_sim_last_fault().contents
@@ -265,7 +169,7 @@ class CheckedFunction:
         )  # fmt: skip
 
     def _compare(
-        self, order: str, checks: Checks, grid: Dim3, block: Dim3, first: list[Any], spans: list[_Span]
+        self, order: str, checks: Checks, grid: Dim3, block: Dim3, first: list[Any], spans: list[Span]
     ) -> None:
         for span, expected in zip(spans, first, strict=True):
             floating = np.dtype(span.dtype).kind not in "iub"

@@ -32,8 +32,8 @@ class Launch:
     """A kernel ready for one device and one set of macros.  Calling it is the hot path: it checks, packs, launches."""
 
     __slots__ = (
-        "backend", "block_limit", "count", "describes", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros",
-        "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
+        "backend", "block_limit", "count", "describes", "dtypes", "entry", "file", "function", "grid_limit", "kind",
+        "macros", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -91,8 +91,8 @@ class Launch:
             function(grid, block, shared, packed)
 
     def _describing(self, args: tuple[Any, ...]) -> Function:
-        # Arrays come first, eight bytes each.
-        named = [(slot.name, array, 8 * i) for i, (slot, array) in enumerate(zip(self.slots, args, strict=True)) if slot.pointer]
+        arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
+        named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
         function: Any = self.function
         return partial(function, arrays=named)
 

@@ -90,13 +90,13 @@ def run_kernel(
     array([0., 2., 4., 6., 8.], dtype=float32)
     """
     unit = _source(source)
-    parameters = parse(unit.text, entry).parameters
+    parameters, where = parse(unit.text, entry).parameters, f"{unit.name}: entry {entry}"
     if len(args) != len(parameters):
         names = ", ".join(p.name for p in parameters)
-        raise KernelError(f"{unit.name}: entry {entry}: {len(args)} arguments, {len(parameters)} parameters\n  need {names}")
+        raise KernelError(f"{where}: {len(args)} arguments, {len(parameters)} parameters\n  need {names}")
     unknown = set(outputs) - {p.name for p in parameters if p.pointer}
     if unknown:
-        raise KernelError(f"{unit.name}: entry {entry}: outputs names {', '.join(sorted(unknown))}, no array parameter")
+        raise KernelError(f"{where}: outputs names {', '.join(sorted(unknown))}, no array parameter")
     backend = get("sim")
     dims = _dim3("grid", grid), _dim3("block", block)
     known = {**unit.defaults, **(macros or {})}
@@ -106,12 +106,12 @@ def run_kernel(
         c_type = resolve(parameter.type, known)
         code = "Q" if parameter.pointer else scalar_format(c_type)
         if code is None:
-            raise KernelError(f"{unit.name}: entry {entry}: parameter {parameter} cannot be passed by value")
+            raise KernelError(f"{where}: parameter {parameter} cannot be passed by value")
         offset = struct.calcsize(layout)
         size = struct.calcsize("=" + code)
         layout += f"{-offset % size}x{code}"
         if parameter.pointer:
-            array = _copy(unit.name, entry, parameter, c_type, value, copies)
+            array = _copy(where, parameter, c_type, value, copies)
             named.append((parameter.name, array, offset + -offset % size))
             value = 0 if array is None else backend.pointer(array)
         values.append(value.item() if isinstance(value, np.generic) else value)
@@ -119,7 +119,7 @@ def run_kernel(
         packed = struct.pack(layout, *values)
     except (struct.error, OverflowError, TypeError) as error:
         shown = ", ".join(f"{p.name} = {v!r}" for p, v in zip(parameters, values, strict=True) if not p.pointer)
-        raise KernelError(f"{unit.name}: entry {entry}: a scalar does not fit: {error}\n  {shown}") from None
+        raise KernelError(f"{where}: a scalar does not fit: {error}\n  {shown}") from None
     with checked(check, orders=orders, seed=seed, float_atomics=float_atomics):
         function: Any = backend.load(compile_one(job(unit, macros or {}, backend), backend), entry)
         if check:
@@ -151,18 +151,18 @@ def _place(array: Any) -> tuple[int, int]:
     return array.__array_interface__["data"][0], array.nbytes
 
 
-def _copy(file: str, entry: str, parameter: Parameter, c_type: str, value: Any, copies: dict[Any, Any]) -> Any:
+def _copy(where: str, parameter: Parameter, c_type: str, value: Any, copies: dict[Any, Any]) -> Any:
     """Return an aligned copy of an array argument on sim; the same one where an array is passed twice."""
     if value is None:
         return None
     wanted = C_TYPES.get(c_type)
     if not isinstance(value, np.ndarray):
-        raise KernelError(f"{file}: entry {entry}: {parameter.name} is {type(value).__name__}\n  need a NumPy array or None")
+        raise KernelError(f"{where}: {parameter.name} is {type(value).__name__}\n  need a NumPy array or None")
     if (wanted is not None and value.dtype != wanted) or not value.flags.c_contiguous:
         strided = "" if value.flags.c_contiguous else ", not C-contiguous"
         raise KernelError(
             message(
-                f"{file}: entry {entry}: {parameter.name} is {value.dtype}{strided}, the parameter is {parameter}",
+                f"{where}: {parameter.name} is {value.dtype}{strided}, the parameter is {parameter}",
                 [operand(parameter.name, value)],
                 f"need a C-contiguous array of {wanted or value.dtype}",
             )
@@ -171,8 +171,8 @@ def _copy(file: str, entry: str, parameter: Parameter, c_type: str, value: Any, 
     if place not in copies:
         for begin, size in copies:
             if place[0] < begin + size and begin < place[0] + place[1]:
-                raise KernelError(f"{file}: entry {entry}: {parameter.name} overlaps another array without being the same")
-        memory = (ctypes.c_ubyte * (value.nbytes + _ALIGNMENT))()
+                raise KernelError(f"{where}: {parameter.name} overlaps another array without being the same")
+        memory: Any = (ctypes.c_ubyte * (value.nbytes + _ALIGNMENT))()
         start = -ctypes.addressof(memory) % _ALIGNMENT
         aligned = np.frombuffer(memory, np.uint8, value.nbytes, start)
         aligned[:] = value.reshape(-1).view(np.uint8)
