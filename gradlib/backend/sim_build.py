@@ -39,7 +39,8 @@ _KERNEL = (
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
-    "fiber.cpp", "runtime.cpp", "warp.cpp", "knowledge.cpp", "checker.cpp", "callbacks.cpp", "launch.cpp"
+    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp", "callbacks.cpp",
+    "launch.cpp",
 )  # fmt: skip
 # The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
 _CHECKED = (

@@ -7,11 +7,6 @@
 
 namespace gradlib_sim {
 
-static const char* verb(AccessKind kind) {
-    return kind == plain_read ? "reads" : kind == plain_write ? "writes" : kind == atomic_read ? "reads (atomically)"
-                                                                                               : "writes (atomically)";
-}
-
 // ---- cells
 
 void Shadow::allocate() {
@@ -56,13 +51,13 @@ void Checker::access(Address address, unsigned size, AccessKind kind, unsigned a
 }
 
 Access Checker::mine(AccessKind kind, Address pc) const {
-    unsigned thread = gradlib_sim_context.linear;
-    return Access{serial_, clocks_.generation(), clocks_.time(thread), (uint32_t)(pc - code_begin_), (uint16_t)thread,
+    unsigned thread = actor();
+    return Access{serial_, thread < first_agent ? clocks_.generation() : unordered, clocks_.time(thread), (uint32_t)(pc - code_begin_), thread,
                   kind};
 }
 
 void Checker::touch(Region& region, Cell& cell, Address address, unsigned size, AccessKind kind, Address pc) {
-    unsigned thread = gradlib_sim_context.linear;
+    unsigned thread = actor();
     if (region.shared && cell.stamp != serial_) {
         cell = Cell{};
         cell.stamp = serial_;
@@ -124,7 +119,8 @@ void Checker::add(Cell& cell, const Access& access) {
             cell.others = (uint32_t)(list_.size() - 1);
         }
     } else {
-        if (recent.block && recent.block != access.block) cell.older = recent;
+        bool lasting = recent.block != access.block || recent.thread >= first_agent;
+        if (recent.block && lasting) cell.older = recent;
         cell.others = 0;
     }
     recent = access;
@@ -142,6 +138,20 @@ void Checker::atomic_done(Address address, bool acquires, bool releases, bool st
 }
 
 void Checker::fence() { clocks_.fence(gradlib_sim_context.linear); }
+
+unsigned Checker::fork(Address) {
+    issuers_.push_back(gradlib_sim_context.linear);
+    return clocks_.fork(gradlib_sim_context.linear);
+}
+
+void Checker::join(unsigned agent) { clocks_.join(gradlib_sim_context.linear, agent); }
+
+void Checker::access_as(unsigned agent, Address address, unsigned size, AccessKind kind, unsigned alignment,
+                        Address pc) {
+    agent_ = agent;
+    access(address, size, kind, alignment, pc);
+    agent_ = 0;
+}
 
 void Checker::barrier_complete() {
     clocks_.barrier();
@@ -169,114 +179,6 @@ Region* Checker::find(Address address, unsigned size) {
         }
     }
     return nullptr;
-}
-
-void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Address pc) {
-    std::string text = std::string(verb(kind)) + " " + std::to_string(size) + " bytes ";
-    if (address < 4096) raise("out-of-bounds", text + "through a null pointer", "", address, pc);
-    Region* nearest = nullptr;
-    Address least = ~(Address)0;
-    for (auto* regions : {&shared_, &arrays_}) {
-        for (Region& region : *regions) {
-            Address distance = address < region.begin ? region.begin - address
-                               : address + size > region.end ? address + size - region.end : 0;
-            if (distance < least) {
-                least = distance;
-                nearest = &region;
-            }
-        }
-    }
-    if (!nearest || least > (Address)1 << 32) raise("out-of-bounds", text + "at an address of no argument", "", address, pc);
-    raise("out-of-bounds",
-          text + "at byte " + std::to_string((long long)(address - nearest->begin)) + " of " + nearest->name + ", which has " +
-              std::to_string(nearest->end - nearest->begin),
-          nearest->name, address, pc);
-}
-
-// ---- reports
-
-static std::string triple(const uint32_t (&v)[3]) {
-    return "(" + std::to_string(v[0]) + ", " + std::to_string(v[1]) + ", " + std::to_string(v[2]) + ")";
-}
-
-static void thread_index(unsigned linear, uint32_t (&out)[3]) {
-    const uint3 dim = gradlib_sim_context.block_dim;
-    out[0] = linear % dim.x;
-    out[1] = linear / dim.x % dim.y;
-    out[2] = linear / dim.x / dim.y;
-}
-
-void Checker::race(Region& region, Address address, unsigned size, AccessKind kind, Address pc, const Access& other) {
-    uint32_t thread[3], block[3];
-    thread_index(other.thread, thread);
-    unsigned long long number = blocks_[other.block - first_serial_];
-    const uint3 grid = gradlib_sim_context.grid_dim;
-    block[0] = (uint32_t)(number % grid.x);
-    block[1] = (uint32_t)(number / grid.x % grid.y);
-    block[2] = (uint32_t)(number / grid.x / grid.y);
-    std::string text = std::string(verb(kind)) + " " + std::to_string(size) + " bytes at byte " +
-                       std::to_string(address - region.begin) + " of " + region.name + ", which thread " + triple(thread);
-    text += other.block == serial_ ? " of the same block " : " of block " + triple(block) + " ";
-    raise("race", text + verb(other.kind) + ", and nothing orders the two", region.name, address, pc, &other);
-}
-
-void Checker::uninitialised(Region& region, Address address, unsigned size, Address pc) {
-    if (pending_) return;
-    pending_ = true;
-    unwritten_ = make("uninitialised",
-                      "reads " + std::to_string(size) + " bytes at byte " + std::to_string(address - region.begin) +
-                          " of " + region.name + ", which nothing has written",
-                      region.name, address, pc);
-}
-
-void Checker::describe(Fault& fault, Address pc, void* frame) const {
-    const Context& c = gradlib_sim_context;
-    const uint3 block = c.block, thread = c.thread;
-    const uint32_t b[3] = {block.x, block.y, block.z}, t[3] = {thread.x, thread.y, thread.z};
-    memcpy(fault.block, b, sizeof b);
-    memcpy(fault.thread, t, sizeof t);
-    fault.has_thread = 1;
-    fault.frame_count = 0;
-    auto add = [&](Address at) {
-        if (at < code_begin_ || at >= code_end_ || fault.frame_count == fault_frames) return;
-        if (fault.frame_count && fault.frames[fault.frame_count - 1] == at - code_begin_) return;
-        fault.frames[fault.frame_count++] = at - code_begin_;
-    };
-    if (pc) add(pc);
-    // Everything is compiled with frame pointers, so the callers can be found from here.
-    for (Address at = reinterpret_cast<Address>(frame); worker_.on_stack(at) && worker_.on_stack(at + 15);) {
-        const Address* words = reinterpret_cast<const Address*>(at);
-        add(words[1]);
-        if (words[0] <= at) break;
-        at = words[0];
-    }
-}
-
-Fault Checker::make(const char* kind, const std::string& text, const std::string& argument, Address address,
-                    Address pc) const {
-    Fault fault{};
-    snprintf(fault.kind, sizeof fault.kind, "%s", kind);
-    snprintf(fault.text, sizeof fault.text, "%s", text.c_str());
-    snprintf(fault.argument, sizeof fault.argument, "%s", argument.c_str());
-    fault.address = address;
-    describe(fault, pc, __builtin_frame_address(0));
-    return fault;
-}
-
-void Checker::raise(const char* kind, const std::string& text, const std::string& argument, Address address, Address pc,
-                    const Access* other) {
-    Fault fault = make(kind, text, argument, address, pc);
-    if (other) fault.other = other->pc;
-    worker_.fault(fault);
-}
-
-uint64_t Checker::last_writer(Address address) {
-    for (Region& region : arrays_) {
-        if (address < region.begin || address >= region.end) continue;
-        const Cell& cell = *region.shadow->at(address);
-        return cell.recent.block && cell.recent.kind == atomic_write ? cell.recent.pc : cell.write.pc;
-    }
-    return 0;
 }
 
 // ---- threads that wait for a value
@@ -379,6 +281,8 @@ void Checker::begin_block(unsigned long long position, unsigned threads) {
     shared_.clear();
     last_ = nullptr;
     list_.assign(1, Listed{});
+    issuers_.clear();
+    agent_ = 0;
     spins_.assign(threads, Spin{});
     yields_ = 0;
 }

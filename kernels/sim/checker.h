@@ -13,7 +13,7 @@ typedef uintptr_t Address;
 
 // One granule of memory: its last plain write, and who has touched it since in other ways.
 struct Cell {
-    Access write, recent, older;  // `older` is of another block than `recent`
+    Access write, recent, older;  // `older` is of another block than `recent`, or asynchronous
     uint32_t others, count;       // more accesses of recent's block and generation: a list in Checker::list_
     uint32_t stamp;               // shared memory: the block that the rest belongs to
 };
@@ -52,6 +52,8 @@ struct Region {
     bool shared, written;  // written: before the launch
 };
 
+const char* verb(AccessKind kind);  // reads, writes
+
 class Worker;
 
 class Checker {
@@ -70,6 +72,13 @@ class Checker {
     void update(Address address, unsigned size, Address pc);  // an atomic read-modify-write
     void atomic_done(Address address, bool acquires, bool releases, bool strong);
     void fence();
+    // Asynchronous copies and products.  `fork` numbers one, issued here; its accesses are checked as it is issued, and
+    // count as done at any time until somebody waits: `join` for the issuing thread, `atomic_done` with `as` for a
+    // barrier object that it completes.  Named barriers and mbarriers release and acquire by `atomic_done`, strong.
+    unsigned fork(Address pc);
+    void join(unsigned agent);
+    void access_as(unsigned agent, Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc);
+    void release_as(unsigned agent, Address object) { clocks_.release(agent, object, true); }
     void barrier_complete();
     void lanes_joined(unsigned warp, uint32_t lanes);
     void spins(Address address, unsigned long long value, Address pc);  // after an atomic or volatile read
@@ -84,6 +93,8 @@ class Checker {
     void touch(Region& region, Cell& cell, Address address, unsigned size, AccessKind kind, Address pc);
     void add(Cell& cell, const Access& access);
     Access mine(AccessKind kind, Address pc) const;
+    unsigned actor() const { return agent_ ? agent_ : gradlib_sim_context.linear; }
+    unsigned issuer(unsigned thread) const { return thread < first_agent ? thread : issuers_[thread - first_agent]; }
     [[noreturn]] void out_of_bounds(Address address, unsigned size, AccessKind kind, Address pc);
     [[noreturn]] void race(Region& region, Address address, unsigned size, AccessKind kind, Address pc,
                            const Access& other);
@@ -104,6 +115,8 @@ class Checker {
     std::vector<unsigned> threads_;
     uint32_t first_serial_ = 1, serial_ = 0;
     Address code_begin_ = 0, code_end_ = 0, packed_begin_ = 0, packed_end_ = 0;
+    unsigned agent_ = 0;              // on whose behalf an access is made; 0: the running thread
+    std::vector<unsigned> issuers_;  // of the agents
     bool pending_ = false;  // a read of what nothing has written
     Fault unwritten_{};
     struct Spin {

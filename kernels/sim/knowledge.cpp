@@ -26,6 +26,7 @@ void Clocks::begin_block(uint32_t serial, unsigned threads) {
         for (Knowledge& one : *list) one.clear();
     }
     common_.clear();
+    agents_.clear();
 }
 
 void Clocks::barrier() {
@@ -67,9 +68,9 @@ Knowledge Clocks::snapshot(unsigned thread) {
     all.learn_block(block_, generation_);
     unsigned first = thread / 32 * 32;
     for (unsigned k = 0; k < 32; ++k) {
-        if (uint32_t seen = seen_[thread * 32 + k]) all.learn_thread(block_, (uint16_t)(first + k), seen);
+        if (uint32_t seen = seen_[thread * 32 + k]) all.learn_thread(block_, first + k, seen);
     }
-    all.learn_thread(block_, (uint16_t)thread, time_[thread]++);
+    all.learn_thread(block_, thread, time_[thread]++);
     return all;
 }
 
@@ -79,8 +80,21 @@ void Clocks::fence(unsigned thread) {
     to_acquire_[thread].clear();
 }
 
+unsigned Clocks::fork(unsigned thread) {
+    agents_.push_back(snapshot(thread));
+    return first_agent + (unsigned)agents_.size() - 1;
+}
+
+void Clocks::join(unsigned thread, unsigned agent) {
+    far_[thread].join(agents_[agent - first_agent]);
+    far_[thread].learn_thread(block_, agent, 1);
+}
+
 void Clocks::release(unsigned thread, uint64_t object, bool strong) {
-    if (strong) {
+    if (thread >= first_agent) {
+        objects_[object].join(agents_[thread - first_agent]);
+        objects_[object].learn_thread(block_, thread, 1);
+    } else if (strong) {
         objects_[object].join(snapshot(thread));
     } else if (any_ && !to_release_[thread].empty()) {
         objects_[object].join(to_release_[thread]);

@@ -14,6 +14,11 @@ namespace gradlib_sim {
 
 enum AccessKind : uint8_t { plain_read, plain_write, atomic_read, atomic_write };
 
+// Asynchronous work has a thread of its own, numbered from here on.  No barrier orders what it does: others learn of it
+// by waiting for it.
+constexpr unsigned first_agent = 1024;
+constexpr uint32_t unordered = ~0u;  // its generation
+
 inline bool conflicting(AccessKind a, AccessKind b) {
     bool writes = a == plain_write || a == atomic_write || b == plain_write || b == atomic_write;
     return writes && (a <= plain_write || b <= plain_write);
@@ -23,7 +28,7 @@ struct Access {
     uint32_t block;  // its serial number; 0: there is none
     uint32_t generation, time;
     uint32_t pc;  // relative to the module
-    uint16_t thread;
+    uint32_t thread;
     AccessKind kind;
 };
 
@@ -38,15 +43,15 @@ class Knowledge {
     }
     // Everything that the block did before its generation `value`, or the thread until its time `value`.
     void learn_block(uint32_t block, uint32_t value) { raise(key(block, whole), value); }
-    void learn_thread(uint32_t block, uint16_t thread, uint32_t value) { raise(key(block, thread), value); }
+    void learn_thread(uint32_t block, uint32_t thread, uint32_t value) { raise(key(block, thread), value); }
     void join(const Knowledge& other) {
         for (const auto& entry : other.times_) raise(entry.first, entry.second);
     }
 
   private:
-    static constexpr uint16_t whole = 0xffff;
-    static uint64_t key(uint32_t block, uint16_t thread) { return (uint64_t)block << 16 | thread; }
-    uint32_t at(uint32_t block, uint16_t thread) const {
+    static constexpr uint32_t whole = ~0u;
+    static uint64_t key(uint32_t block, uint32_t thread) { return (uint64_t)block << 32 | thread; }
+    uint32_t at(uint32_t block, uint32_t thread) const {
         auto found = times_.find(key(block, thread));
         return found == times_.end() ? 0 : found->second;
     }
@@ -64,19 +69,23 @@ class Clocks {
     void begin_block(uint32_t serial, unsigned threads);
     uint32_t block() const { return block_; }
     uint32_t generation() const { return generation_; }
-    uint32_t time(unsigned thread) const { return time_[thread]; }
+    uint32_t time(unsigned thread) const { return thread < first_agent ? time_[thread] : 1; }
 
     bool knows(unsigned thread, const Access& access) const {
         if (access.block == block_) {
             if (access.generation < generation_ || access.thread == thread) return true;
-            if (access.thread / 32 == thread / 32 && seen_[thread * 32 + access.thread % 32] >= access.time) return true;
+            bool one_warp = access.thread / 32 == thread / 32 && access.thread < first_agent;
+            if (one_warp && seen_[thread * 32 + access.thread % 32] >= access.time) return true;
         }
+        if (thread >= first_agent) return agents_[thread - first_agent].covers(access);
         return any_ && (common_.covers(access) || far_[thread].covers(access));
     }
 
     void barrier();                                  // of the whole block: orders everything, and is a fence
     void join_lanes(unsigned warp, uint32_t lanes);  // __syncwarp
-    void fence(unsigned thread);                     // what atomics of this thread release and have acquired so far
+    void fence(unsigned thread);  // what atomics of this thread release and have acquired so far
+    unsigned fork(unsigned thread);                  // an agent that begins with what the thread knows; its number
+    void join(unsigned thread, unsigned agent);      // the thread has waited for the agent
     // An atomic on a location, by its direction; `strong` ones need no fence beside them.
     void release(unsigned thread, uint64_t object, bool strong);
     void acquire(unsigned thread, uint64_t object, bool strong);
@@ -89,6 +98,7 @@ class Clocks {
     bool any_ = false;  // whether anything was ever released in this launch
     std::vector<uint32_t> time_, seen_;
     std::vector<Knowledge> far_, to_release_, to_acquire_;
+    std::vector<Knowledge> agents_;
     Knowledge common_;
     std::unordered_map<uint64_t, Knowledge> objects_;
 };
