@@ -38,7 +38,7 @@ class SimFunction:
         ever, a write past a shared variable, a failed assertion.  What it wrote until then stays written.
     """
 
-    __slots__ = ("_entry", "_launch", "_library", "_message", "name", "parameter_bytes")
+    __slots__ = ("_cluster", "_entry", "_launch", "_library", "_message", "_set_cluster", "name", "parameter_bytes")
 
     def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, name: str) -> None:
         self.name = name
@@ -48,6 +48,11 @@ class SimFunction:
             self.parameter_bytes = ctypes.c_uint.in_dll(library, f"gradlib_sim_bytes_{name}").value
         except (AttributeError, ValueError):
             raise KernelError(f"{library._name} has no entry {name}\n  need its name in Unit.entries") from None
+        try:
+            self._cluster = tuple((ctypes.c_uint * 3).in_dll(library, f"gradlib_sim_cluster_{name}"))
+        except ValueError:
+            self._cluster = ()
+        self._set_cluster = runtime.gradlib_sim_set_cluster
         self._launch = runtime.gradlib_sim_launch
         self._message = runtime.gradlib_sim_error
 
@@ -56,6 +61,8 @@ class SimFunction:
             raise KernelError(
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
+        if self._cluster:
+            self._set_cluster(*self._cluster)
         if self._launch(self._entry, *grid, *block, shared, packed):
             raise KernelError(f"{self.name} on sim, grid {grid}, block {block}: {self._message().decode()}")
 
@@ -137,6 +144,7 @@ class SimBackend:
         """Load the runtime, whose symbols the kernels refer to."""
         runtime = _open(sim_build.runtime(folder), ctypes.RTLD_GLOBAL)
         runtime.gradlib_sim_launch.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_char_p]
+        runtime.gradlib_sim_set_cluster.argtypes = [ctypes.c_uint] * 3
         runtime.gradlib_sim_error.restype = ctypes.c_char_p
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         runtime.gradlib_sim_set_workers(int(os.environ.get("GRADLIB_SIM_THREADS") or cores))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import KernelError
 from .protocol import Unit
-from .sim_rewrite import included, rewrite
+from .sim_rewrite import clusters, included, rewrite
 
 __all__ = ["build", "identity", "runtime"]
 
@@ -34,11 +34,15 @@ _KERNEL = (
     "-fvisibility=hidden",
     "-Wno-unknown-pragmas",
     "-Wno-narrowing",
+    "-Wno-psabi",
     "-DGRADLIB_SIM=1",
 )
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
-_RUNTIME_SOURCES = ("fiber.cpp", "runtime.cpp", "warp.cpp", "launch.cpp")
+_RUNTIME_SOURCES = (
+    "fiber.cpp", "runtime.cpp", "warp.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp",
+    "cluster.cpp",
+)  # fmt: skip
 # The machine's vector units as features, not -march=native: two processors with the same ones share a cache.
 _X86_FEATURES = ("avx2", "fma", "f16c", "bmi1", "bmi2")
 _INSTALL = """\
@@ -183,6 +187,7 @@ def build(unit: Unit, target: Path) -> str:
             rewrite(unit.text, unit.name),
             f'#line 1 "<entries of {shown.name}>"',
             *(f"GRADLIB_SIM_ENTRY({entry})" for entry in unit.entries),
+            *(f"GRADLIB_SIM_CLUSTER({entry}, {dims})" for entry, dims in clusters(unit.text, unit.entries).items()),
             "",
         ]
         source, built = folder / "gradlib-unit.cpp", folder / "gradlib-unit.so"

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "block.h"
+#include "engine.h"
 
 namespace gradlib_sim {
 
@@ -76,6 +77,10 @@ void gradlib_sim_set_workers(unsigned count) { workers = count ? count : 1; }
 static thread_local std::string last_error;
 const char* gradlib_sim_error() { return last_error.c_str(); }
 
+// The size of the clusters of this thread's next launch.
+static thread_local uint3 next_cluster{1, 1, 1};
+void gradlib_sim_set_cluster(unsigned x, unsigned y, unsigned z) { next_cluster = uint3{x, y, z}; }
+
 // Run a kernel and return 0; or 1, with what went wrong in gradlib_sim_error().
 int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                        unsigned block_y, unsigned block_z, unsigned dynamic_size, const void* arguments) {
@@ -86,6 +91,9 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     job.grid = uint3{grid_x, grid_y, grid_z};
     job.block = uint3{block_x, block_y, block_z};
     job.dynamic_size = dynamic_size;
+    job.cluster = next_cluster;
+    next_cluster = uint3{1, 1, 1};
+    unsigned members = job.cluster.x * job.cluster.y * job.cluster.z;
     // The limits of a GPU, under which none of the products overflows.
     bool small = grid_x < 1u << 31 && grid_y < 1u << 16 && grid_z < 1u << 16 && block_x <= max_threads &&
                  block_y <= max_threads && block_z <= max_threads;
@@ -97,6 +105,13 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     }
     job.blocks = (unsigned long long)grid_x * grid_y * grid_z;
     if (threads == 0 || job.blocks == 0) return 0;
+    if (members > 1) {
+        if (members > Cluster::most || grid_x % job.cluster.x || grid_y % job.cluster.y || grid_z % job.cluster.z) {
+            last_error = "a grid must be a multiple of its clusters, which have at most 8 blocks";
+            return 1;
+        }
+        job.blocks /= members;  // each is taken whole
+    }
     unsigned helpers = workers - 1;
     if (job.blocks - 1 < helpers) helpers = (unsigned)(job.blocks - 1);
     job.chunk = job.blocks / (8 * (helpers + 1ull));
