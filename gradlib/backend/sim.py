@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import KernelError
 from . import sim_build
 from .protocol import Array, Dim3, Limits, Unit
+from .tensor_map import TensorMap, encode_sim, tiling
 
 __all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
 
@@ -132,6 +133,10 @@ class SimBackend:
             if library is None:
                 library = self._libraries[path] = _open(path, ctypes.RTLD_LOCAL)
             return SimFunction(self._runtime, library, entry)
+
+    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+        """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
+        return TensorMap.of(encode_sim(tiling(array, self.pointer(array), box, swizzle)), self.name, array)
 
     def use_threads(self, count: int) -> None:
         """Spread the blocks of each launch over `count` threads of the host (from the first load on)."""

@@ -12,6 +12,7 @@ import numpy as np
 from ..backend.protocol import Dim3, Function, KernelBackend
 from ..errors import DeviceError, KernelError, message, operand
 from . import log
+from .signature import alignment
 
 __all__ = ["Launch", "Slot"]
 
@@ -32,7 +33,7 @@ class Launch:
 
     __slots__ = (
         "backend", "block_limit", "count", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros",
-        "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
+        "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +51,7 @@ class Launch:
         self.kind: Any = backend.array_type
         self.pointer = backend.pointer
         self.count = len(slots)
+        self.maps = tuple(i for i, slot in enumerate(slots) if slot.c_type == "TensorMap")
         self.dtypes = tuple(slot.dtype for slot in slots if slot.pointer)
         self.pack = _layout(slots).pack
         self.grid_limit, self.block_limit = limits.grid, limits.block
@@ -77,6 +79,12 @@ class Launch:
                 self._check(len(values), array)
             values.append(pointer(array))
         values.extend(args[len(values) :])
+        for index in self.maps:
+            if getattr(values[index], "device", None) != self.backend.name:
+                slot = self.slots[index]
+                raise self._error(
+                    f"{slot.name} is {values[index]!r}", f"need what {self.backend.name}'s tensor_map returns"
+                )
         try:
             packed = self.pack(*values)
         except (struct.error, OverflowError, TypeError, ValueError):
@@ -160,15 +168,15 @@ class Launch:
 
 
 def _layout(slots: list[Slot]) -> struct.Struct:
-    """Lay the arguments out as C does: each at a multiple of its own size.
+    """Lay the arguments out as C does: each at a multiple of its alignment, mostly its own size.
 
     (Python's native alignment would do the same, but its "f" turns what overflows into infinity.)
     """
     layout, offset = "=", 0
     for slot in slots:
-        size = struct.calcsize("=" + slot.format)
-        layout += f"{-offset % size}x{slot.format}"
-        offset += -offset % size + size
+        gap, size = -offset % alignment(slot.format), struct.calcsize("=" + slot.format)
+        layout += f"{gap}x{slot.format}"
+        offset += gap + size
     return struct.Struct(layout)
 
 
