@@ -245,7 +245,10 @@ def test_maps_that_the_hardware_refuses(sim, shape, box, swizzle, says):
         ("ptx::tensor_load(tile, &map, &bar, 0);", "1 coordinates, but the map has 2 dimensions"),
         ("TensorMap other = {}; ptx::tensor_load(tile, &other, &bar, 0, 0);", "is it one of sim"),
         ("ptx::tensor_load(tile, &map, (ptx::mbarrier*)tile, 0, 0);", "there is no mbarrier"),
-        ("ptx::tensor_load(tile, &map, &bar, 0, 0); ptx::mbarrier_wait_parity(&bar, 0);", "misses 1 of 1 arrivals and -256"),
+        (
+            "ptx::tensor_load(tile, &map, &bar, 0, 0); ptx::mbarrier_wait_parity(&bar, 0);",
+            "misses 1 of 1 arrivals and -256",
+        ),
         (
             "ptx::mbarrier_arrive_expect_tx(&bar, 512); ptx::tensor_load(tile, &map, &bar, 0, 0);"
             "ptx::mbarrier_wait_parity(&bar, 0);",
