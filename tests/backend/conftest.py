@@ -70,7 +70,7 @@ def ptx_kernel(kernel: Callable[..., Callable[..., None]]) -> Callable[..., Call
     """`kernel` for the body of a function `k` with the given parameters, over gradlib/ptx.cuh."""
 
     def make(parameters: str, body: str, before: str = "", attributes: str = "", **macros: str) -> Callable[..., None]:
-        text = f'#include "gradlib/ptx.cuh"\n{before}\nextern "C" __global__ void {attributes} k({parameters}) {{\n{body}\n}}\n'
-        return kernel(text, macros=macros, includes=(INCLUDE,))
+        head = f'#include "gradlib/ptx.cuh"\n{before}\nextern "C" __global__ void {attributes} k({parameters})'
+        return kernel(f"{head} {{\n{body}\n}}\n", macros=macros, includes=(INCLUDE,))
 
     return make

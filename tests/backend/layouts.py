@@ -1,4 +1,4 @@
-"""CuTe layouts, the notation of CUTLASS: nested shapes and strides, as a second source for the layouts of the PTX manual."""
+"""CuTe layouts, CUTLASS's notation of nested shapes and strides: a second source for the layouts of the PTX manual."""
 
 from __future__ import annotations
 

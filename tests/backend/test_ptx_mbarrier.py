@@ -94,8 +94,8 @@ def test_cp_async_tells_an_mbarrier(ptx_kernel):
         ("if (threadIdx.x == 0) ptx::mbarrier_init(&bar, 0);", "an mbarrier for 0 arrivals"),
         (
             "ptx::mbarrier_init(&bar, 2); ptx::mbarrier_wait_parity(&bar, 0);",
-            "wait in mbarrier.try_wait.parity at test.cu:5, 0 have returned, the mbarrier at byte 0 of bar in a phase of "
-            "parity 0 misses 2 of 2 arrivals and 0 bytes",
+            "wait in mbarrier.try_wait.parity at test.cu:5, 0 have returned, the mbarrier at byte 0 of bar in a phase "
+            "of parity 0 misses 2 of 2 arrivals and 0 bytes",
         ),
         (
             "ptx::mbarrier_init(&bar, 1); ptx::mbarrier_arrive_expect_tx(&bar, 64); ptx::mbarrier_arrive(&bar);",

@@ -369,7 +369,8 @@ def test_shared_memory_is_read_late(ptx_kernel):
             "the threads .* disagree",
         ),
         (
-            "ptx::wgmma_fence(); ptx::wgmma<__half, 8>(first, at_a, ptx::wgmma_descriptor<128>((char*)a + 128, 0, 1024));",
+            "ptx::wgmma_fence();"
+            "ptx::wgmma<__half, 8>(first, at_a, ptx::wgmma_descriptor<128>((char*)a + 128, 0, 1024));",
             "the tile of B at byte [0-9]+ begins in the middle of its swizzle's pattern",
         ),
         (
