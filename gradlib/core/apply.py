@@ -76,6 +76,8 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
     result = Tensor(out)
     if prim.view and isinstance(args[0], Tensor):
         result.version = shared_version(args[0])
+        if args[0].node is not None:
+            result.version.pinned = True
     return result
 
 
