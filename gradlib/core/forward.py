@@ -14,7 +14,7 @@ from .tensor import Tensor, zeros_as
 
 
 def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[tuple[Tensor, ...], list[Any]]:
-    """Return the outputs of ``f(*args)`` and one tangent per output, for one tangent (or None) per argument."""
+    """Return the outputs of ``f(*args)`` and one tangent per output (None for None), for one tangent (or None) per argument."""
     active = [t is not None for t in ts]
     xs, ys, since = trace(f, args, active)
     outputs = outputs_of(ys)
@@ -25,6 +25,9 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[
     push(nodes, tangents, create)
     result = []
     for y in outputs:
+        if y.data is None:  # an output that this call has not
+            result.append(None)
+            continue
         found = tangents.get(y.node)
         t = None if found is None else found[y.index]
         result.append(zeros_as(y.data, shape=y.shape, dtype=y.dtype) if t is None else t)

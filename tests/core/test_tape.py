@@ -259,6 +259,28 @@ def test_users_own_fused_op_has_every_derivative() -> None:
         del PRIMITIVES["test_users_own"]
 
 
+def test_fused_op_may_leave_an_output_out(sim: str) -> None:
+    @fused("test_left_out", infer=lambda x, y=None: (x, y), outputs=2)
+    def both(x: object, y: object = None) -> object:
+        return op.sin(x), None if y is None else op.exp(y)
+
+    @both.kernel("cuda")
+    def _(x: np.ndarray, y: np.ndarray | None) -> object:
+        return np.sin(x), None if y is None else np.exp(y)
+
+    try:
+        v = np.array([0.3, 1.0])
+        x = gl.tensor(v, requires_grad=True, device=sim)
+        both(x)[0].sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), np.cos(v))
+        _, tangent = gl.jvp(lambda x: both(x)[0], (x.detach(),), (x.detach(),))
+        np.testing.assert_allclose(tangent.numpy(), np.cos(v) * v)
+        _, tangent = gl.jvp(lambda x: both(x, x)[1], (x.detach(),), (x.detach(),))
+        np.testing.assert_allclose(tangent.numpy(), np.exp(v) * v)
+    finally:
+        del PRIMITIVES["test_left_out"]
+
+
 def test_wrong_derivative_is_caught() -> None:
     @leaf("test_wrong_square", infer=lambda x: x, vjp=(lambda g, ans, x: op.multiply(g, x),), saves=("x",))
     def wrong(xp: object, x: object) -> object:
