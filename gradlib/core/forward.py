@@ -14,7 +14,7 @@ from .tensor import Tensor, zeros_as
 
 
 def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[tuple[Tensor, ...], list[Any]]:
-    """Return the outputs of ``f(*args)`` and one tangent per output (None for None), for one tangent (or None) per argument."""
+    """Return the outputs of ``f(*args)`` and one tangent per output, for one tangent (or None) per argument."""
     active = [t is not None for t in ts]
     xs, ys, since = trace(f, args, active)
     outputs = outputs_of(ys)
@@ -23,7 +23,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[
     create = outer or (state.grad and any(isinstance(t, Tensor) and t.requires_grad for t in known))
     tangents: dict[Any, list[Any]] = {x.node: [as_operand(t, create)] for x, t in zip(xs, known, strict=True)}
     push(nodes, tangents, create)
-    result = []
+    result: list[Any] = []
     for y in outputs:
         if y.data is None:  # an output that this call has not
             result.append(None)
