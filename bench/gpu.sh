@@ -4,7 +4,8 @@
 #
 #   bench/gpu.sh [--minutes 10] [--device cuda|sim]
 #
-# Runs from a plain checkout; needs Python with gradlib's dependencies (PYTHON=..., default python3).
+# Runs from a plain checkout or a copy of one; needs Python with gradlib's dependencies (PYTHON=..., default python3).
+# A copy without its history is told its commit by GRADLIB_COMMIT.
 # Logs go to $OUT and the result file to $OUT/<machine>/; nothing is written elsewhere in the checkout.  Without OUT the
 # result file goes to bench/results/<machine>/ and the logs to bench/results/logs/.
 # A part that fails or runs out of time does not stop the next; the summary tells, and the exit code is 1.

@@ -57,7 +57,8 @@ def test_backward_twice() -> None:
     with pytest.raises(
         gl.GradientError,
         match=exactly(
-            "backward: the tape through multiply was already used and freed\n  need backward(retain_graph=True) the first time"
+            "backward: the tape through multiply was already used and freed\n"
+            "  need backward(retain_graph=True) the first time"
         ),
     ):
         y.backward()

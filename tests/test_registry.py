@@ -15,7 +15,9 @@ PRIMITIVE_NAMES = sorted(name for name, p in PRIMITIVES.items() if p.module.star
 UPDATE_NAMES = sorted(UPDATES)
 
 # Calls that a launcher hands back to the definition, as `Report.declined` words them.  Nothing else may decline.
-DECLINED = [line for line in (Path(__file__).parent / "declined.txt").read_text().splitlines() if line and line[0] != "#"]
+DECLINED = [
+    line for line in (Path(__file__).parent / "declined.txt").read_text().splitlines() if line and line[0] != "#"
+]
 
 # Ops of core that only rename or move, and have their own tests.
 WITHOUT_SAMPLES = {"alias", "to_device"}

@@ -21,13 +21,16 @@ def variant_of(who: str) -> str:
 def competitors(case: Case, libraries: dict[str, Any], device: str) -> list[str]:
     """Return who takes part in a case, gradlib first.
 
-    NumPy by hand only in the dtypes NumPy computes in; TF32 exists on GPUs only.
+    NumPy by hand only in the dtypes NumPy computes in; JAX not in float64, which it makes float32; TF32 on GPUs only.
     """
 
     def fits(who: str) -> bool:
-        if variant_of(who) not in libraries or (who.endswith("tf32") and device != "cuda"):
+        library = variant_of(who)
+        if library not in libraries or (who.endswith("tf32") and device != "cuda"):
             return False
-        return who != "numpy" or case.dtype in ("float32", "float64")
+        if library == "numpy":
+            return case.dtype in ("float32", "float64")
+        return library != "jax" or case.dtype != "float64"
 
     return [who for who in case.entries if fits(who)]
 

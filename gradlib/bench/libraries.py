@@ -18,7 +18,7 @@ from ..core import Tensor, asarray, no_grad
 from ..errors import DeviceError
 from ..kernel.log import launches
 from .case import Passes, Run
-from .timing import Timer, wall
+from .timing import Timer, processor, wall
 
 Clock = Callable[[], float]
 
@@ -210,6 +210,8 @@ class Jax:
     def __init__(self, device: str, clock: Clock = wall) -> None:
         self.clock = clock
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the other libraries need memory too
+        if clock is processor:
+            os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
         import jax
 
         if device == "sim":

@@ -73,9 +73,8 @@ def vjp(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> t
         pending = pull(outputs, gs, nodes, reached, create)
         grads = []
         for x in xs:
-            found = pending.pop(x.node)
-            grad = zeros_as(x.data, shape=x.shape, dtype=x.dtype) if found is None else found[0]
-            grads.append(grad)
+            found = pending.get(x.node)
+            grads.append(zeros_as(x.data, shape=x.shape, dtype=x.dtype) if found is None else found)
         return grads
 
     return values_of(outputs, outer), pullback

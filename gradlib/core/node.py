@@ -66,15 +66,9 @@ class Node:
         values: list[Any] = []
         for i, x in enumerate(self.inputs):
             if isinstance(x, Tensor):
-                if self.counts is not None and x.version is not None and x.version.count != self.counts[i]:
-                    raise GradientError(
-                        message(
-                            f"backward: an input of {self.prim.name} was changed in place after it was used",
-                            [operand(self.name_of(i), x)],
-                            f"version {x.version.count}, used at version {self.counts[i]}; "
-                            f"need backward() before assign() or the optimizer's step",
-                        )
-                    )
+                version = x.version
+                if version is not None and version.count != (0 if self.counts is None else self.counts[i]):
+                    self._refuse_changed(i, x, version.count)
                 values.append(x if create else x.data)
             else:
                 values.append(x)
@@ -84,6 +78,16 @@ class Node:
             rebuilt = tuple(_again(a, self, i) for i, a in enumerate(answer if many else (answer,)))
             answer = rebuilt if many else rebuilt[0]
         return values, answer
+
+    def _refuse_changed(self, i: int, x: Tensor, count: int) -> None:
+        raise GradientError(
+            message(
+                f"backward: an input of {self.prim.name} was changed in place after it was used",
+                [operand(self.name_of(i), x)],
+                f"version {count}, used at version {0 if self.counts is None else self.counts[i]}; "
+                f"need backward() before assign() or the optimizer's step",
+            )
+        )
 
     def name_of(self, i: int) -> str:
         names = self.prim.inputs

@@ -14,51 +14,51 @@ from ..spec import REDUCED, Spec, float32
 from .node import Node, collect
 from .operators import op
 from .scopes import enable_grad, no_grad
-from .tensor import Tensor, ones_as, zeros_as
+from .tensor import Tensor, ones_as, shared_version, zeros_as
 
 
-def node_vjp(node: Node, gs: list[Any], needs: Sequence[bool], create: bool) -> Sequence[Any]:
-    """Return the gradient for each input that `needs` one, given one cotangent (or None) per output."""
+def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequence[Any]:
+    """Return the gradient for each input that `needs` one; `g` is the cotangent, a list of them for several outputs."""
     prim = node.prim
     inputs, answer = node.kept(create)
     if prim.fused:
+        gs = g if type(g) is list else (g,)
         return prim.backward(*inputs, *gs, *node.residuals, needs=tuple(needs), **node.params)  # type: ignore[no-any-return]
-    if prim.outputs == 1 and type(node.outputs) is not tuple:
-        g: Any = gs[0]
-        dtype = node.outputs.dtype
-    else:
-        specs = node.output_specs()
-        like = next(g for g in gs if g is not None)
-        g = tuple(
-            zeros_as(like, shape=s.shape, dtype=s.dtype) if x is None else x for x, s in zip(gs, specs, strict=True)
-        )
-        dtype = specs[0].dtype
-    if dtype in REDUCED and not prim.moves:  # a rule is several ops: compute it in float32, round once
+    if type(g) is list:
+        g = _filled(g, node)
+    spec = node.outputs[0] if type(node.outputs) is tuple else node.outputs
+    if spec.dtype in REDUCED and not prim.moves:  # a rule is several ops: compute it in float32, round once
         g = tuple(map(_widen, g)) if type(g) is tuple else _widen(g)
         inputs = [_widen(x) for x in inputs]
         answer = tuple(map(_widen, answer)) if type(answer) is tuple else _widen(answer)
-    grads: list[Any] = []
+    rules, params = prim.vjp, node.params
+    grads: list[Any] = [None] * len(needs)
     for i, need in enumerate(needs):
         if not need:
-            grads.append(None)
             continue
-        rule = prim.vjp if callable(prim.vjp) else prim.vjp[i]  # type: ignore[index]
-        if rule is None:
-            raise GradientError(f"{prim.name}: no derivative with respect to {node.name_of(i)}")
-        prefix = (i,) if prim.variadic else ()
-        if callable(prim.vjp) and not prim.variadic:
-            prefix = (i,)
-        grads.append(rule(*prefix, g, answer, *inputs, **node.params))
-    for i, grad in enumerate(grads):
-        if grad is None:
-            continue
-        shape, dtype = node.inputs[i].shape, node.inputs[i].dtype
-        if prim.broadcasts and grad.shape != shape:
-            grad = op.sum_to(grad, shape=shape)
-        if grad.dtype != dtype:
-            grad = op.cast(grad, dtype=dtype)
+        if callable(rules):
+            grad = rules(i, g, answer, *inputs, **params)
+        else:
+            rule = rules[i]  # type: ignore[index]
+            if rule is None:
+                raise GradientError(f"{prim.name}: no derivative with respect to {node.name_of(i)}")
+            grad = rule(g, answer, *inputs, **params)
+        like = node.inputs[i]  # Tensor or Spec
+        if prim.broadcasts and grad.shape != like.shape:
+            grad = op.sum_to(grad, shape=like.shape)
+        if grad.dtype != like.dtype:
+            grad = op.cast(grad, dtype=like.dtype)
         grads[i] = grad
     return grads
+
+
+def _filled(gs: list[Any], node: Node) -> tuple[Any, ...]:
+    """Return the cotangents of several outputs, with zeros for those that nothing depended on."""
+    like = next(g for g in gs if g is not None)
+    return tuple(
+        zeros_as(like, shape=s.shape, dtype=s.dtype) if g is None else g
+        for g, s in zip(gs, node.output_specs(), strict=True)
+    )
 
 
 def _widen(x: Any) -> Any:
@@ -67,45 +67,43 @@ def _widen(x: Any) -> Any:
     return op.cast(x, dtype=float32)
 
 
-class _Pending:
-    """Cotangents on their way: the sum of what has arrived, per Node and output."""
+Pending = dict[
+    Any, Any
+]  # cotangents on their way, summed as they arrive: by leaf Tensor or Node, a list for several outputs
 
-    def __init__(self) -> None:
-        self.values: dict[Any, list[Any]] = {}
 
-    def add(self, key: Any, index: int, count: int, g: Any) -> None:
-        slots = self.values.get(key)
+def _arrive(pending: Pending, key: Any, index: int, g: Any) -> None:
+    if type(key) is Node and type(key.outputs) is tuple:
+        slots = pending.get(key)
         if slots is None:
-            slots = self.values[key] = [None] * count
+            slots = pending[key] = [None] * len(key.outputs)
         slots[index] = g if slots[index] is None else op.add(slots[index], g)
-
-    def pop(self, key: Any) -> list[Any] | None:
-        return self.values.pop(key, None)
-
-
-def _count(key: Any) -> int:
-    return len(key.outputs) if isinstance(key, Node) and type(key.outputs) is tuple else 1
+    elif key in pending:
+        pending[key] = op.add(pending[key], g)
+    else:
+        pending[key] = g
 
 
 def pull(
     outputs: Sequence[Tensor], cotangents: Sequence[Any], nodes: list[Node], active: set[Any], create: bool
-) -> _Pending:
+) -> Pending:
     """Walk `nodes` (oldest first) backwards; return the cotangents of whatever is in `active` and not walked."""
-    pending = _Pending()
+    pending: Pending = {}
     for y, g in zip(outputs, cotangents, strict=True):
         key = y if y.node is None else y.node
         if key in active and g is not None:
-            pending.add(key, y.index, _count(key), g)
+            _arrive(pending, key, y.index, g)
     with enable_grad() if create else no_grad():
         for node in reversed(nodes):
-            gs = pending.pop(node)
-            if gs is None:
+            g = pending.pop(node, None)
+            if g is None:
                 continue
-            needs = [parent is not None and parent in active for parent in node.parents]
-            grads = node_vjp(node, gs, needs, create)
-            for parent, slot, need, grad in zip(node.parents, node.slots, needs, grads, strict=True):
-                if need and grad is not None:
-                    pending.add(parent, slot, _count(parent), grad)
+            parents = node.parents
+            needs = [parent is not None and parent in active for parent in parents]
+            grads = node_vjp(node, g, needs, create)
+            for i, need in enumerate(needs):
+                if need and grads[i] is not None:
+                    _arrive(pending, parents[i], node.slots[i], grads[i])
     return pending
 
 
@@ -130,16 +128,17 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
             )
         g = ones_as(y.data, shape=y.shape, dtype=y.dtype)
     else:
-        g = check_cotangent("backward(gradient)", gradient, y)
+        g = check_cotangent("backward(gradient)", gradient, y).copy()  # it may become a leaf's grad as it is
     nodes = [] if y.node is None else collect([y.node])
     active: set[Any] = set(nodes)
     leaves = {p for node in nodes for p in node.parents if isinstance(p, Tensor)} or {y}
     active |= leaves
     pending = pull([y], [g], nodes, active, create=False)
-    arrived = [(tensor, slots[0]) for tensor, slots in pending.values.items()]
+    arrived = list(pending.items())
     for tensor, value in arrived:  # only now, when nothing can fail any more, do the leaves change
         total = value if tensor.grad is None else op.add(tensor.grad.data, value)
         tensor.grad = Tensor(total)
+        shared_version(tensor.grad).pinned = True  # x + y hands one array to both: assigning one is not the other's
     if not retain_graph:
         for node in nodes:
             node.release()

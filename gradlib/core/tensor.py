@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Version:
     """Counts the in-place changes of one buffer; a tensor and its views share it."""
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "pinned")
 
     def __init__(self) -> None:
         self.count = 0
+        self.pinned = False  # memory the tape or another tensor may read: written never, copied instead
 
 
 class Tensor(ArrayMethods):
@@ -121,6 +122,12 @@ class Tensor(ArrayMethods):
             raise DTypeError(f"{self.dtype} tensor cannot be used as an index\n  need an integer dtype")
         return int(self._only("index"))
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "x[index] = value: a tensor is immutable\n"
+            "  need a new one, gl.where(mask, value, x), or x.assign(values) to overwrite all of a leaf"
+        )
+
     def _only(self, what: str) -> Any:
         if self.size != 1:
             raise ShapeError(message(f"{what}(x): x has {self.size} elements, not 1", [operand("x", self)]))
@@ -150,7 +157,17 @@ class Tensor(ArrayMethods):
         """Return the same values, sharing memory, as a constant."""
         result = Tensor(self.data)
         result.version = shared_version(self)
+        if self.node is not None:
+            result.version.pinned = True
         return result
+
+    def __getstate__(self) -> Any:
+        if self.node is not None:
+            raise GradientError(
+                f"copy or pickle: this tensor is the result of {self.node.prim.name}, and a tape is not copied\n"
+                f"  need x.detach()"
+            )
+        return object.__getstate__(self)
 
     # -- on the tape
 
@@ -189,6 +206,14 @@ class Tensor(ArrayMethods):
             raise ShapeError(
                 message(
                     "assign(x, value): shapes differ", [operand("x", self), operand("value", new)], "need equal shapes"
+                )
+            )
+        if not is_floating(self.dtype) and not np.can_cast(new.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                message(
+                    "assign(x, value): the values would be cut to integers or booleans",
+                    [operand("x", self), operand("value", new)],
+                    f"need value.to({self.dtype})",
                 )
             )
         target = backends.backend_of(self.data)
@@ -233,10 +258,14 @@ def shared_version(tensor: Tensor) -> Version:
 
 
 def writable(tensor: Tensor) -> Any:
-    """Return the array of a leaf for writing; where it is read-only memory or a broadcast view, own it first."""
-    data = tensor.data
-    if isinstance(data, np.ndarray) and not data.flags.writeable:
+    """Return the array of a leaf for writing: a copy, now its own, of read-only memory or what the tape may read."""
+    data, version = tensor.data, tensor.version
+    pinned = version is not None and version.pinned
+    if pinned or (isinstance(data, np.ndarray) and not data.flags.writeable):
         tensor.data = data = data.copy()
+    if pinned:
+        tensor.version = Version()
+        tensor.version.count = version.count  # type: ignore[union-attr]  # what the tape kept stays recognisable
     return data
 
 

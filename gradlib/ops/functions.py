@@ -7,8 +7,8 @@ from typing import Any
 
 from ..core import between, op, sample
 from .arithmetic import divide, multiply, negative, square, subtract
-from .elementwise import elementwise, no_slope, pairs, unary
-from .special import erf_of, erfc_of
+from .elementwise import as_array, elementwise, no_slope, pairs, unary
+from .special import by_blocks, erf_block, erfc_block
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1",
@@ -160,7 +160,8 @@ def atan(xp: Any, x: Any) -> Any:
 
 
 def _over_square(g: Any, x1: Any, x2: Any, factor: Any) -> Any:
-    return divide(multiply(g, factor), op.add(square(x1), square(x2)))
+    radius = op.add(square(as_array(x1, g)), square(as_array(x2, g)))
+    return divide(multiply(g, factor), radius)
 
 
 @elementwise(
@@ -259,7 +260,7 @@ def _bell(g: Any, x: Any) -> Any:
 )
 def erf(xp: Any, x: Any) -> Any:
     """y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return erf_of(xp, x)
+    return by_blocks(erf_block, xp, x)
 
 
 @elementwise(
@@ -268,7 +269,7 @@ def erf(xp: Any, x: Any) -> Any:
 )  # fmt: skip
 def erfc(xp: Any, x: Any) -> Any:
     """y = 1 - erf(x), accurate where that is small."""
-    return erfc_of(xp, x)
+    return by_blocks(erfc_block, xp, x)
 
 
 # -- rounding

@@ -15,16 +15,17 @@ __all__ = ["total"]
 
 Array = Any
 
-RUN = 128
+RUN = 64
 
 
 def total(xp: Any, x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array:
     """Return the sum of x over `axis` (sorted); the error in float32 grows like the logarithm of the count."""
-    if x.dtype != float32 or math.prod(x.shape[a] for a in axis) <= RUN or _added_in_pairs(x, axis):
+    count = math.prod(x.shape[a] for a in axis)
+    if x.dtype != float32 or count <= RUN or _added_in_pairs(x, axis):
         return x.sum(axis, keepdims=keepdims)
     y = x
     if x.flags.c_contiguous and axis[-1] - axis[0] == len(axis) - 1:  # neighbours are as good as one axis
-        y = _tree(xp, x.reshape(*x.shape[: axis[0]], -1, *x.shape[axis[-1] + 1 :]), axis[0])
+        y = _tree(xp, x.reshape(*x.shape[: axis[0]], count, *x.shape[axis[-1] + 1 :]), axis[0])
     else:
         for a in reversed(axis):
             y = _tree(xp, y, a)

@@ -80,7 +80,8 @@ def value_and_grad(
                 aux.append(extra)
             return _checked_scalar(name, value)
 
-        value, pullback = vjp(scalar, *(args[n] for n in chosen))
+        scalar.__name__ = name
+        value, pullback = _pulled_back("grad", scalar, tuple(args[n] for n in chosen))
         one = asarray(1, dtype=value.dtype, device=_device(value))
         ones = one.reshape(value.shape) if value.shape else one
         grads = pullback(ones if isinstance(value, Tensor) else ones.data)
@@ -120,8 +121,15 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> pullback(gl.tensor([1.0, 10.0]))
     (tensor([ 3., 40.], dtype=float32), tensor([ 1., 20.], dtype=float32))
     """
+    return _pulled_back("vjp", f, primals)
+
+
+def _pulled_back(
+    what: str, f: Callable[..., Any], primals: tuple[Any, ...]
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Do what `vjp` says; `what` is how errors call it."""
     leaves, rebuild = flatten(primals)
-    values, plain = _operands("vjp", f, leaves)
+    values, plain = _operands(what, f, leaves)
     structure: list[Any] = []
 
     def flat(*xs: Any) -> Any:

@@ -48,11 +48,10 @@ def test_wrong_calls_are_told_apart_and_end_with_2(capsys, arguments, text):
     assert text in capsys.readouterr().err
 
 
-def test_a_device_that_is_not_there_says_why(capsys):
-    if backend.available("cuda")[0]:
-        pytest.skip("there is a GPU")
+def test_a_device_that_is_not_there_says_why(capsys, monkeypatch):
+    monkeypatch.setattr(backend, "available", lambda name: (False, "there is no NVIDIA GPU"))
     assert main(["--device", "cuda"]) == 2
-    assert "device 'cuda' cannot be used here" in capsys.readouterr().err
+    assert "device 'cuda' cannot be used here\n  there is no NVIDIA GPU" in capsys.readouterr().err
 
 
 def test_every_suite_runs_and_is_recorded(tmp_path, capsys):
@@ -75,10 +74,12 @@ def test_every_suite_runs_and_is_recorded(tmp_path, capsys):
 
 
 def test_peers_take_part_where_installed(tmp_path):
-    pytest.importorskip("torch")
     _, path = run(tmp_path, "conv", "--case", "2x6x6 3->4")
-    found = {r["who"] for r in results.load(path)["records"]}
-    assert {"gradlib", "numpy", "torch", "torch channels_last"} <= found
+    document = results.load(path)
+    found = {r["who"] for r in document["records"]}
+    assert {"gradlib", "numpy"} <= found
+    for name in ("torch", "jax"):
+        assert (name in found) != (name in document["runs"][0]["absent"]["cpu"])
     assert not any(who.endswith("tf32") for who in found)  # a GPU's
 
 
@@ -134,11 +135,8 @@ def test_an_interrupted_run_keeps_what_it_had(tmp_path, monkeypatch):
     assert {r["case"] for r in results.load(path)["records"]} == {"5x7x3 relu"}
 
 
-def test_on_sim_the_kernels_are_launched(tmp_path):
-    usable, reason = backend.available("sim")
-    if not usable:
-        pytest.skip(reason)
-    code = main(["dense", "--device", "sim", "--case", "5x7x3", "--seconds", "1e-6", "--out", str(tmp_path)])
+def test_on_sim_the_kernels_are_launched(tmp_path, sim):
+    code = main(["dense", "--device", sim, "--case", "5x7x3", "--seconds", "1e-6", "--out", str(tmp_path)])
     (path,) = tmp_path.glob("*/*.json")
     records = results.load(path)["records"]
     assert (code, [r.get("error") for r in records if "error" in r]) == (0, [])
@@ -150,6 +148,22 @@ def test_the_front_runs_from_a_checkout(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "cross_entropy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "who"),
+    [
+        ("float32", "cpu", ["gradlib", "numpy", "torch", "jax"]),
+        ("float64", "cpu", ["gradlib", "numpy", "torch"]),  # JAX would compute in float32
+        ("bfloat16", "cpu", ["gradlib", "torch", "jax"]),  # NumPy has no bfloat16
+        ("float32", "cuda", ["gradlib", "torch", "jax", "torch tf32"]),
+        ("bfloat16", "cuda", ["gradlib", "torch", "jax"]),
+    ],
+)
+def test_who_takes_part(dtype, device, who):
+    case = SUITES["dense"]("tiny", dtype)[0]
+    there = ["gradlib", "torch", "jax"] + (["numpy"] if device == "cpu" else [])
+    assert engine.competitors(case, dict.fromkeys(there), device) == who
 
 
 def test_machine_slug():

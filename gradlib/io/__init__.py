@@ -1,0 +1,5 @@
+"""Files of weights."""
+
+from .safetensors import load, save
+
+__all__ = ["load", "save"]

@@ -1,0 +1,335 @@
+"""Functional forms of the layers: PyTorch's names and argument order, gradlib's layouts.
+
+Images are NHWC, convolution weights HWIO, dense weights (in, out); where PyTorch takes axis 1, these take
+the last axis.  Each function takes Tensors, or plain NumPy or CuPy arrays, and returns the same kind.
+PyTorch's `inplace` and its deprecated arguments (`size_average`, `reduce`) are left out.
+
+>>> import numpy as np
+>>> import gradlib.nn.functional as F
+>>> F.conv2d(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))).ravel()
+array([4., 4., 4., 4.])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import backend as backends
+from .. import ops
+from ..core import Tensor, no_grad, op
+from ..errors import DTypeError, ShapeError, message, operand
+from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
+from ..spec import INTEGER, as_dtype, int64, normalize_axis
+
+__all__ = [
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "cross_entropy",
+    "dense",
+    "dropout",
+    "elu",
+    "flatten",
+    "gelu",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+Array = Any  # a Tensor, or an array of a device
+Size = int | Sequence[int]
+Activation = str | Callable[[Any], Any] | None
+
+
+# -- layers with weights
+
+
+def dense(input: Array, weight: Array, bias: Array | None = None, *, activation: Activation = None) -> Array:
+    """y = activation(input @ weight + bias); also called `linear`.
+
+    Shapes: input (..., in); weight (in, out); bias (out,); result (..., out).  `activation` is one of
+    PyTorch's lower-case names at its defaults, or a callable, which is applied but not fused.
+    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``dense.cu``.
+    """
+    return ops.dense(input, weight, bias, activation=activation)
+
+
+linear = dense
+
+
+def conv2d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    *,
+    activation: Activation = None,
+) -> Array:
+    """y[p] = activation(sum over r of x[p stride + r dilation - padding] @ weight[r] + bias): cross-correlation.
+
+    Shapes: input (batch, height, width, in); weight (kh, kw, in / groups, out); bias (out,); result
+    (batch, h', w', out), h' = floor((height + 2 padding - dilation (kh - 1) - 1) / stride) + 1.  `padding`
+    is an int, two of them, ``"valid"`` or ``"same"`` (stride 1; an odd zero goes below and right).
+    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv2d.cu``, ``depthwise.cu``.
+    """
+    return ops.conv2d(
+        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+    )
+
+
+def batch_norm(
+    input: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Array:
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel (last axis).
+
+    In training (or without running statistics) mean and variance are those of the batch, and the
+    running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
+    variance.  That happens to their values, off the tape.
+
+    Shapes: input (batch, ..., channels); the others (channels,).
+    Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
+    Derivative: every order.  Kernel: ``batch_norm.cu``.
+    Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, Algorithms 1 and 2.
+    """
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ShapeError(
+                "batch_norm(input, running_mean, running_var): evaluation needs the running statistics\n"
+                "  need both, or training=True"
+            )
+        return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, eps=eps)
+    rows = math.prod(input.shape[:-1])
+    if rows == 1:
+        raise ShapeError(
+            message(
+                "batch_norm(input, training=True): one value per channel has no variance",
+                [operand("input", input, "batch, ..., channels")],
+                "need at least two rows, or eval()",
+            )
+        )
+    y, mean, var = ops.batch_norm(input, weight, bias, eps=eps)
+    for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, rows / max(rows - 1, 1))):
+        if running is not None:
+            _move_towards(running, batch, momentum, correction)
+    return y
+
+
+def _move_towards(running: Array, batch: Array, momentum: float, correction: float) -> None:
+    """running <- (1 - momentum) running + momentum * correction * batch, in place and off the tape."""
+    with no_grad():
+        new = op.add(op.multiply(running, 1.0 - momentum), op.multiply(batch, momentum * correction))
+        if isinstance(running, Tensor):
+            running.assign(op.cast(new, dtype=running.dtype))
+        else:
+            running[...] = new.data if isinstance(new, Tensor) else new
+
+
+def dropout(input: Array, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Array:
+    """y = x / (1 - p) with probability 1 - p, else 0, in training; the input itself otherwise.
+
+    The mask depends on the generator's next key alone: it is the same, to the bit, on every device.
+    Raises: ShapeError for p outside [0, 1].  Derivative: every order.  Kernel: ``dropout.cu``.
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014).
+    """
+    if not 0 <= p <= 1:
+        raise ShapeError(f"dropout(input, p): p is {p}\n  need 0 <= p <= 1")
+    if not training or p == 0:
+        return input
+    return ops.dropout(input, (generator or default_generator()).key(), p=p)
+
+
+# -- losses
+
+
+def cross_entropy(
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    """loss = -log softmax(input)[target], averaged over the rows that count.
+
+    Shapes: input (..., classes); target integers (...), or probabilities (..., classes); weight
+    (classes,); result () or, with ``reduction="none"``, (...).  `reduction` is "mean" (weighted), "sum" or "none".
+    Raises: ShapeError, DTypeError, IndexError for a target that is no class.
+    Derivative: every order.  Kernel: ``softmax.cu``.
+    """
+    return ops.cross_entropy(
+        input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )
+
+
+def nll_loss(
+    input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Array:
+    """loss = -input[target], for log-probabilities; averaged over the rows that count, weighted by `weight[target]`.
+
+    Shapes: input (..., classes); target integers (...); weight (classes,); result () or (...).
+    Raises: ShapeError, DTypeError, IndexError for a target that is no class.  Derivative: every order.
+    Kernel: composition.
+    """
+    classes = input.shape[-1]
+    if tuple(target.shape) != tuple(input.shape[:-1]):
+        operands = [operand("input", input, "..., classes"), operand("target", target, "...")]
+        raise ShapeError(
+            message("nll_loss(input, target): the shapes do not fit", operands, "need target.shape == input.shape[:-1]")
+        )
+    classes_of = target.data if isinstance(target, Tensor) else target
+    bad = (classes_of != ignore_index) & ((classes_of < 0) | (classes_of >= classes))
+    if bad.any():
+        raise IndexError(
+            f"nll_loss(input, target): target has class {int(classes_of[bad][0])}, input has {classes} classes\n"
+            f"  need 0 <= target < {classes}, or target == ignore_index ({ignore_index})"
+        )
+    counted = op.not_equal(target, ignore_index)
+    hot = op.cast(_hot(op.where(counted, target, 0), classes), dtype=input.dtype)
+    hot = op.multiply(hot, op.expand_dims(op.cast(counted, dtype=input.dtype), axis=-1))
+    if weight is not None:
+        hot = op.multiply(hot, weight)
+    losses = op.negative(op.sum(op.multiply(op.where(op.not_equal(hot, 0), input, 0), hot), axis=-1))
+    if reduction != "mean":
+        return _reduced("nll_loss", losses, reduction)
+    return op.divide(op.sum(losses), op.sum(hot))
+
+
+def mse_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
+    """loss = (input - target)^2, reduced by "mean", "sum" or "none".
+
+    Shapes: input and target equal: a column beside a vector would broadcast to a matrix unnoticed.
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+    """
+    if tuple(input.shape) != tuple(target.shape):
+        operands = [operand("input", input), operand("target", target)]
+        raise ShapeError(message("mse_loss(input, target): shapes differ", operands, "need equal shapes"))
+    difference = op.subtract(input, target)
+    return _reduced("mse_loss", op.multiply(difference, difference), reduction)
+
+
+def _reduced(name: str, losses: Array, reduction: str) -> Array:
+    if reduction == "none":
+        return losses
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"{name}(reduction): {reduction!r} is unknown\n  need 'mean', 'sum' or 'none'")
+    return op.mean(losses) if reduction == "mean" else op.sum(losses)
+
+
+# -- activations, with PyTorch's parameters
+
+
+def relu(input: Array) -> Array:
+    """y = max(x, 0)."""
+    return op.relu(input)
+
+
+def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
+    """y = x for x > 0, else negative_slope x."""
+    return op.leaky_relu(input, negative_slope=negative_slope)
+
+
+def elu(input: Array, alpha: float = 1.0) -> Array:
+    """y = x for x > 0, else alpha (exp(x) - 1)."""
+    return op.elu(input, alpha=alpha)
+
+
+def gelu(input: Array, approximate: str = "none") -> Array:
+    """y = x Phi(x); with ``approximate="tanh"``, Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
+    return op.gelu(input, approximate=approximate)
+
+
+def silu(input: Array) -> Array:
+    """y = x sigmoid(x)."""
+    return op.silu(input)
+
+
+def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """y = log(1 + exp(beta x)) / beta; x where beta x > threshold."""
+    return op.softplus(input, beta=beta, threshold=threshold)
+
+
+def sigmoid(input: Array) -> Array:
+    """y = 1 / (1 + exp(-x))."""
+    return op.sigmoid(input)
+
+
+def tanh(input: Array) -> Array:
+    """y = tanh(x)."""
+    return op.tanh(input)
+
+
+def softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
+    """y = exp(x) / sum of exp(x) along axis `dim`; cast to `dtype` first, if given."""
+    return op.softmax(input if dtype is None else op.cast(input, dtype=as_dtype(dtype)), axis=dim)
+
+
+def log_softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
+    """y = x - log(sum of exp(x) along axis `dim`); cast to `dtype` first, if given."""
+    return op.log_softmax(input if dtype is None else op.cast(input, dtype=as_dtype(dtype)), axis=dim)
+
+
+# -- shapes
+
+
+def one_hot(tensor: Array, num_classes: int = -1) -> Array:
+    """y[..., k] = 1 where tensor[...] == k, else 0; int64.
+
+    Shapes: tensor (...) of integers; result (..., num_classes), by default the largest value plus 1.
+    Raises: DTypeError for floats, ShapeError for values outside [0, num_classes).
+    """
+    values = tensor.data if isinstance(tensor, Tensor) else tensor
+    if values.dtype not in INTEGER:
+        raise DTypeError(message("one_hot(tensor): tensor is not of integers", [operand("tensor", tensor)]))
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, -1)
+    count = high + 1 if num_classes < 0 else num_classes
+    if low < 0 or high >= count:
+        raise ShapeError(
+            f"one_hot(tensor, num_classes): values from {low} to {high} for {count} classes\n"
+            f"  need 0 <= value < num_classes"
+        )
+    hot = _hot(values, count)
+    return Tensor(hot) if isinstance(tensor, Tensor) else hot
+
+
+def _hot(values: Array, count: int) -> Array:
+    plain = values.data if isinstance(values, Tensor) else values
+    backend = backends.backend_of(plain)
+    return backend.coerce((plain[..., None] == backend.xp.arange(count)).astype(int64))
+
+
+def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
+    """y = the same elements, axes `start_dim` to `end_dim` joined into one.
+
+    Raises: ShapeError for an axis that is not there, or in the wrong order.
+    """
+    ndim = len(input.shape)
+    if ndim == 0:
+        return op.reshape(input, shape=(1,))
+    name = "flatten(input, start_dim, end_dim)"
+    first, last = normalize_axis(name, start_dim, ndim), normalize_axis(name, end_dim, ndim)
+    if first > last:
+        raise ShapeError(f"{name}: start_dim {start_dim} comes after end_dim {end_dim}")
+    shape = tuple(input.shape)
+    return op.reshape(input, shape=(*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))

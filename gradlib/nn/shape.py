@@ -1,0 +1,44 @@
+"""Layers that change the shape, or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import functional as F
+from .module import Module
+
+
+class Flatten(Module):
+    """Join the axes from `start_dim` to `end_dim` into one; by default all but the batch.
+
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.Flatten()(gl.tensor(np.ones((5, 2, 2, 3), np.float32))).shape
+    (5, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Any) -> Any:
+        """Return the input with fewer axes."""
+        return F.flatten(input, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        """Return what differs from the defaults."""
+        return (
+            "" if (self.start_dim, self.end_dim) == (1, -1) else f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+        )
+
+
+class Identity(Module):
+    """y = x; arguments of the constructor are taken and ignored, so that it can stand for any layer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def forward(self, input: Any) -> Any:
+        """Return the input."""
+        return input

@@ -1,0 +1,105 @@
+"""Adam, and AdamW with its decoupled weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..core import Tensor
+from ..ops.update import adam
+from .optimizer import Optimizer, ParameterGroup
+
+
+class Adam(Optimizer):
+    """p <- p - lr m' / (sqrt(v') + eps), with m' = m / (1 - b1^t), v' = v / (1 - b2^t).
+
+    m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2, where g is the gradient + weight_decay p (of the
+    negative gradient with `maximize`).  The arithmetic is that of ``torch.optim.Adam``; moments of
+    float16 and bfloat16 parameters are kept in float32.
+
+    Raises
+    ------
+    ValueError : betas outside [0, 1), or a negative setting.
+
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([1.0, 2.0]))
+    >>> optimizer = gl.optim.Adam([p], lr=0.5)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> [round(x, 4) for x in p.tolist()]
+    [0.5, 1.5]
+    """
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        )
+
+    def check(self, settings: dict[str, Any]) -> None:
+        """Raise ValueError for settings that make no sense."""
+        betas = settings["betas"]
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{self._name}(betas): betas is {betas!r}\n  need two numbers in [0, 1)")
+        for key in ("eps", "weight_decay"):
+            if not settings[key] >= 0:
+                raise ValueError(f"{self._name}({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
+
+    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the two moments."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
+    ) -> None:
+        """Overwrite `param` and its moments."""
+        adam(
+            param,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            grad,
+            rate,
+            state["step"],
+            betas=tuple(group["betas"]),
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            decoupled=self.decoupled,
+            maximize=group["maximize"],
+        )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay is apart from the gradient: p <- (1 - lr weight_decay) p before each step.
+
+    Everything else is as in `Adam`; `weight_decay` is 0.01 unless given.
+
+    Source: Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, Algorithm 2.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize)

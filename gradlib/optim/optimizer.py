@@ -1,0 +1,263 @@
+"""`Optimizer`: parameter groups, their state, and the walk over them in a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import backend as backends
+from ..core import Tensor, no_grad
+from ..core.transfer import to_device
+from ..errors import CheckpointError, DTypeError, GradientError, ShapeError, operand
+from ..spec import REDUCED, float32, float64, int64, is_floating
+
+
+class ParameterGroup(dict[str, Any]):
+    """Parameters (``group["params"]``) and the settings they share, such as ``group["lr"]``.
+
+    The learning rate also lives on the device of the parameters, where the update reads it: assigning
+    ``group["lr"]`` writes it there, so that a recorded step follows.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__(settings)
+        self._rates: dict[str, Tensor] = {}
+        self._check_rate(self["lr"])
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key == "lr":
+            self._check_rate(value)
+            value = float(value)
+            for rate in self._rates.values():
+                rate.assign(np.array([value]))
+        super().__setitem__(key, value)
+
+    @staticmethod
+    def _check_rate(value: Any) -> None:
+        if not (isinstance(value, (int, float, np.floating)) and 0 <= value < math.inf):
+            raise ValueError(f"optimizer: lr is {value!r}\n  need a finite number of at least 0")
+
+    def rate(self, device: str) -> Tensor:
+        """Return the learning rate as float64[1] on a device."""
+        if device not in self._rates:
+            self._rates[device] = Tensor(backends.get(device).asarray(np.array([self["lr"]], float64)))
+        return self._rates[device]
+
+
+class Optimizer:
+    """Base class: changes Parameters by their gradients.
+
+    A subclass names the buffers that a parameter needs and applies one in-place update op to each parameter.
+
+    Parameters
+    ----------
+    params : Parameters, or dicts with ``"params"`` and settings of their own: parameter groups.
+    defaults : the settings of groups that do not give their own.
+
+    Raises
+    ------
+    ShapeError : no parameters.
+    DTypeError : something that is not a floating Tensor.
+    GradientError : a tensor that is the result of an op, or that occurs twice.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.param_groups: list[ParameterGroup] = []
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        self._defaults = defaults
+        self._name = type(self).__name__
+        if isinstance(params, Tensor):
+            raise DTypeError(f"{self._name}(params): params is a single Tensor\n  need a list: [tensor]")
+        groups = list(params)
+        if not groups:
+            raise ShapeError(
+                f"{self._name}(params): there are no parameters\n  need model.parameters(), not yet used up"
+            )
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Add parameters, with settings of their own, such as ``{"params": [...], "lr": 0.01}``."""
+        unknown = group.keys() - self._defaults.keys() - {"params"}
+        if unknown or "params" not in group:
+            raise ValueError(
+                f"{self._name}(params): a group has {', '.join(sorted(map(str, group)))}\n"
+                f"  need 'params', and any of {', '.join(self._defaults)}"
+            )
+        members = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        for i, p in enumerate(members):
+            if not isinstance(p, Tensor) or not is_floating(p.dtype):
+                raise DTypeError(f"{self._name}(params): {operand(f'params[{i}]', p)} is not a floating Tensor")
+            if p.node is not None:
+                raise GradientError(
+                    f"{self._name}(params): params[{i}] is the result of {p.node.prim.name}\n  need a leaf"
+                )
+            if id(p) in known:
+                raise GradientError(f"{self._name}(params): params[{i}] occurs twice: it would be updated twice a step")
+            known.add(id(p))
+        settings = {**self._defaults, **group, "params": members}
+        self.check(settings)
+        self.param_groups.append(ParameterGroup(settings))
+
+    def check(self, settings: dict[str, Any]) -> None:
+        """Raise ValueError for settings that make no sense."""
+
+    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the buffers, each of the parameter's shape, that a parameter of such a group needs."""
+        raise NotImplementedError
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
+    ) -> None:
+        """Overwrite `param` and its state."""
+        raise NotImplementedError
+
+    # -- a step
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or with ``set_to_none=False`` set those that exist to zero."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none or p.grad is None:
+                    p.grad = None
+                else:
+                    p.grad = Tensor(backends.backend_of(p.data).zeros(p.shape, p.dtype))
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+        with no_grad():
+            active = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+            self._advance([p for p, _ in active])
+            for p, group in active:
+                state = self.state[p]
+                for name in self.buffers(group):
+                    if name not in state:
+                        state[name] = _zeros(p)
+                self.update(p, p.grad, state, group.rate(p.device), group)
+
+    def _advance(self, active: list[Tensor]) -> None:
+        """Count one more step for each parameter.  Those that have always stepped together share one counter."""
+        fresh: dict[str, Tensor] = {}
+        together: dict[int, list[Tensor]] = {}
+        for p in active:
+            if p not in self.state:
+                if p.device not in fresh:
+                    fresh[p.device] = Tensor(backends.backend_of(p.data).zeros((1,), int64))
+                self.state[p] = {"step": fresh[p.device]}
+            together.setdefault(id(self.state[p]["step"]), []).append(p)
+        users: dict[int, int] = {}
+        if len(active) < len(self.state):
+            for state in self.state.values():
+                users[id(state["step"])] = users.get(id(state["step"]), 0) + 1
+        for key, members in together.items():
+            step = self.state[members[0]]["step"]
+            if users.get(key, len(members)) == len(members):
+                step.assign(step + 1)
+            else:  # some stay behind
+                ahead = step + 1
+                for p in members:
+                    self.state[p]["step"] = ahead
+
+    # -- settings and state
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; assigning sets that of all groups."""
+        return float(self.param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return ``{"state": {position: buffers}, "param_groups": [settings]}``; parameters appear by position."""
+        order = self._order()
+        return {
+            "state": {
+                order[p]: {name: t.detach() for name, t in state.items()}
+                for p, state in self.state.items()
+                if p in order
+            },
+            "param_groups": [
+                {**{k: v for k, v in group.items() if k != "params"}, "params": [order[p] for p in group["params"]]}
+                for group in self.param_groups
+            ],
+        }
+
+    def _order(self) -> dict[Tensor, int]:
+        return {p: i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over settings and buffers (copies, on the parameters' devices) from another optimizer's state dict.
+
+        Raises
+        ------
+        CheckpointError : other groups, names or shapes; the optimizer is left as it was.
+        """
+        name = f"{self._name}.load_state_dict"
+        groups, saved = list(state["param_groups"]), dict(state["state"])
+        sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
+        if sizes != own:
+            raise CheckpointError(f"{name}: the state has groups of {sizes} parameters, the optimizer of {own}")
+        loaded: dict[Tensor, dict[str, Tensor]] = {}
+        steps: dict[tuple[int, str], Tensor] = {}
+        members = [(p, settings) for g, settings in zip(self.param_groups, groups, strict=True) for p in g["params"]]
+        for i, (p, settings) in enumerate(members):
+            if i in saved:
+                loaded[p] = self._loaded(f"{name}: parameter {i}", p, saved[i], settings, steps)
+        new = [
+            {**g, **{k: v for k, v in other.items() if k != "params"}}
+            for g, other in zip(self.param_groups, groups, strict=True)
+        ]
+        for settings in new:
+            self.check(settings)
+            ParameterGroup._check_rate(settings["lr"])
+        for group, settings in zip(self.param_groups, new, strict=True):
+            for key, value in settings.items():
+                group[key] = value
+        self.state = loaded
+
+    def _loaded(
+        self,
+        what: str,
+        p: Tensor,
+        saved: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        steps: dict[tuple[int, str], Tensor],
+    ) -> dict[str, Tensor]:
+        """Return one parameter's state from a checkpoint's; equal step counts on a device become one tensor."""
+        missing = {"step", *self.buffers(settings)} - saved.keys()
+        if missing:
+            raise CheckpointError(f"{what} has {sorted(saved)}, and lacks {sorted(missing)}")
+        count = int(saved["step"])
+        if (count, p.device) not in steps:
+            steps[count, p.device] = Tensor(backends.get(p.device).asarray(np.array([count], int64)))
+        state = {"step": steps[count, p.device]}
+        for key in self.buffers(settings):
+            if tuple(saved[key].shape) != p.shape:
+                raise CheckpointError(f"{what}: {operand(key, saved[key])}, need the shape {p.shape}")
+            data = saved[key].data if isinstance(saved[key], Tensor) else np.asarray(saved[key])
+            state[key] = Tensor(to_device(data.astype(_wide(p)), device=p.device))
+        return state
+
+    def __repr__(self) -> str:
+        lines = []
+        for i, group in enumerate(self.param_groups):
+            count = sum(p.size for p in group["params"])
+            settings = ", ".join(f"{k}={v}" for k, v in group.items() if k != "params")
+            lines.append(f"  group {i}: {len(group['params'])} tensors, {count:,} numbers, {settings}")
+        return "\n".join([f"{self._name}(", *lines, ")"])
+
+
+def _zeros(p: Tensor) -> Tensor:
+    """Return a buffer for a parameter: float32 for a reduced dtype, in which small changes would be lost."""
+    return Tensor(backends.backend_of(p.data).zeros(p.shape, _wide(p)))
+
+
+def _wide(p: Tensor) -> Any:
+    return float32 if p.dtype in REDUCED else p.dtype

@@ -1,0 +1,86 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..core import Tensor
+from ..ops.update import sgd
+from .optimizer import Optimizer, ParameterGroup
+
+
+class SGD(Optimizer):
+    """p <- p - lr d; d = g, or with momentum the buffer b <- momentum b + (1 - dampening) g (at first b <- g).
+
+    g is the gradient + weight_decay p (of the negative gradient with `maximize`); with `nesterov`,
+    d = g + momentum b.  The arithmetic is that of ``torch.optim.SGD``.
+
+    Raises
+    ------
+    ValueError : a negative setting, or `nesterov` without momentum or with dampening.
+
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([1.0, 2.0]))
+    >>> optimizer = gl.optim.SGD([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.tolist()
+    [0.800000011920929, 1.600000023841858]
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    def check(self, settings: dict[str, Any]) -> None:
+        """Raise ValueError for settings that make no sense."""
+        for key in ("momentum", "weight_decay"):
+            if not settings[key] >= 0:
+                raise ValueError(f"SGD({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
+        if settings["nesterov"] and (settings["momentum"] <= 0 or settings["dampening"] != 0):
+            raise ValueError("SGD(nesterov=True): Nesterov's momentum needs momentum > 0 and dampening == 0")
+
+    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the momentum's buffer, where there is momentum."""
+        return ("momentum_buffer",) if settings["momentum"] else ()
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
+    ) -> None:
+        """Overwrite `param` and its buffer."""
+        sgd(
+            param,
+            state["momentum_buffer"] if group["momentum"] else None,
+            grad,
+            rate,
+            state["step"],
+            momentum=group["momentum"],
+            dampening=group["dampening"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+        )
