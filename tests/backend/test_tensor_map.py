@@ -41,5 +41,5 @@ def test_what_the_driver_refuses(monkeypatch):
     driver = pytest.importorskip("cuda.bindings.driver")
     refused = driver.CUresult.CUDA_ERROR_INVALID_VALUE
     monkeypatch.setattr(driver, "cuTensorMapEncodeTiled", lambda *_: (refused, None))
-    with pytest.raises(KernelError, match="the driver refuses the tensor map of .*CUDA_ERROR_INVALID_VALUE"):
+    with pytest.raises(KernelError, match=r"the driver refuses the tensor map of .*CUDA_ERROR_INVALID_VALUE"):
         cuda._encode(Tiling(0x1000, 4, (64,), (), (32,), 0))
