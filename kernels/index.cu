@@ -19,11 +19,11 @@ struct Run {
   GRADLIB_DEVICE acc_t<T> operator()(long long p) const { return to_acc(x[order[p] * inner]); }
 };
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 1)
 index_add(const T* __restrict__ x, const long long* __restrict__ order, const long long* __restrict__ sorted,
           T* __restrict__ y, long long outer, long long count, long long inner, long long size) {
   for (long long t = global_index(); t < outer * count * inner; t += global_size()) {
-    long long k = t % inner, p = t / inner % count, o = t / inner / count;
+    long long place = t / inner, k = t - place * inner, o = place / count, p = place - o * count;
     long long index = sorted[p];
     if (p > 0 && sorted[p - 1] == index) continue;  // inside a run: its first place adds it all
     long long end = p + 1;

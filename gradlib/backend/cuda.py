@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DeviceError, DTypeError, KernelError
 from . import nvrtc
 from .protocol import Array, Dim3, Limits, Unit
+from .tensor_map import SWIZZLES, TensorMap, Tiling, tiling
 
 __all__ = ["CudaBackend", "available", "backend"]
 
@@ -157,8 +158,39 @@ class CudaBackend:
     def build(self, unit: Unit, target: Path) -> str:
         return self.compiler.build(unit, target)
 
+    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+        """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
+        return TensorMap.of(_encode(tiling(array, self.pointer(array), box, swizzle)), self.name, array)
+
     def load(self, path: Path, entry: str) -> CudaFunction:
         return CudaFunction(self.xp, path, entry, self.limits.shared)
+
+
+def _encode(tiles: Tiling) -> bytes:
+    """Let the driver write a tensor map.  Elements are copied as they are, so their type is that of their size."""
+    driver = importlib.import_module("cuda.bindings.driver")
+    types = {1: "UINT8", 2: "UINT16", 4: "UINT32", 8: "UINT64"}
+    swizzles = ("NONE", "32B", "64B", "128B")
+
+    def choice(kind: str, name: str) -> Any:
+        return getattr(getattr(driver, kind), f"CU_TENSOR_MAP_{name}")
+
+    status, made = driver.cuTensorMapEncodeTiled(
+        choice("CUtensorMapDataType", f"DATA_TYPE_{types[tiles.itemsize]}"),
+        len(tiles.sizes),
+        tiles.address,
+        [driver.cuuint64_t(n) for n in tiles.sizes],
+        [driver.cuuint64_t(n) for n in tiles.strides],
+        [driver.cuuint32_t(n) for n in tiles.box],
+        [driver.cuuint32_t(1)] * len(tiles.sizes),
+        choice("CUtensorMapInterleave", "INTERLEAVE_NONE"),
+        choice("CUtensorMapSwizzle", f"SWIZZLE_{swizzles[SWIZZLES.index(tiles.swizzle)]}"),
+        choice("CUtensorMapL2promotion", "L2_PROMOTION_L2_128B"),
+        choice("CUtensorMapFloatOOBfill", "FLOAT_OOB_FILL_NONE"),
+    )
+    if status != driver.CUresult.CUDA_SUCCESS:
+        raise KernelError(f"the driver refuses the tensor map of {tiles}: {status.name}")
+    return ctypes.string_at(made.getPtr(), 128)
 
 
 def _capability(text: str) -> tuple[int, int]:

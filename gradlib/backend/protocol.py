@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from .tensor_map import TensorMap
+
 Array = Any  # numpy.ndarray, sim.SimArray or cupy.ndarray: whichever the backend's `xp` makes
 Dim3 = tuple[int, int, int]
 
@@ -97,3 +99,9 @@ class KernelBackend(Backend, Builder, Protocol):
 
     def load(self, path: Path, entry: str) -> Function:
         """Load a built file and return one of its entries."""
+
+    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+        """Return the map by which a kernel copies boxes of `array`, whose lengths follow the array's axes.
+
+        `swizzle` is 0, 32, 64 or 128 bytes.  KernelError for what bulk tensor copies cannot do.
+        """

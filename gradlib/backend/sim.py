@@ -20,6 +20,7 @@ from . import checking, sim_build
 from .protocol import Array, Dim3, Limits, Unit
 from .sim_checked import CheckedFunction, Fault
 from .sim_guard import note_empty
+from .tensor_map import TensorMap, encode_sim, tiling
 
 __all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
 
@@ -40,7 +41,7 @@ class SimFunction:
         ever, a write past a shared variable, a failed assertion.  What it wrote until then stays written.
     """
 
-    __slots__ = ("_entry", "_launch", "_library", "_runtime", "name", "parameter_bytes")
+    __slots__ = ("_cluster", "_entry", "_launch", "_library", "_runtime", "_set_cluster", "name", "parameter_bytes")
 
     def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, name: str) -> None:
         self.name = name
@@ -51,6 +52,11 @@ class SimFunction:
         except (AttributeError, ValueError):
             raise KernelError(f"{library._name} has no entry {name}\n  need its name in Unit.entries") from None
         self._runtime = runtime
+        try:
+            self._cluster = tuple((ctypes.c_uint * 3).in_dll(library, f"gradlib_sim_cluster_{name}"))
+        except ValueError:
+            self._cluster = ()
+        self._set_cluster = runtime.gradlib_sim_set_cluster
         self._launch = runtime.gradlib_sim_launch
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
@@ -58,6 +64,8 @@ class SimFunction:
             raise KernelError(
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
+        if self._cluster:
+            self._set_cluster(*self._cluster)
         if self._launch(self._entry, *grid, *block, shared, packed, None):
             text = f"{self.name} on sim, grid {grid}, block {block}: {self._runtime.gradlib_sim_error().decode()}"
             fault = self._runtime.gradlib_sim_last_fault().contents
@@ -67,7 +75,9 @@ class SimFunction:
 
     def checked(self) -> CheckedFunction:
         """Return the same entry as one that reports faults; it must come from the checked build."""
-        return CheckedFunction(self._runtime, self._library, self._entry, self.name, self.parameter_bytes)
+        return CheckedFunction(
+            self._runtime, self._library, self._entry, self.name, self.parameter_bytes, self._cluster
+        )
 
 
 class SimBackend:
@@ -145,6 +155,10 @@ class SimBackend:
             function = SimFunction(self._runtime, library, entry)
             return function if checking.current() is None else function.checked()
 
+    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+        """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
+        return TensorMap.of(encode_sim(tiling(array, self.pointer(array), box, swizzle)), self.name, array)
+
     def use_threads(self, count: int) -> None:
         """Spread the blocks of each launch over `count` threads of the host (from the first load on)."""
         if self._runtime is None:
@@ -159,6 +173,7 @@ class SimBackend:
         runtime.gradlib_sim_last_fault.restype = ctypes.POINTER(Fault)
         runtime.gradlib_sim_last_writer.argtypes = [ctypes.c_uint64]
         runtime.gradlib_sim_last_writer.restype = ctypes.c_uint64
+        runtime.gradlib_sim_set_cluster.argtypes = [ctypes.c_uint] * 3
         runtime.gradlib_sim_error.restype = ctypes.c_char_p
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         runtime.gradlib_sim_set_workers(int(os.environ.get("GRADLIB_SIM_THREADS") or cores))

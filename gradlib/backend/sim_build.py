@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import KernelError
 from .protocol import Unit
-from .sim_rewrite import included, rewrite
+from .sim_rewrite import clusters, included, rewrite
 
 __all__ = ["build", "identity", "runtime"]
 
@@ -34,13 +34,14 @@ _KERNEL = (
     "-fvisibility=hidden",
     "-Wno-unknown-pragmas",
     "-Wno-narrowing",
+    "-Wno-psabi",
     "-DGRADLIB_SIM=1",
 )
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
-    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp", "callbacks.cpp",
-    "launch.cpp",
+    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp",
+    "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp", "cluster.cpp",
 )  # fmt: skip
 # The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
 _CHECKED = (
@@ -208,6 +209,7 @@ def build(unit: Unit, target: Path, checked: bool = False) -> str:
             f'#line 1 "<entries of {shown.name}>"',
             *(f"GRADLIB_SIM_ENTRY({entry})" for entry in unit.entries),
             f'GRADLIB_SIM_EXPORT const char gradlib_sim_source[] = "{shown.name}";',
+            *(f"GRADLIB_SIM_CLUSTER({entry}, {dims})" for entry, dims in clusters(unit.text, unit.entries).items()),
             "",
         ]
         source, built = folder / "gradlib-unit.cpp", folder / "gradlib-unit.so"

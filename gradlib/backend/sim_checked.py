@@ -94,11 +94,19 @@ class CheckedFunction:
         At the first fault; the arrays are then as they were before the launch.
     """
 
-    __slots__ = ("_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
+    __slots__ = ("_cluster", "_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
     describes_arrays = True  # a Launch passes name, array and offset of each array parameter
 
-    def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, entry: Any, name: str, parameter_bytes: int) -> None:
-        self.name, self.parameter_bytes = name, parameter_bytes
+    def __init__(
+        self,
+        runtime: ctypes.CDLL,
+        library: ctypes.CDLL,
+        entry: Any,
+        name: str,
+        parameter_bytes: int,
+        cluster: tuple[int, ...] = (),
+    ) -> None:
+        self.name, self.parameter_bytes, self._cluster = name, parameter_bytes, cluster
         self._runtime, self._library, self._entry = runtime, library, entry
         text = ctypes.cast(getattr(library, "gradlib_sim_source"), ctypes.c_char_p).value or b""  # noqa: B009
         self._source = text.decode()
@@ -143,6 +151,8 @@ class CheckedFunction:
         rows = [_Argument(" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans]
         table = (_Argument * max(len(rows), 1))(*rows)
         options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
+        if self._cluster:
+            self._runtime.gradlib_sim_set_cluster(*self._cluster)
         if self._runtime.gradlib_sim_launch(self._entry, *grid, *block, shared, packed, ctypes.byref(options)):
             fault = self._runtime.gradlib_sim_last_fault().contents
             if not fault.kind:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gradlib.errors import KernelError
 
-__all__ = ["included", "rewrite"]
+__all__ = ["clusters", "included", "rewrite"]
 
 _hidden = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9A-Fa-f])\'(?:\\.|[^\'\\\n])*\'', re.S)
 _directive = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
@@ -177,4 +177,18 @@ def included(text: str, folders: tuple[Path, ...]) -> dict[str, str]:
                         found[relative] = path.read_text(encoding="utf-8")
                         pending.append((found[relative], relative.rpartition("/")[0] + "/" if "/" in relative else ""))
                     break
+    return found
+
+
+def clusters(text: str, entries: tuple[str, ...]) -> dict[str, str]:
+    """Return the arguments of `__cluster_dims__` of each entry that has it."""
+    found = {}
+    if "__cluster_dims__" in text:
+        masked = _hidden.sub(_blank, text)
+        for entry in entries:
+            for match in re.finditer(rf"\b{entry}\s*\(", masked):
+                head = masked[max(masked.rfind(mark, 0, match.start()) for mark in ";}") + 1 : match.start()]
+                dims = re.search(r"\b__cluster_dims__\s*(?=\()", head)
+                if dims and "__global__" in head:
+                    found[entry] = head[dims.end() + 1 : _matching(head, dims.end())]
     return found

@@ -23,8 +23,11 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[
     create = outer or (state.grad and any(isinstance(t, Tensor) and t.requires_grad for t in known))
     tangents: dict[Any, list[Any]] = {x.node: [as_operand(t, create)] for x, t in zip(xs, known, strict=True)}
     push(nodes, tangents, create)
-    result = []
+    result: list[Any] = []
     for y in outputs:
+        if y.data is None:  # an output that this call has not
+            result.append(None)
+            continue
         found = tangents.get(y.node)
         t = None if found is None else found[y.index]
         result.append(zeros_as(y.data, shape=y.shape, dtype=y.dtype) if t is None else t)

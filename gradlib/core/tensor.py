@@ -24,7 +24,7 @@ class Version:
 
     def __init__(self) -> None:
         self.count = 0
-        self.pinned = False  # the result of a recorded op, which the tape may read: written never, copied instead
+        self.pinned = False  # memory the tape or another tensor may read: written never, copied instead
 
 
 class Tensor(ArrayMethods):
@@ -161,6 +161,14 @@ class Tensor(ArrayMethods):
             result.version.pinned = True
         return result
 
+    def __getstate__(self) -> Any:
+        if self.node is not None:
+            raise GradientError(
+                f"copy or pickle: this tensor is the result of {self.node.prim.name}, and a tape is not copied\n"
+                f"  need x.detach()"
+            )
+        return object.__getstate__(self)
+
     # -- on the tape
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
@@ -198,6 +206,14 @@ class Tensor(ArrayMethods):
             raise ShapeError(
                 message(
                     "assign(x, value): shapes differ", [operand("x", self), operand("value", new)], "need equal shapes"
+                )
+            )
+        if not is_floating(self.dtype) and not np.can_cast(new.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                message(
+                    "assign(x, value): the values would be cut to integers or booleans",
+                    [operand("x", self), operand("value", new)],
+                    f"need value.to({self.dtype})",
                 )
             )
         target = backends.backend_of(self.data)
@@ -249,6 +265,7 @@ def writable(tensor: Tensor) -> Any:
         tensor.data = data = data.copy()
     if pinned:
         tensor.version = Version()
+        tensor.version.count = version.count  # type: ignore[union-attr]  # what the tape kept stays recognisable
     return data
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..backend.protocol import Dim3, Function, KernelBackend
 from ..errors import DeviceError, KernelError, message, operand
 from . import log
+from .signature import alignment
 
 __all__ = ["Launch", "Slot"]
 
@@ -33,7 +34,7 @@ class Launch:
 
     __slots__ = (
         "backend", "block_limit", "count", "describes", "dtypes", "entry", "file", "function", "grid_limit", "kind",
-        "macros", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
+        "macros", "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,7 @@ class Launch:
         self.kind: Any = backend.array_type
         self.pointer = backend.pointer
         self.count = len(slots)
+        self.maps = tuple(i for i, slot in enumerate(slots) if slot.c_type == "TensorMap")
         self.dtypes = tuple(slot.dtype for slot in slots if slot.pointer)
         self.pack = _layout(slots).pack
         self.grid_limit, self.block_limit = limits.grid, limits.block
@@ -79,6 +81,12 @@ class Launch:
                 self._check(len(values), array)
             values.append(pointer(array))
         values.extend(args[len(values) :])
+        for index in self.maps:
+            if getattr(values[index], "device", None) != self.backend.name:
+                slot = self.slots[index]
+                raise self._error(
+                    f"{slot.name} is {values[index]!r}", f"need what {self.backend.name}'s tensor_map returns"
+                )
         try:
             packed = self.pack(*values)
         except (struct.error, OverflowError, TypeError, ValueError):
@@ -93,6 +101,8 @@ class Launch:
     def _describing(self, args: tuple[Any, ...]) -> Function:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
         named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
+        # A tensor map of sim holds the address of its array 8 bytes from its start (backend/tensor_map.py).
+        named += [(self.slots[i].name, args[i].array, _layout(self.slots[: i + 1]).size - 128 + 8) for i in self.maps]
         function: Any = self.function
         return partial(function, arrays=named)
 
@@ -169,15 +179,15 @@ class Launch:
 
 
 def _layout(slots: list[Slot]) -> struct.Struct:
-    """Lay the arguments out as C does: each at a multiple of its own size.
+    """Lay the arguments out as C does: each at a multiple of its alignment, mostly its own size.
 
     (Python's native alignment would do the same, but its "f" turns what overflows into infinity.)
     """
     layout, offset = "=", 0
     for slot in slots:
-        size = struct.calcsize("=" + slot.format)
-        layout += f"{-offset % size}x{slot.format}"
-        offset += -offset % size + size
+        gap, size = -offset % alignment(slot.format), struct.calcsize("=" + slot.format)
+        layout += f"{gap}x{slot.format}"
+        offset += gap + size
     return struct.Struct(layout)
 
 

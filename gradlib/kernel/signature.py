@@ -7,6 +7,7 @@ breaks), resolves the file's macros, and leaves everything else to the compiler.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "C_TYPES",
     "Parameter",
     "Signature",
+    "alignment",
     "ctype",
     "defaults",
     "entries",
@@ -51,7 +53,9 @@ _NAMES = {dtype: name for name, dtype in C_TYPES.items()}
 _FORMATS = {  # struct codes; a half is no scalar argument: pass a float
     "float": "f", "double": "d", "bool": "?", "signed char": "b", "unsigned char": "B", "short": "h",
     "unsigned short": "H", "int": "i", "unsigned int": "I", "long long": "q", "unsigned long long": "Q",
+    "TensorMap": "128s",
 }  # fmt: skip
+_ALIGNMENTS = {"128s": 64}  # where it is not the size
 _ALIASES = {
     "unsigned": "unsigned int", "signed": "int", "signed int": "int", "long long int": "long long",
     "unsigned long long int": "unsigned long long", "short int": "short", "half": "__half",
@@ -111,6 +115,11 @@ def ctype(dtype: Any) -> str:
 def scalar_format(c_type: str) -> str | None:
     """Return the `struct` code of a C scalar type, None if it cannot be passed by value."""
     return _FORMATS.get(c_type)
+
+
+def alignment(format_: str) -> int:
+    """Return where in an argument block a value of this `struct` code may stand: at multiples of this many bytes."""
+    return _ALIGNMENTS.get(format_) or struct.calcsize("=" + format_)
 
 
 def entries(text: str) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ struct Job {
     uint3 grid, block;
     unsigned dynamic_size;
     unsigned long long blocks, chunk;
+    uint3 cluster{1, 1, 1};
     std::atomic<unsigned long long> next{0};
     std::atomic<bool> stop{false};
     std::mutex mutex;
@@ -109,8 +110,13 @@ struct Warp {
 };
 
 class Checker;
+class Engine;
+class Cluster;
 
 class Worker {
+    friend class Engine;   // asynchronous copies and products, mbarriers
+    friend class Cluster;  // several blocks alive at once
+
   public:
     Worker();
     ~Worker();
@@ -133,6 +139,7 @@ class Worker {
     [[noreturn]] void fault_at(const char* kind, const Fiber* waiting, const char* format, ...)
         __attribute__((format(printf, 4, 5)));
     [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 2, 3)));
+    Engine& engine();
     [[noreturn]] void carry();  // the life of a fiber
 
   private:
@@ -140,10 +147,20 @@ class Worker {
         const char* name;
         unsigned char* address;
         size_t size;
+        SharedVariable* declared;  // null for dynamic shared memory
     };
 
+    struct Outside {};
+
+    void prepare(Job& job);
     bool run_block(unsigned long long number);
-    void* allocate(const char* name, size_t size, size_t alignment);
+    void begin_block(uint3 block);
+    bool end_block();
+    bool advance_outside();
+    bool finish_outside();
+    void* variable(SharedVariable* declared);
+    void* allocate_shared(SharedVariable& variable, unsigned long long epoch);
+    void* allocate(const char* name, size_t size, size_t alignment, SharedVariable* declared = nullptr);
     bool check_guards();
     void suspend(Queue& queue, const Site& site);
     Fiber* next_fiber();
@@ -154,6 +171,8 @@ class Worker {
     void stop(const char* kind, const Fiber* waiting, const char* text);
     void run_blocks(Job& job);
     [[noreturn]] void deadlock();
+    std::string waiting_places();
+    Machine& next_machine() { return current_ ? current_->machine : main_; }  // main_: parked, for a cluster's sake
 
     Job* job_ = nullptr;
     Machine main_{};
@@ -172,6 +191,9 @@ class Worker {
     const Site* barrier_site_ = nullptr;         // of the first thread at the barrier
     std::unique_ptr<Checker> owned_;             // made for this worker's first checked launch
     Checker* checker_ = nullptr;                 // while one runs
+    bool outside_ = false;  // of any fiber: a fault is thrown instead
+    std::unique_ptr<Engine> engine_;  // made on the first use
+    Cluster* cluster_ = nullptr;      // of the running block, if it has more than one
 };
 
 Worker& this_worker();

@@ -12,7 +12,7 @@ typedef __PTRDIFF_TYPE__ ptrdiff_t;
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
-#define __cluster_dims__(...) GRADLIB_SIM_LACKS(clusters)
+#define __cluster_dims__(...)  // Python reads it: GRADLIB_SIM_CLUSTER below
 #define __align__(n) __attribute__((aligned(n)))
 #define __builtin_align__(n) __attribute__((aligned(n)))
 
@@ -72,7 +72,12 @@ enum BarrierKind { barrier_plain, barrier_count, barrier_and, barrier_or };
 enum CollectiveKind {
     collective_sync, collective_shuffle, collective_ballot, collective_match_any, collective_match_all,
     collective_add, collective_min_signed, collective_max_signed, collective_min_unsigned, collective_max_unsigned,
-    collective_and, collective_or, collective_xor,
+    collective_and, collective_or, collective_xor, collective_call,
+};
+
+// What a lane hands to collective_call: the last lane of the warp to come computes for all 32.
+struct WarpCall {
+    void (*compute)(WarpCall* const* lanes);
 };
 
 typedef void (*Entry)(const void* arguments);
@@ -220,6 +225,12 @@ constexpr int parameter_count(void (*)(P...)) {
             &name, ::gradlib_sim::FirstIndices<::gradlib_sim::parameter_count(&name)>{}, arguments);              \
     }                                                                                                             \
     GRADLIB_SIM_EXPORT const unsigned gradlib_sim_bytes_##name = ::gradlib_sim::parameter_bytes(&name);
+
+// And for an entry with __cluster_dims__, these.
+template <int X = 1, int Y = 1, int Z = 1>
+struct GradlibSimCluster { static constexpr uint3 size{X, Y, Z}; };
+#define GRADLIB_SIM_CLUSTER(name, ...) \
+    GRADLIB_SIM_EXPORT const uint3 gradlib_sim_cluster_##name = GradlibSimCluster<__VA_ARGS__>::size;
 
 // Part of what Python makes of `__shared__ V name;`: V has been typedef'd on the same line, so that lines keep their
 // numbers.

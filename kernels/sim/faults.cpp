@@ -1,11 +1,13 @@
 // How a block ends that cannot go on, and what is said of it.
 #include "block.h"
 #include "checker.h"
+#include "engine.h"
 
 namespace gradlib_sim {
 
 void Worker::leave(bool failed) {
     failed_ = failed;
+    if (outside_) throw Outside();
     Machine abandoned;
     switch_machine(abandoned, main_);
     __builtin_unreachable();
@@ -57,19 +59,29 @@ void Worker::report(const Fault& parts) { job_->fail(parts.text, parts); }
 uint64_t Worker::last_writer(uint64_t address) { return owned_ ? owned_->last_writer(address) : 0; }
 
 void Worker::deadlock() {
-    // One line for each place where threads wait; the fibers know their places.
+    // A lane that its warp waits for stands elsewhere, perhaps at a barrier: the warp is to blame.
+    const char *kinds[] = {"warp-mask", "barrier", "deadlock"};
+    const Fiber* first[3] = {};
+    for (auto& fiber : fibers_) {
+        if (fiber->idle) continue;
+        const char* what = fiber->site->what;
+        bool barrier = !strncmp(what, "__syncthreads", 13) || !strncmp(what, "bar.", 4) || !strncmp(what, "barrier.", 8);
+        const Fiber*& one = first[barrier ? 1 : what[0] == '_' && strstr(what, "sync") ? 0 : 2];
+        if (!one || fiber->linear < one->linear) one = fiber.get();
+    }
+    int kind = first[0] ? 0 : first[1] ? 1 : 2;
+    fault_at(kinds[kind], first[kind], "no thread can go on: %.900s,", waiting_places().c_str());
+}
+
+// One part for each place where threads wait; the fibers know their places.
+std::string Worker::waiting_places() {
     struct Place {
         Site site;
         unsigned first, threads;
     };
     std::vector<Place> places;
-    const Fiber *in_warp = nullptr, *in_barrier = nullptr, *elsewhere = nullptr;
     for (auto& fiber : fibers_) {
         if (fiber->idle) continue;
-        const char* what = fiber->site->what;
-        const Fiber*& first = !strncmp(what, "__syncthreads", 13) ? in_barrier
-                              : what[0] == '_' && strstr(what, "sync") ? in_warp : elsewhere;
-        if (!first || fiber->linear < first->linear) first = fiber.get();
         bool known = false;
         for (Place& place : places) {
             if (place.site.line == fiber->site->line && !strcmp(place.site.what, fiber->site->what) &&
@@ -83,15 +95,13 @@ void Worker::deadlock() {
     }
     std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.first < b.first; });
     const Context& c = gradlib_sim_context;
-    std::string text = "no thread can go on: of " + std::to_string(c.count) + " threads";
+    std::string text = "of " + std::to_string(c.count) + " threads";
     for (const Place& place : places) {
         text += ", " + std::to_string(place.threads) + " wait in " + place.site.what + " at " + place.site.file + ":" +
                 std::to_string(place.site.line);
     }
-    // A lane that its warp waits for stands elsewhere, perhaps at a barrier: the warp is to blame.
-    const Fiber* first = in_warp ? in_warp : in_barrier ? in_barrier : elsewhere;
-    fault_at(in_warp ? "warp-mask" : in_barrier ? "barrier" : "deadlock", first, "%.900s, %u have returned,", text.c_str(),
-             c.finished);
+    text += ", " + std::to_string(c.finished) + " have returned";
+    return engine_ ? text + engine_->describe() : text;
 }
 
 // ---- guard zones

@@ -6,6 +6,7 @@
 
 #include "block.h"
 #include "checker.h"
+#include "engine.h"
 
 namespace gradlib_sim {
 
@@ -81,6 +82,10 @@ const Fault* gradlib_sim_last_fault() { return last_fault.get(); }
 // The place that last wrote to an address of the last checked launch of this thread, relative to the module; 0 if none.
 uint64_t gradlib_sim_last_writer(uint64_t address) { return this_worker().last_writer(address); }
 
+// The size of the clusters of this thread's next launch.
+static thread_local uint3 next_cluster{1, 1, 1};
+void gradlib_sim_set_cluster(unsigned x, unsigned y, unsigned z) { next_cluster = uint3{x, y, z}; }
+
 // Run a kernel and return 0; or 1, with what went wrong in gradlib_sim_error().
 int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                        unsigned block_y, unsigned block_z, unsigned dynamic_size, const void* arguments,
@@ -94,6 +99,9 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     job.grid = uint3{grid_x, grid_y, grid_z};
     job.block = uint3{block_x, block_y, block_z};
     job.dynamic_size = dynamic_size;
+    job.cluster = next_cluster;
+    next_cluster = uint3{1, 1, 1};
+    unsigned members = job.cluster.x * job.cluster.y * job.cluster.z;
     // The limits of a GPU, under which none of the products overflows.
     bool small = grid_x < 1u << 31 && grid_y < 1u << 16 && grid_z < 1u << 16 && block_x <= max_threads &&
                  block_y <= max_threads && block_z <= max_threads;
@@ -105,6 +113,13 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     }
     job.blocks = (unsigned long long)grid_x * grid_y * grid_z;
     if (threads == 0 || job.blocks == 0) return 0;
+    if (members > 1) {
+        if (members > Cluster::most || grid_x % job.cluster.x || grid_y % job.cluster.y || grid_z % job.cluster.z) {
+            last_error = "a grid must be a multiple of its clusters, which have at most 8 blocks";
+            return 1;
+        }
+        job.blocks /= members;  // each is taken whole
+    }
     job.checked = checked;
     unsigned helpers = checked ? 0 : workers - 1;  // a checked launch has one order, and one memory of what happened
     if (job.blocks - 1 < helpers) helpers = (unsigned)(job.blocks - 1);

@@ -1,6 +1,7 @@
 // The host runtime of the sim device: a block's threads as fibers on one OS thread.  launch.cpp spreads the blocks.
 #include "block.h"
 #include "checker.h"
+#include "engine.h"
 
 __thread gradlib_sim::Context gradlib_sim_context;
 
@@ -43,21 +44,12 @@ Worker& this_worker() {
 // ---- one block
 
 void Worker::run(Job& job) {
-    job_ = &job;
-    Context& c = gradlib_sim_context;
-    c.block_dim = job.block;
-    c.grid_dim = job.grid;
-    c.count = job.block.x * job.block.y * job.block.z;
-    c.dynamic_size = job.dynamic_size;
-    unsigned warps = (c.count + warp_size - 1) / warp_size;
-    for (unsigned w = 0; w < warps; ++w) {
-        unsigned lanes = c.count - w * warp_size;
-        warps_[w].present = lanes >= warp_size ? ~0u : (1u << lanes) - 1;
-    }
-    checker_ = nullptr;
+    if (job.cluster.x * job.cluster.y * job.cluster.z > 1) return Cluster::run(job);  // which is not checked
+    prepare(job);
     if (job.checked) {
         if (!owned_) owned_ = std::make_unique<Checker>(*this, reinterpret_cast<uintptr_t>(arena_), arena_bytes);
-        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks, c.count);
+        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks,
+                             gradlib_sim_context.count);
         checker_ = owned_.get();
     }
     run_blocks(job);
@@ -76,13 +68,36 @@ void Worker::run_blocks(Job& job) {
     }
 }
 
-bool Worker::run_block(unsigned long long position) {
+void Worker::prepare(Job& job) {
+    job_ = &job;
+    cluster_ = nullptr;
+    checker_ = nullptr;
     Context& c = gradlib_sim_context;
+    c.block_dim = job.block;
+    c.grid_dim = job.grid;
+    c.count = job.block.x * job.block.y * job.block.z;
+    c.dynamic_size = job.dynamic_size;
+    unsigned warps = (c.count + warp_size - 1) / warp_size;
+    for (unsigned w = 0; w < warps; ++w) {
+        unsigned lanes = c.count - w * warp_size;
+        warps_[w].present = lanes >= warp_size ? ~0u : (1u << lanes) - 1;
+    }
+}
+
+bool Worker::run_block(unsigned long long position) {
     unsigned long long number = checker_ ? checker_->block_number(position) : position;
-    if (checker_) checker_->begin_block(position, c.count);
-    c.block.x = (unsigned)(number % c.grid_dim.x);
-    c.block.y = (unsigned)(number / c.grid_dim.x % c.grid_dim.y);
-    c.block.z = (unsigned)(number / c.grid_dim.x / c.grid_dim.y);
+    if (checker_) checker_->begin_block(position, gradlib_sim_context.count);
+    const uint3 grid = gradlib_sim_context.grid_dim;
+    begin_block(uint3{(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y),
+                      (unsigned)(number / grid.x / grid.y)});
+    current_ = next_fiber();
+    switch_machine(main_, current_->machine);
+    return end_block();
+}
+
+void Worker::begin_block(uint3 block) {
+    Context& c = gradlib_sim_context;
+    c.block = block;
     c.next = c.finished = c.waiting = 0;
     c.next_thread = uint3{0, 0, 0};
     ++c.epoch;
@@ -92,9 +107,11 @@ bool Worker::run_block(unsigned long long position) {
     variables_.clear();
     failed_ = false;
     barrier_site_ = nullptr;
+    if (engine_) engine_->reset();
     c.dynamic = allocate("dynamic shared memory", c.dynamic_size, 1024);
-    current_ = next_fiber();
-    switch_machine(main_, current_->machine);
+}
+
+bool Worker::end_block() {
     if (failed_) {  // the stacks of the fibers that still wait are abandoned where they stand
         ready_ = at_barrier_ = at_active_ = idle_ = Queue();
         for (unsigned w = 0; w < max_threads / warp_size; ++w) warps_[w].pending = 0;
@@ -105,7 +122,7 @@ bool Worker::run_block(unsigned long long position) {
         }
         return false;
     }
-    return check_guards();
+    return finish_outside() && check_guards();
 }
 
 void Worker::carry() {
@@ -121,7 +138,7 @@ void Worker::carry() {
             continue;
         }
         current_ = next_fiber();
-        if (current_ != me) switch_machine(me->machine, current_->machine);
+        if (current_ != me) switch_machine(me->machine, next_machine());
     }
 }
 
@@ -139,6 +156,7 @@ Fiber* Worker::new_fiber() {
 }
 
 // A fiber that can run: one whose wait is over, else an idle one for a thread not yet started.  Off its queue.
+// Null if another block of the cluster must run first.
 Fiber* Worker::next_fiber() {
     if (Fiber* fiber = ready_.pop()) return fiber;
     Context& c = gradlib_sim_context;
@@ -147,6 +165,8 @@ Fiber* Worker::next_fiber() {
         return new_fiber();
     }
     if (resolve_active()) return ready_.pop();
+    if (cluster_) return nullptr;
+    if (engine_ && engine_->advance()) return ready_.pop();
     deadlock();
 }
 
@@ -165,7 +185,7 @@ void Worker::suspend(Queue& queue, const Site& site) {
     } else {
         current_ = next_fiber();
     }
-    if (current_ != me) switch_machine(me->machine, current_->machine);
+    if (current_ != me) switch_machine(me->machine, next_machine());
     c.thread = me->thread;
     c.linear = me->linear;
 }
@@ -207,7 +227,7 @@ void Worker::finish_thread() {
 
 // ---- shared memory
 
-void* Worker::allocate(const char* name, size_t size, size_t alignment) {
+void* Worker::allocate(const char* name, size_t size, size_t alignment, SharedVariable* declared) {
     if (alignment < 128) alignment = 128;
     size_t start = (used_ + guard_bytes + alignment - 1) / alignment * alignment;
     payload_ += size;
@@ -220,12 +240,16 @@ void* Worker::allocate(const char* name, size_t size, size_t alignment) {
     memset(address, poison_byte, size);
     memset(address + size, guard_byte, guard_bytes);
     used_ = start + size + guard_bytes;
-    variables_.push_back({name, address, size});
+    variables_.push_back({name, address, size, declared});
     if (checker_) checker_->add_shared(name, reinterpret_cast<uintptr_t>(address), size);
     return address;
 }
 
 void* Worker::enter_shared(SharedVariable& variable) {
+    return allocate_shared(variable, gradlib_sim_context.epoch);
+}
+
+void* Worker::allocate_shared(SharedVariable& variable, unsigned long long epoch) {
     static std::mutex mutex;
     static unsigned variables = 0;
     unsigned index = __atomic_load_n(&variable.index, __ATOMIC_RELAXED);
@@ -239,9 +263,9 @@ void* Worker::enter_shared(SharedVariable& variable) {
     }
     if (index == 0) fault("more than %u shared variables are loaded in this process,", max_variables - 1);
     SharedEntry& entry = table_[index];
-    if (entry.epoch != gradlib_sim_context.epoch) {
-        entry.address = allocate(variable.name, variable.size, variable.alignment);
-        entry.epoch = gradlib_sim_context.epoch;
+    if (entry.epoch != epoch) {
+        entry.address = allocate(variable.name, variable.size, variable.alignment, &variable);
+        entry.epoch = epoch;
     }
     return entry.address;
 }

@@ -49,6 +49,16 @@ static void compute(CollectiveKind kind, Warp& warp, unsigned lanes) {
         case collective_max_unsigned: return reduce(warp, lanes, [](U a, U b) { return a > b ? a : b; });
         case collective_min_signed: return reduce(warp, lanes, [](U a, U b) { return (int)a < (int)b ? a : b; });
         case collective_max_signed: return reduce(warp, lanes, [](U a, U b) { return (int)a > (int)b ? a : b; });
+        case collective_call: {
+            WarpCall* calls[warp_size];
+            for_each(lanes, [&](unsigned l) { calls[l] = reinterpret_cast<WarpCall*>(warp.in[l]); });
+            if (lanes != ~0u) running().fault("an instruction of the whole warp is executed by the lanes 0x%08x alone,", lanes);
+            for (WarpCall* call : calls) {
+                if (call->compute == calls[0]->compute) continue;
+                running().fault("the lanes of one warp are in different instructions of the whole warp,");
+            }
+            return calls[0]->compute(calls);
+        }
     }
 }
 

@@ -18,11 +18,17 @@ _FORMAT = {
 }  # fmt: skip
 
 
+INCLUDE = Path(__file__).resolve().parents[2] / "kernels" / "include"
+
+
 def pack(*arguments: Any) -> bytes:
     """Lay arguments out as C does: arrays as pointers, NumPy scalars by their dtype, Python's as int and float."""
     layout, values = "@", []
     for argument in arguments:
-        if argument is None:
+        if isinstance(argument, bytes):  # a tensor map, aligned to 64 bytes
+            layout += f"{-struct.calcsize(layout) % 64}x{len(argument)}s"
+            value: Any = argument
+        elif argument is None:
             layout, value = layout + "P", 0
         elif isinstance(argument, np.ndarray):
             layout, value = layout + "P", argument.ctypes.data
@@ -55,5 +61,16 @@ def kernel(sim_folder: Path) -> Callable[..., Callable[..., None]]:
             function(*dims, shared, pack(*arguments))
 
         return launch
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ptx_kernel(kernel: Callable[..., Callable[..., None]]) -> Callable[..., Callable[..., None]]:
+    """`kernel` for the body of a function `k` with the given parameters, over gradlib/ptx.cuh."""
+
+    def make(parameters: str, body: str, before: str = "", attributes: str = "", **macros: str) -> Callable[..., None]:
+        head = f'#include "gradlib/ptx.cuh"\n{before}\nextern "C" __global__ void {attributes} k({parameters})'
+        return kernel(f"{head} {{\n{body}\n}}\n", macros=macros, includes=(INCLUDE,))
 
     return make

@@ -1,0 +1,32 @@
+// All the PTX of the project: each instruction wrapped once, under its PTX name, in namespace ptx.  Compiled by NVRTC the
+// wrappers are inline PTX; on the sim device the same names are host functions (kernels/sim/ptx.h).
+// Addresses are ordinary pointers; `shared` ones must point into the block's shared memory.
+// What needs sm_90 or sm_90a is declared only there.
+#pragma once
+
+#include "gradlib/core.cuh"
+
+// A tensor map (CUtensorMap): made on the host by a backend's `tensor_map`, passed by value as
+// `const __grid_constant__ TensorMap map`.
+struct alignas(64) TensorMap { unsigned long long opaque[16]; };
+
+namespace ptx {
+
+typedef unsigned long long mbarrier;  // in shared memory
+struct tf32 {};                       // names the element type of products of float bits
+
+}  // namespace ptx
+
+#ifdef GRADLIB_SIM
+#include <gradlib_sim_ptx.h>
+#else
+#include "gradlib/ptx/copy.cuh"
+#include "gradlib/ptx/matrix.cuh"
+#if __CUDA_ARCH__ >= 900
+#include "gradlib/ptx/mbarrier.cuh"
+#include "gradlib/ptx/bulk.cuh"
+#endif
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#include "gradlib/ptx/wgmma.cuh"
+#endif
+#endif

@@ -1,0 +1,2 @@
+// What gradlib/ptx.cuh includes on the sim device.
+#include "../ptx.h"

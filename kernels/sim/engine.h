@@ -1,0 +1,162 @@
+// What a block does asynchronously, and the barriers that go with it: named barriers, cp.async, mbarriers, bulk copies,
+// wgmma, clusters.  Nothing asynchronous happens before somebody waits for it: a missing wait shows as old data.
+#pragma once
+
+#include <deque>
+
+#include "block.h"
+#include "ptx_interface.h"
+
+namespace gradlib_sim {
+
+struct AsyncCopy {  // one cp.async
+    unsigned char* to;
+    const unsigned char* from;
+    unsigned bytes, valid;  // of which `valid` come from memory, the others are zero
+};
+
+struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
+    bool tensor, load;
+    TensorMapBits map;
+    int at[5];
+    unsigned char* shared;
+    unsigned char* global;
+    unsigned bytes;
+    unsigned long long* barrier;
+    unsigned receivers;  // of a load: ranks in the cluster, as bits; 0 for this block alone
+};
+
+// Accumulators of a chain of products, out of the threads' sight until they wait: [thread][register].
+struct Accumulators {
+    unsigned registers;
+    std::vector<float> values;
+};
+
+struct Product {  // one wgmma.mma_async
+    ProductKind kind;
+    unsigned issued = 0;     // threads
+    unsigned delivered = 0;  // threads
+    bool computed = false;
+    float* d[128];
+    std::vector<unsigned> a_registers;  // [thread][4]
+    std::shared_ptr<Accumulators> accumulators;
+};
+
+struct WarpGroup {
+    std::deque<Product> products;
+    unsigned long long first = 0;  // number of products[0]
+    Queue waiting;                 // for the other threads to issue theirs
+};
+
+struct ThreadAsync {
+    std::vector<AsyncCopy> copies;  // not yet in a group
+    std::deque<std::vector<AsyncCopy>> copy_groups;
+    std::vector<BulkCopy> stores;
+    std::deque<std::vector<BulkCopy>> store_groups;
+    unsigned long long issued = 0, delivered = 0;  // products
+    std::deque<unsigned long long> product_groups;  // number of products issued when each was committed
+    bool fenced = false;
+    bool arrived = false;  // at the cluster's barrier, in the phase `cluster_phase`
+    unsigned long long cluster_phase = 0;
+};
+
+class Engine {
+  public:
+    explicit Engine(Worker& worker) : worker_(worker) {}
+    void reset();    // a block begins
+    void finish();   // a block has ended
+    bool advance();  // nothing can run: let asynchronous work be done until something can
+    std::string describe();
+
+    void named_barrier(int id, int count, bool wait, const Site& site);
+    void copy(const AsyncCopy& copy, const Site& site);
+    void copy_commit();
+    void copy_wait(unsigned keep, bool all);
+    void copy_arrive(unsigned long long* barrier, bool counts, const Site& site);
+
+    void mbarrier_init(unsigned long long* barrier, unsigned count, const Site& site);
+    void mbarrier_inval(unsigned long long* barrier, const Site& site);
+    unsigned long long mbarrier_arrive(unsigned long long* barrier, unsigned count, unsigned bytes, const Site& site);
+    void mbarrier_expect_arrival(unsigned long long* barrier, const Site& site);
+    void mbarrier_complete(unsigned long long* barrier, unsigned bytes, const Site& site);
+    bool mbarrier_test(unsigned long long* barrier, unsigned parity, bool wait, const Site& site);
+
+    void bulk(const BulkCopy& copy, const Site& site);
+    void bulk_commit();
+    void bulk_wait(unsigned keep);
+
+    void product(const ProductKind& kind, float* d, const unsigned* a, const Site& site);
+    void product_fence();
+    void product_commit();
+    void product_wait(unsigned keep, const Site& site);
+
+    void cluster_arrive(const Site& site);
+    void cluster_wait(const Site& site);
+    void* cluster_map(const void* address, unsigned rank, const Site& site);
+    bool cluster_complete();  // the barrier, if all threads that have not returned are there
+
+    size_t shared_offset(const void* address, size_t bytes, const Site& site);
+    unsigned rank();
+    Cluster* cluster();
+    Queue at_cluster;
+
+  private:
+    struct NamedBarrier {
+        int count = 0, arrived = 0;
+        Queue waiting;
+    };
+    struct Waiters {
+        unsigned long long* barrier;
+        Queue queue;
+    };
+
+    ThreadAsync& thread();
+    void wait(Queue& queue, const Site& site);
+    void wake(unsigned long long* barrier);
+    unsigned long long checked(unsigned long long* barrier, const Site& site);
+    void settle(unsigned long long* barrier, unsigned long long state);
+    void perform(const BulkCopy& copy);
+    void perform_load(const BulkCopy& copy, unsigned char* shared);
+    void compute(Product& product);
+    void deliver(WarpGroup& group, unsigned thread, unsigned long long end);
+    const unsigned char* at(size_t offset);
+
+    Worker& worker_;
+    NamedBarrier named_[16];
+    std::vector<ThreadAsync> threads_;
+    std::vector<WarpGroup> groups_;
+    std::vector<Waiters> waiters_;
+    std::deque<BulkCopy> loads_;
+    std::deque<std::pair<unsigned, unsigned long long*>> copy_arrivals_;  // of cp.async.mbarrier.arrive
+    Queue polling_;       // threads that asked and were told to ask again
+    unsigned polls_ = 0;  // rounds of it since something happened
+    Site site_{"", "", 0};
+    bool touched_ = false;
+    unsigned arrived_ = 0;  // at the barrier of a cluster of this block alone
+    unsigned long long phase_ = 0;
+};
+
+// The blocks of one cluster, each with a worker of its own, in turns on one thread of the host.
+class Cluster {
+  public:
+    static constexpr unsigned most = 16;
+    static void run(Job& job);
+    Worker& member(unsigned rank) { return *members_[rank]; }
+    unsigned size() const { return size_; }
+    unsigned rank(const Worker& worker) const;
+    unsigned arrived = 0;  // at its barrier
+    unsigned long long phase = 0;
+    unsigned threads_left();
+    const Context& context(unsigned rank) const { return contexts_[rank]; }
+    void update(const Worker& worker) { contexts_[rank(worker)] = gradlib_sim_context; }  // of the running block
+
+  private:
+    bool run_blocks(Job& job, uint3 first);
+    void enter(unsigned rank);
+    void leave(unsigned rank) { contexts_[rank] = gradlib_sim_context; }
+    std::vector<std::unique_ptr<Worker>> members_;
+    std::vector<Context> contexts_;
+    unsigned size_ = 0;
+};
+
+}  // namespace gradlib_sim

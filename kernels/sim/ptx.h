@@ -1,0 +1,199 @@
+// The host versions of the wrappers of gradlib/ptx.cuh.
+#pragma once
+
+#include "ptx_interface.h"
+#include "ptx_matrix.h"
+
+namespace ptx {
+
+// ---- copy.cuh
+
+inline unsigned shared_address(const void* shared, GRADLIB_SIM_AT) {
+    return gradlib_sim_shared_offset(shared, 1, GRADLIB_SIM_SITE("shared_address"));
+}
+inline void bar_sync(int id, int threads, GRADLIB_SIM_AT) {
+    gradlib_sim_named_barrier(id, threads, true, GRADLIB_SIM_SITE("bar.sync"));
+}
+inline void bar_arrive(int id, int threads, GRADLIB_SIM_AT) {
+    gradlib_sim_named_barrier(id, threads, false, GRADLIB_SIM_SITE("bar.arrive"));
+}
+template <int bytes>
+inline void cp_async(void* shared, const void* global, int valid, GRADLIB_SIM_AT) {
+    static_assert(bytes == 4 || bytes == 8 || bytes == 16, "cp.async copies 4, 8 or 16 bytes");
+    gradlib_sim_copy_async(shared, global, bytes, (unsigned)valid, GRADLIB_SIM_SITE("cp.async"));
+}
+template <int bytes>
+inline void cp_async(void* shared, const void* global, GRADLIB_SIM_AT) {
+    cp_async<bytes>(shared, global, bytes, file, line);
+}
+inline void cp_async_commit_group() { gradlib_sim_copy_commit(); }
+template <int keep>
+inline void cp_async_wait_group() { gradlib_sim_copy_wait(keep, false); }
+inline void cp_async_wait_all() { gradlib_sim_copy_wait(0, true); }
+inline void cp_async_mbarrier_arrive_noinc(mbarrier* bar, GRADLIB_SIM_AT) {
+    gradlib_sim_copy_arrive(bar, true, GRADLIB_SIM_SITE("cp.async.mbarrier.arrive.noinc"));
+}
+
+// ---- mbarrier.cuh
+
+inline void mbarrier_init(mbarrier* bar, unsigned arrivals, GRADLIB_SIM_AT) {
+    gradlib_sim_mbarrier_init(bar, arrivals, GRADLIB_SIM_SITE("mbarrier.init"));
+}
+inline void mbarrier_inval(mbarrier* bar, GRADLIB_SIM_AT) {
+    gradlib_sim_mbarrier_inval(bar, GRADLIB_SIM_SITE("mbarrier.inval"));
+}
+inline unsigned long long mbarrier_arrive(mbarrier* bar, GRADLIB_SIM_AT) {
+    return gradlib_sim_mbarrier_arrive(bar, 1, 0, GRADLIB_SIM_SITE("mbarrier.arrive"));
+}
+inline unsigned long long mbarrier_arrive_expect_tx(mbarrier* bar, unsigned bytes, GRADLIB_SIM_AT) {
+    return gradlib_sim_mbarrier_arrive(bar, 1, bytes, GRADLIB_SIM_SITE("mbarrier.arrive.expect_tx"));
+}
+inline void mbarrier_expect_tx(mbarrier* bar, unsigned bytes, GRADLIB_SIM_AT) {
+    gradlib_sim_mbarrier_arrive(bar, 0, bytes, GRADLIB_SIM_SITE("mbarrier.expect_tx"));
+}
+inline void mbarrier_arrive_cluster(mbarrier* bar, unsigned rank, GRADLIB_SIM_AT) {
+    gradlib_sim::Site site = GRADLIB_SIM_SITE("mbarrier.arrive.shared::cluster");
+    gradlib_sim_mbarrier_arrive(static_cast<mbarrier*>(gradlib_sim_cluster_map(bar, rank, site)), 1, 0, site);
+}
+inline bool mbarrier_try_wait_parity(mbarrier* bar, unsigned parity, GRADLIB_SIM_AT) {
+    return gradlib_sim_mbarrier_test(bar, parity, true, GRADLIB_SIM_SITE("mbarrier.try_wait.parity"));
+}
+inline bool mbarrier_test_wait_parity(mbarrier* bar, unsigned parity, GRADLIB_SIM_AT) {
+    return gradlib_sim_mbarrier_test(bar, parity, false, GRADLIB_SIM_SITE("mbarrier.test_wait.parity"));
+}
+inline bool mbarrier_try_wait(mbarrier* bar, unsigned long long state, GRADLIB_SIM_AT) {
+    return gradlib_sim_mbarrier_test(bar, state & 1, true, GRADLIB_SIM_SITE("mbarrier.try_wait"));
+}
+inline void mbarrier_wait_parity(mbarrier* bar, unsigned parity, GRADLIB_SIM_AT) {
+    mbarrier_try_wait_parity(bar, parity, file, line);
+}
+inline void mbarrier_wait(mbarrier* bar, unsigned long long state, GRADLIB_SIM_AT) {
+    mbarrier_try_wait(bar, state, file, line);
+}
+inline void fence_mbarrier_init() {}
+inline void fence_proxy_async() {}
+
+inline unsigned cluster_rank() { return gradlib_sim_cluster_rank(); }
+inline unsigned cluster_size() { return gradlib_sim_cluster_size(); }
+inline void barrier_cluster_arrive(GRADLIB_SIM_AT) {
+    gradlib_sim_cluster_arrive(GRADLIB_SIM_SITE("barrier.cluster.arrive"));
+}
+inline void barrier_cluster_wait(GRADLIB_SIM_AT) {
+    gradlib_sim_cluster_wait(GRADLIB_SIM_SITE("barrier.cluster.wait"));
+}
+inline void cluster_sync(GRADLIB_SIM_AT) {
+    barrier_cluster_arrive(file, line);
+    barrier_cluster_wait(file, line);
+}
+template <class Value>
+inline Value* mapa(Value* shared, unsigned rank, GRADLIB_SIM_AT) {
+    return static_cast<Value*>(gradlib_sim_cluster_map((const void*)shared, rank, GRADLIB_SIM_SITE("mapa")));
+}
+// The bounds are checked, and that whole warps come: nothing else has a meaning on the host.
+template <int registers>
+inline void setmaxnreg_dec(GRADLIB_SIM_AT) {
+    static_assert(registers >= 24 && registers <= 256 && registers % 8 == 0, "24 to 256, in steps of 8");
+    gradlib_sim_collective(gradlib_sim::collective_sync, ~0u, 0, 0, GRADLIB_SIM_SITE("setmaxnreg.dec"));
+}
+template <int registers>
+inline void setmaxnreg_inc(GRADLIB_SIM_AT) {
+    static_assert(registers >= 24 && registers <= 256 && registers % 8 == 0, "24 to 256, in steps of 8");
+    gradlib_sim_collective(gradlib_sim::collective_sync, ~0u, 0, 0, GRADLIB_SIM_SITE("setmaxnreg.inc"));
+}
+inline bool elect_sync(GRADLIB_SIM_AT) {
+    gradlib_sim_collective(gradlib_sim::collective_sync, ~0u, 0, 0, GRADLIB_SIM_SITE("elect.sync"));
+    return gradlib_sim::lane() == 0;
+}
+inline void griddepcontrol_wait() {}
+inline void griddepcontrol_launch_dependents() {}
+
+// ---- bulk.cuh
+
+inline void cp_async_bulk_load(void* shared, const void* global, unsigned bytes, mbarrier* bar, GRADLIB_SIM_AT) {
+    gradlib_sim_bulk_load(shared, global, bytes, bar, GRADLIB_SIM_SITE("cp.async.bulk"));
+}
+inline void cp_async_bulk_store(void* global, const void* shared, unsigned bytes, GRADLIB_SIM_AT) {
+    gradlib_sim_bulk_store(global, shared, bytes, GRADLIB_SIM_SITE("cp.async.bulk"));
+}
+inline void prefetch_tensor_map(const TensorMap*) {}
+#define GRADLIB_SIM_TENSOR(rank, list, ...)                                                                         \
+    inline void tensor_load(void* shared, const TensorMap* map, mbarrier* bar, __VA_ARGS__, GRADLIB_SIM_AT) {       \
+        const int at[] = list;                                                                                      \
+        gradlib_sim_tensor_load(shared, map, bar, 0, rank, at, GRADLIB_SIM_SITE("cp.async.bulk.tensor"));           \
+    }                                                                                                               \
+    inline void tensor_load_multicast(void* shared, const TensorMap* map, mbarrier* bar, unsigned short blocks,     \
+                                      __VA_ARGS__, GRADLIB_SIM_AT) {                                                \
+        const int at[] = list;                                                                                      \
+        gradlib_sim_tensor_load(shared, map, bar, blocks, rank, at, GRADLIB_SIM_SITE("cp.async.bulk.tensor"));      \
+    }                                                                                                               \
+    inline void tensor_store(const TensorMap* map, const void* shared, __VA_ARGS__, GRADLIB_SIM_AT) {               \
+        const int at[] = list;                                                                                      \
+        gradlib_sim_tensor_store(map, shared, rank, at, GRADLIB_SIM_SITE("cp.async.bulk.tensor"));                  \
+    }
+#define GRADLIB_SIM_LIST(...) {__VA_ARGS__}
+GRADLIB_SIM_TENSOR(1, GRADLIB_SIM_LIST(c0), int c0)
+GRADLIB_SIM_TENSOR(2, GRADLIB_SIM_LIST(c0, c1), int c0, int c1)
+GRADLIB_SIM_TENSOR(3, GRADLIB_SIM_LIST(c0, c1, c2), int c0, int c1, int c2)
+GRADLIB_SIM_TENSOR(4, GRADLIB_SIM_LIST(c0, c1, c2, c3), int c0, int c1, int c2, int c3)
+GRADLIB_SIM_TENSOR(5, GRADLIB_SIM_LIST(c0, c1, c2, c3, c4), int c0, int c1, int c2, int c3, int c4)
+#undef GRADLIB_SIM_TENSOR
+#undef GRADLIB_SIM_LIST
+inline void cp_async_bulk_commit_group() { gradlib_sim_bulk_commit(); }
+template <int keep>
+inline void cp_async_bulk_wait_group() { gradlib_sim_bulk_wait(keep); }
+template <int keep>
+inline void cp_async_bulk_wait_group_read() { gradlib_sim_bulk_wait(keep); }
+
+// ---- wgmma.cuh
+
+inline void wgmma_fence() { gradlib_sim_product_fence(); }
+inline void wgmma_commit_group() { gradlib_sim_product_commit(); }
+template <int keep>
+inline void wgmma_wait_group(GRADLIB_SIM_AT) {
+    gradlib_sim_product_wait(keep, GRADLIB_SIM_SITE("wgmma.wait_group"));
+}
+
+template <class Element, int columns>
+inline gradlib_sim::ProductKind wgmma_kind(bool transposed) {
+    static_assert(columns >= 8 && columns <= 256 && columns % 8 == 0, "wgmma: N is 8 to 256, in steps of 8");
+    static_assert(gradlib_sim::one_of<Element, __half, __nv_bfloat16, tf32>, "wgmma takes __half, __nv_bfloat16 or tf32");
+    if (gradlib_sim::same<Element, tf32> && transposed) {
+        gradlib_sim_fault("wgmma takes tf32 in K-major order alone", "", "", 0);
+    }
+    gradlib_sim::ProductKind kind{};
+    kind.n = columns;
+    kind.element = gradlib_sim::same<Element, __half>          ? gradlib_sim::element_half
+                   : gradlib_sim::same<Element, __nv_bfloat16> ? gradlib_sim::element_bfloat16
+                                                         : gradlib_sim::element_tf32;
+    return kind;
+}
+template <class Element, int columns, int a_transposed = 0, int b_transposed = 0>
+inline void wgmma(float (&d)[columns / 2], unsigned long long a, unsigned long long b, int add = 1, GRADLIB_SIM_AT) {
+    gradlib_sim::ProductKind kind = wgmma_kind<Element, columns>(a_transposed || b_transposed);
+    kind.add = add != 0;
+    kind.a_transposed = a_transposed;
+    kind.b_transposed = b_transposed;
+    kind.a = a;
+    kind.b = b;
+    gradlib_sim_product(kind, d, nullptr, GRADLIB_SIM_SITE("wgmma.mma_async"));
+}
+template <class Element, int columns, int b_transposed = 0>
+inline void wgmma(float (&d)[columns / 2], const unsigned (&a)[4], unsigned long long b, int add = 1, GRADLIB_SIM_AT) {
+    gradlib_sim::ProductKind kind = wgmma_kind<Element, columns>(b_transposed);
+    kind.add = add != 0;
+    kind.a_in_registers = true;
+    kind.b_transposed = b_transposed;
+    kind.b = b;
+    gradlib_sim_product(kind, d, a, GRADLIB_SIM_SITE("wgmma.mma_async"));
+}
+template <int swizzle>
+inline unsigned long long wgmma_descriptor(const void* shared, int leading, int stride, GRADLIB_SIM_AT) {
+    static_assert(swizzle == 0 || swizzle == 32 || swizzle == 64 || swizzle == 128, "0, 32, 64 or 128 bytes");
+    unsigned long long mode = swizzle == 128 ? 1 : swizzle == 64 ? 2 : swizzle == 32 ? 3 : 0;
+    unsigned start = gradlib_sim_shared_offset(shared, 1, GRADLIB_SIM_SITE("wgmma_descriptor"));
+    if (start % 16) gradlib_sim_fault("wgmma_descriptor: an address not aligned to 16 bytes", "", file, line);
+    return mode << 62 | (unsigned long long)(stride >> 4 & 0x3fff) << 32 |
+           (unsigned long long)(leading >> 4 & 0x3fff) << 16 | (start >> 4 & 0x3fff);
+}
+
+}  // namespace ptx
