@@ -132,6 +132,7 @@ class Worker {
     void yield();  // to the other threads of the block, from one that waits for a value in memory
     Checker* checker() const { return checker_; }
     bool on_stack(uintptr_t address) const { return current_ && current_->stack.holds(address); }
+    bool on_any_stack(uintptr_t address) const;  // of this block's threads
     uint64_t last_writer(uint64_t address);
     void report(const Fault& fault);              // and go on
     [[noreturn]] void fault(const Fault& parts);  // one whose place is known already

@@ -23,6 +23,7 @@ void Engine::bulk(const BulkCopy& copy, const Site& site) {
         worker_.fault("%s at %s:%d: the address in shared memory is no multiple of %zu,", site.what, site.file,
                       site.line, alignment);
     }
+    watch(c);
     if (c.load) {
         checked(c.barrier, site);
         shared_offset(c.barrier, 8, site);
@@ -103,6 +104,7 @@ void Engine::perform(const BulkCopy& copy) {
     }
     if (copy.receivers == 0) {
         perform_load(copy, copy.shared);
+        if (checker() && copy.agent) checker()->release_as(copy.agent, (Address)copy.barrier);
         mbarrier_complete(copy.barrier, copy.bytes, site_);
         return;
     }
@@ -114,6 +116,25 @@ void Engine::perform(const BulkCopy& copy) {
     }
 }
 
+// Both ends are in use from the issue until somebody waits.
+void Engine::watch(BulkCopy& copy) {
+    Checker* c = checker();
+    if (!c) return;
+    copy.agent = c->fork();
+    const Address pc = c->caller();
+    const AccessKind here = copy.load ? plain_write : plain_read, there = copy.load ? plain_read : plain_write;
+    c->access_as(copy.agent, (Address)copy.shared, copy.bytes, here, 1, pc);
+    if (!copy.tensor) {
+        c->access_as(copy.agent, (Address)copy.global, copy.bytes, there, 1, pc);
+        return;
+    }
+    for_rows(copy.map, copy.at, [&](unsigned char* memory, long long first, long long last, size_t) {
+        if (first >= last) return;
+        const long long size = copy.map.element_bytes;
+        c->access_as(copy.agent, (Address)(memory + first * size), (unsigned)((last - first) * size), there, 1, pc);
+    });
+}
+
 void Engine::bulk_commit() {
     ThreadAsync& t = thread();
     t.store_groups.push_back(std::move(t.stores));
@@ -123,7 +144,10 @@ void Engine::bulk_commit() {
 void Engine::bulk_wait(unsigned keep) {
     ThreadAsync& t = thread();
     while (t.store_groups.size() > keep) {
-        for (BulkCopy& copy : t.store_groups.front()) perform(copy);
+        for (BulkCopy& copy : t.store_groups.front()) {
+            perform(copy);
+            if (checker() && copy.agent) checker()->join(copy.agent);
+        }
         t.store_groups.pop_front();
     }
 }

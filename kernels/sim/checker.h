@@ -75,9 +75,11 @@ class Checker {
     // Asynchronous copies and products.  `fork` numbers one, issued here; its accesses are checked as it is issued, and
     // count as done at any time until somebody waits: `join` for the issuing thread, `atomic_done` with `as` for a
     // barrier object that it completes.  Named barriers and mbarriers release and acquire by `atomic_done`, strong.
-    unsigned fork(Address pc);
+    unsigned fork();
     void join(unsigned agent);
     void access_as(unsigned agent, Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc);
+    // Of the innermost call in the kernel that leads here.
+    Address caller() const;
     void release_as(unsigned agent, Address object) { clocks_.release(agent, object, true); }
     void barrier_complete();
     void lanes_joined(unsigned warp, uint32_t lanes);

@@ -198,6 +198,19 @@ void Engine::cluster_wait(const Site& site) {
 
 using namespace gradlib_sim;
 static Engine& engine() { return running().engine(); }
+
+// For the checker: an mbarrier orders what came before an arrival and what comes after a wait; so does a named barrier,
+// whose number stands for its address.
+static void use_barrier(unsigned long long* barrier, AccessKind kind) {
+    Checker* c = running().checker();
+    if (c) c->access(reinterpret_cast<Address>(barrier), 8, kind, 8, c->caller());
+}
+static void released(const void* object) {
+    if (Checker* c = running().checker()) c->atomic_done(reinterpret_cast<Address>(object), false, true, true);
+}
+static void acquired(const void* object) {
+    if (Checker* c = running().checker()) c->atomic_done(reinterpret_cast<Address>(object), true, false, true);
+}
 static BulkCopy tensor_copy(const void* map, const void* shared, int rank, const int* at, const Site& site) {
     BulkCopy copy{};
     copy.tensor = true;
@@ -213,7 +226,10 @@ static BulkCopy tensor_copy(const void* map, const void* shared, int rank, const
 
 extern "C" {
 void gradlib_sim_named_barrier(int id, int count, bool wait, const Site& site) {
+    const void* object = reinterpret_cast<const void*>((Address)(unsigned)id + 1);
+    released(object);
     engine().named_barrier(id, count, wait, site);
+    if (wait) acquired(object);
 }
 void gradlib_sim_copy_async(void* to, const void* from, unsigned bytes, unsigned valid, const Site& site) {
     engine().copy({static_cast<unsigned char*>(to), static_cast<const unsigned char*>(from), bytes, valid}, site);
@@ -227,17 +243,24 @@ unsigned gradlib_sim_shared_offset(const void* address, size_t bytes, const Site
     return (unsigned)engine().shared_offset(address, bytes, site);
 }
 void gradlib_sim_mbarrier_init(unsigned long long* barrier, unsigned count, const Site& site) {
+    use_barrier(barrier, plain_write);
     engine().mbarrier_init(barrier, count, site);
 }
 void gradlib_sim_mbarrier_inval(unsigned long long* barrier, const Site& site) {
+    use_barrier(barrier, plain_write);
     engine().mbarrier_inval(barrier, site);
 }
 unsigned long long gradlib_sim_mbarrier_arrive(unsigned long long* barrier, unsigned count, unsigned bytes,
                                                const Site& site) {
+    use_barrier(barrier, atomic_write);
+    released(barrier);
     return engine().mbarrier_arrive(barrier, count, bytes, site);
 }
 bool gradlib_sim_mbarrier_test(unsigned long long* barrier, unsigned parity, bool wait, const Site& site) {
-    return engine().mbarrier_test(barrier, parity, wait, site);
+    use_barrier(barrier, atomic_write);
+    bool done = engine().mbarrier_test(barrier, parity, wait, site);
+    if (done) acquired(barrier);
+    return done;
 }
 void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barrier, unsigned receivers, int rank,
                              const int* at, const Site& site) {

@@ -67,6 +67,8 @@ bool Engine::advance() {
                 for (AsyncCopy& copy : group) perform_copy(copy);
             for (AsyncCopy& copy : thread.copies) perform_copy(copy);
             thread.copy_groups.clear();
+            thread.copy_agents.clear();
+            thread.copy_agent = 0;
             thread.copies.clear();
             mbarrier_arrive(barrier, 1, 0, site_);
         } else if (!loads_.empty()) {
@@ -130,13 +132,22 @@ void Engine::copy(const AsyncCopy& copy, const Site& site) {
                       site.what, site.file, site.line, copy.bytes, copy.valid, gradlib_sim_context.linear);
     }
     shared_offset(copy.to, copy.bytes, site);
-    thread().copies.push_back(copy);
+    ThreadAsync& t = thread();
+    t.copies.push_back(copy);
+    if (Checker* c = checker()) {  // both ends are in use from here until the wait
+        if (!t.copy_agent) t.copy_agent = c->fork();
+        Address pc = c->caller();
+        if (copy.valid) c->access_as(t.copy_agent, (Address)copy.from, copy.valid, plain_read, 1, pc);
+        c->access_as(t.copy_agent, (Address)copy.to, copy.bytes, plain_write, 1, pc);
+    }
 }
 
 void Engine::copy_commit() {
     ThreadAsync& t = thread();
     t.copy_groups.push_back(std::move(t.copies));
     t.copies.clear();
+    t.copy_agents.push_back(t.copy_agent);
+    t.copy_agent = 0;
 }
 
 void Engine::copy_wait(unsigned keep, bool all) {
@@ -145,6 +156,8 @@ void Engine::copy_wait(unsigned keep, bool all) {
     while (t.copy_groups.size() > keep) {
         for (AsyncCopy& copy : t.copy_groups.front()) perform_copy(copy);
         t.copy_groups.pop_front();
+        if (Checker* c = checker(); c && t.copy_agents.front()) c->join(t.copy_agents.front());
+        t.copy_agents.pop_front();
     }
 }
 
@@ -156,6 +169,13 @@ void Engine::copy_arrive(unsigned long long* barrier, bool counts, const Site& s
     site_ = site;
     if (!counts) mbarrier_expect_arrival(barrier, site);
     copy_arrivals_.push_back({gradlib_sim_context.linear, barrier});
+    if (Checker* c = checker()) {
+        ThreadAsync& t = thread();
+        for (unsigned agent : t.copy_agents) {
+            if (agent) c->release_as(agent, (Address)barrier);
+        }
+        if (t.copy_agent) c->release_as(t.copy_agent, (Address)barrier);
+    }
 }
 
 }  // namespace gradlib_sim

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "block.h"
+#include "checker.h"
 #include "ptx_interface.h"
 
 namespace gradlib_sim {
@@ -24,6 +25,7 @@ struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
     unsigned bytes;
     unsigned long long* barrier;
     unsigned receivers;  // of a load: ranks in the cluster, as bits; 0 for this block alone
+    unsigned agent;      // the checker's name for it
 };
 
 // Accumulators of a chain of products, out of the threads' sight until they wait: [thread][register].
@@ -40,6 +42,7 @@ struct Product {  // one wgmma.mma_async
     float* d[128];
     std::vector<unsigned> a_registers;  // [thread][4]
     std::shared_ptr<Accumulators> accumulators;
+    unsigned agent = 0;  // the checker's name for it
 };
 
 struct WarpGroup {
@@ -51,6 +54,8 @@ struct WarpGroup {
 struct ThreadAsync {
     std::vector<AsyncCopy> copies;  // not yet in a group
     std::deque<std::vector<AsyncCopy>> copy_groups;
+    unsigned copy_agent = 0;  // the checker's name for these copies
+    std::deque<unsigned> copy_agents;  // and for the groups
     std::vector<BulkCopy> stores;
     std::deque<std::vector<BulkCopy>> store_groups;
     unsigned long long issued = 0, delivered = 0;  // products
@@ -113,6 +118,9 @@ class Engine {
     ThreadAsync& thread();
     void wait(Queue& queue, const Site& site);
     void wake(unsigned long long* barrier);
+    Checker* checker() { return worker_.checker(); }
+    void watch(BulkCopy& copy);
+    void watch(Product& product);
     unsigned long long checked(unsigned long long* barrier, const Site& site);
     void settle(unsigned long long* barrier, unsigned long long state);
     void perform(const BulkCopy& copy);

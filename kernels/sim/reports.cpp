@@ -92,6 +92,12 @@ void Checker::describe(Fault& fault, Address pc, void* frame) const {
     }
 }
 
+Address Checker::caller() const {
+    Fault place{};
+    describe(place, 0, __builtin_frame_address(0));
+    return place.frame_count ? code_begin_ + place.frames[0] : code_begin_;
+}
+
 Fault Checker::make(const char* kind, const std::string& text, const std::string& argument, Address address,
                     Address pc) const {
     Fault fault{};

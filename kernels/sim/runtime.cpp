@@ -225,6 +225,13 @@ void Worker::finish_thread() {
     if (checker_) checker_->progress();
 }
 
+bool Worker::on_any_stack(uintptr_t address) const {
+    for (const auto& fiber : fibers_) {
+        if (fiber->stack.holds(address)) return true;
+    }
+    return false;
+}
+
 // ---- shared memory
 
 void* Worker::allocate(const char* name, size_t size, size_t alignment, SharedVariable* declared) {

@@ -179,7 +179,29 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
         memcpy(&product.accumulators->values[me * registers], d, registers * sizeof(float));
         memset(d, poison_byte, registers * sizeof(float));  // until the wait
     }
-    if (++product.issued == 128) worker_.ready_.take(group.waiting);
+    if (++product.issued == 128) {
+        watch(product);
+        worker_.ready_.take(group.waiting);
+    }
+}
+
+// The operands in shared memory are in use from the issue until the wait.
+void Engine::watch(Product& product) {
+    Checker* c = checker();
+    if (!c) return;
+    const ProductKind& kind = product.kind;
+    product.agent = c->fork();
+    const Address pc = c->caller();
+    const unsigned size = kind.element == element_tf32 ? 4 : 2, depth = 32 / size;
+    auto read = [&](const Descriptor& tile, unsigned count, bool mn_major) {
+        for (unsigned i = 0; i < count; ++i) {
+            for (unsigned k = 0; k < depth; ++k) {
+                c->access_as(product.agent, (Address)at(tile.offset(i, k, size, mn_major)), size, plain_read, 1, pc);
+            }
+        }
+    };
+    if (!kind.a_in_registers) read(Descriptor(kind.a), 64, kind.a_transposed);
+    read(Descriptor(kind.b), kind.n, kind.b_transposed);
 }
 
 void Engine::product_fence() { thread().fenced = true; }
@@ -214,6 +236,7 @@ void Engine::deliver(WarpGroup& group, unsigned linear, unsigned long long end) 
             unsigned registers = product.accumulators->registers;
             memcpy(product.d[me], &product.accumulators->values[me * registers], registers * sizeof(float));
         }
+        if (checker() && product.agent) checker()->join(product.agent);
         ++product.delivered;
     }
     t.delivered = end;
