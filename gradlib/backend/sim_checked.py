@@ -207,7 +207,7 @@ class CheckedFunction:
             )  # fmt: skip
 
 
-_VERBS = ("reads", "writes", "waits")
+_VERBS = ("reads", "writes", "waits", "asynchronously")
 _FIX = {
     "out-of-bounds": "need an index below the array's length",
     "misaligned": "need an address that is a multiple of the access's size",
@@ -215,6 +215,7 @@ _FIX = {
     "race": "need a barrier (or a release and an acquire) between the two",
     "barrier": "need every thread of the block at the same barrier",
     "warp-mask": "need every lane of the mask at the same call",
+    "async": "need a wait for the asynchronous operation between the two",
     "deadlock": "need a thread that ends the wait",
     "order": "need a result that no order of the threads changes (float atomics can be exempted)",
 }

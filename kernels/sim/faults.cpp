@@ -39,8 +39,9 @@ void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
     snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
     Fault parts{};
     snprintf(parts.kind, sizeof parts.kind, "%s", kind);
-    snprintf(parts.text, sizeof parts.text, "%.*s", (int)(strlen(text) - (strlen(text) && text[strlen(text) - 1] == ',')),
-             text);
+    size_t length = strlen(text);
+    if (length && text[length - 1] == ',') --length;
+    snprintf(parts.text, sizeof parts.text, "%.*s", (int)length, text);
     if (waiting) {
         c.thread = waiting->thread;
         current_ = const_cast<Fiber*>(waiting);
@@ -65,7 +66,8 @@ void Worker::deadlock() {
     for (auto& fiber : fibers_) {
         if (fiber->idle) continue;
         const char* what = fiber->site->what;
-        bool barrier = !strncmp(what, "__syncthreads", 13) || !strncmp(what, "bar.", 4) || !strncmp(what, "barrier.", 8);
+        bool barrier = !strncmp(what, "__syncthreads", 13) || !strncmp(what, "bar.", 4) ||
+                       !strncmp(what, "barrier.", 8);
         const Fiber*& one = first[barrier ? 1 : what[0] == '_' && strstr(what, "sync") ? 0 : 2];
         if (!one || fiber->linear < one->linear) one = fiber.get();
     }

@@ -178,6 +178,7 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     if (!chain) {
         memcpy(&product.accumulators->values[me * registers], d, registers * sizeof(float));
         memset(d, poison_byte, registers * sizeof(float));  // until the wait
+        if (Checker* c = checker()) c->hold(d, registers * sizeof(float));
     }
     if (++product.issued == 128) {
         watch(product);
@@ -233,6 +234,7 @@ void Engine::deliver(WarpGroup& group, unsigned linear, unsigned long long end) 
         bool last = true;  // into these registers
         for (unsigned long long j = i + 1; j < t.issued; ++j) last = last && group.products[j - group.first].d[me] != product.d[me];
         if (last) {
+            if (checker()) checker()->let_go(product.d[me]);
             unsigned registers = product.accumulators->registers;
             memcpy(product.d[me], &product.accumulators->values[me * registers], registers * sizeof(float));
         }
