@@ -18,6 +18,7 @@ __all__ = [
     "GradlibError",
     "KernelError",
     "ShapeError",
+    "VmapError",
     "message",
     "operand",
 ]
@@ -41,6 +42,10 @@ class DeviceError(GradlibError, RuntimeError):
 
 class GradientError(GradlibError, RuntimeError):
     """A derivative that does not exist, or a tape that can no longer give it."""
+
+
+class VmapError(GradlibError, AttributeError):
+    """Under `vmap`, a use of a value that differs from example to example."""
 
 
 class KernelError(GradlibError, RuntimeError):

@@ -1,6 +1,8 @@
 """Tensor, Primitive, Node, apply, and the walks over the tape."""
 
 from .apply import apply
+from .batched import Batched, Frame, lift, per_example
+from .batching import apply_batched
 from .forward import jvp
 from .functional import vjp
 from .fused import make_backward
@@ -18,6 +20,8 @@ _install(apply, make_backward)
 __all__ = [
     "PRIMITIVES",
     "UPDATES",
+    "Batched",
+    "Frame",
     "Node",
     "Primitive",
     "Saved",
@@ -26,6 +30,7 @@ __all__ = [
     "Version",
     "apart",
     "apply",
+    "apply_batched",
     "asarray",
     "between",
     "booleans",
@@ -38,9 +43,11 @@ __all__ = [
     "is_grad_enabled",
     "jvp",
     "leaf",
+    "lift",
     "no_grad",
     "ones_as",
     "op",
+    "per_example",
     "sample",
     "tensor",
     "to_device",

@@ -9,7 +9,7 @@ from .functional import as_operand, outputs_of, reach, trace, values_of, vjp
 from .node import Node
 from .operators import op
 from .reverse import node_vjp
-from .scopes import enable_grad, no_grad, state
+from .scopes import enable_grad, quiet, state
 from .tensor import Tensor, zeros_as
 
 
@@ -33,7 +33,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[
 
 def push(nodes: list[Node], tangents: dict[Any, list[Any]], create: bool) -> dict[Any, list[Any]]:
     """Walk `nodes` from the oldest on; `tangents` has one tangent per output for what is known, and is filled."""
-    with enable_grad() if create else no_grad():
+    with enable_grad() if create else quiet():
         for node in nodes:
             if node in tangents:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .batched import lift
 from .node import Node, alias, collect, next_seq
 from .reverse import pull
 from .scopes import enable_grad, state
@@ -26,7 +27,7 @@ def trace(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) ->
 
 
 def _alias(x: Any, outer: bool) -> Tensor:
-    tensor = x if isinstance(x, Tensor) else Tensor(x)
+    tensor = lift(x if isinstance(x, Tensor) else Tensor(x))
     node = Node()
     node.prim, node.params, node.seq, node.residuals = alias, {}, next_seq(), ()
     node.parents = ((tensor if tensor.node is None else tensor.node) if outer and tensor.requires_grad else None,)

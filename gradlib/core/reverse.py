@@ -13,7 +13,7 @@ from ..errors import DTypeError, GradientError, ShapeError, message, operand
 from ..spec import REDUCED, Spec, float32
 from .node import Node, collect
 from .operators import op
-from .scopes import enable_grad, no_grad
+from .scopes import enable_grad, quiet
 from .tensor import Tensor, ones_as, zeros_as
 
 
@@ -93,7 +93,7 @@ def pull(
         key = y if y.node is None else y.node
         if key in active and g is not None:
             _arrive(pending, key, y.index, g)
-    with enable_grad() if create else no_grad():
+    with enable_grad() if create else quiet():
         for node in reversed(nodes):
             g = pending.pop(node, None)
             if g is None:
