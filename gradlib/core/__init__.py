@@ -1,9 +1,9 @@
 """Tensor, Primitive, Node, apply, and the walks over the tape."""
 
 from .apply import apply
-from .batched import Batched, Frame, lift, per_example
+from .batched import Batched, Frame, at_level, lift, per_example
 from .batching import apply_batched
-from .forward import jvp
+from .forward import Linear, jvp
 from .functional import vjp
 from .fused import make_backward
 from .node import Node
@@ -22,6 +22,7 @@ __all__ = [
     "UPDATES",
     "Batched",
     "Frame",
+    "Linear",
     "Node",
     "Primitive",
     "Saved",
@@ -32,6 +33,7 @@ __all__ = [
     "apply",
     "apply_batched",
     "asarray",
+    "at_level",
     "between",
     "booleans",
     "current_backend",

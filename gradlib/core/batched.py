@@ -29,15 +29,6 @@ class Frame:
         self.grad = state.grad
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Work inside: on one example."""
-        before, state.frame = state.frame, self
-        try:
-            yield
-        finally:
-            state.frame = before
-
-    @contextmanager
     def left(self) -> Iterator[None]:
         """Work outside: on the whole batch."""
         before = state.frame, state.grad
@@ -100,6 +91,16 @@ class Batched:
 
     def __repr__(self) -> str:
         return f"Batched({self.dtype}{list(self.shape)}, batch of {self.frame.size}: {self.value!r})"
+
+
+@contextmanager
+def at_level(frame: Frame | None) -> Iterator[None]:
+    """Work at the level of a running `vmap`, or outside of all, recording or not as now."""
+    before, state.frame = state.frame, frame
+    try:
+        yield
+    finally:
+        state.frame = before
 
 
 def lift(x: Any) -> Any:

@@ -95,6 +95,8 @@ class Tensor(ArrayMethods):
             extra += f", from={self.node.prim.name}"
         elif self.requires_grad:
             extra += ", requires_grad=True"
+        if hasattr(type(self.data), "physical"):  # under vmap
+            return f"tensor(one example of a batch: {self.dtype}{list(self.shape)}{extra})"
         values = np.array2string(
             np.asarray(backends.backend_of(self.data).to_host(self.data)), separator=", ", prefix="tensor("
         )

@@ -28,12 +28,13 @@ def flatten(tree: Any) -> tuple[list[Any], Build]:
     ([1, 2, 3], {'a': 10, 'b': (20, [30])})
     """
     leaves: list[Any] = []
-    _walk(tree, leaves)
+    plan = _walk(tree, leaves)
+    count = len(leaves)  # the function holds no leaf: what it is for may live long
 
     def unflatten(new: list[Any]) -> Any:
-        if len(new) != len(leaves):
-            raise ValueError(f"unflatten: {len(new)} leaves for a tree of {len(leaves)}")
-        return _build(tree, iter(new))
+        if len(new) != count:
+            raise ValueError(f"unflatten: {len(new)} leaves for a tree of {count}")
+        return _build(plan, iter(new))
 
     return leaves, unflatten
 
@@ -41,14 +42,17 @@ def flatten(tree: Any) -> tuple[list[Any], Build]:
 def children(tree: Any) -> tuple[list[Any], Build] | None:
     """Return what a container holds and how to make one of new contents; None for a leaf."""
     if isinstance(tree, dict):
-        return list(tree.values()), lambda new: dict(zip(tree, new, strict=True))
+        keys = list(tree)
+        return list(tree.values()), lambda new: dict(zip(keys, new, strict=True))
     if isinstance(tree, list):
         return tree, list
     if isinstance(tree, tuple):
-        return list(tree), (lambda new: type(tree)(*new)) if hasattr(tree, "_fields") else tuple
+        kind = type(tree)
+        return list(tree), (lambda new: kind(*new)) if hasattr(tree, "_fields") else tuple
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         names = [field.name for field in dataclasses.fields(tree)]
-        return [getattr(tree, name) for name in names], lambda new: _dataclass(tree, names, new)
+        empty = _dataclass(tree, names, [None] * len(names))
+        return [getattr(tree, name) for name in names], lambda new: _dataclass(empty, names, new)
     if hasattr(tree, "tree_flatten") and not isinstance(tree, type):
         held, make = tree.tree_flatten()
         return list(held), make
@@ -58,21 +62,23 @@ def children(tree: Any) -> tuple[list[Any], Build] | None:
     return None
 
 
-def _walk(tree: Any, leaves: list[Any]) -> None:
+Plan = tuple[Build, list[Any]] | None  # None for a leaf; else how to make the container, and the plans below
+
+
+def _walk(tree: Any, leaves: list[Any]) -> Plan:
     found = children(tree)
     if found is None:
         leaves.append(tree)
-        return
-    for branch in found[0]:
-        _walk(branch, leaves)
-
-
-def _build(tree: Any, leaves: Iterator[Any]) -> Any:
-    found = children(tree)
-    if found is None:
-        return next(leaves)
+        return None
     held, make = found
-    return make([_build(branch, leaves) for branch in held])
+    return make, [_walk(branch, leaves) for branch in held]
+
+
+def _build(plan: Plan, leaves: Iterator[Any]) -> Any:
+    if plan is None:
+        return next(leaves)
+    make, below = plan
+    return make([_build(branch, leaves) for branch in below])
 
 
 def _dataclass(tree: Any, names: list[str], new: list[Any]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import backend as backends
-from ..core import Batched, Frame, Tensor, asarray, op
+from ..core import Batched, Frame, Tensor, asarray, at_level, op
 from ..errors import ShapeError, VmapError, operand
 from ..spec import normalize_axis
 from . import batch_rules as batch_rules
@@ -58,8 +58,11 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         values, size = _batch(name, leaves, axes)
         plain = not any(isinstance(x, Tensor) for x in leaves)
         frame = Frame(size)
-        inner = [x if axis is None else Tensor(Batched(frame, x, True)) for x, axis in zip(values, axes, strict=True)]
-        with frame.entered():
+        inner = [
+            x if axis is None or x is None else Tensor(Batched(frame, x, True))
+            for x, axis in zip(values, axes, strict=True)
+        ]
+        with at_level(frame):
             inner_args, inner_kwargs = rebuild(inner)
             results, unflatten = flatten(f(*inner_args, **inner_kwargs))
         ends = list(spread_prefix("out_axes", out_axes, unflatten(list(results))))
@@ -74,7 +77,7 @@ def _batch(name: str, leaves: list[Any], axes: list[Any]) -> tuple[list[Any], in
     values: list[Any] = []
     found: dict[int, str] = {}
     for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
-        if axis is None:
+        if axis is None or x is None:
             values.append(x)
             continue
         x = x if isinstance(x, Tensor) or backends.is_array(x) else asarray(x)
@@ -97,6 +100,8 @@ def _batch(name: str, leaves: list[Any], axes: list[Any]) -> tuple[list[Any], in
 
 def _collect(name: str, frame: Frame, y: Any, axis: Any) -> Any:
     """Return a result of the function on the whole batch, the batch along `axis`."""
+    if y is None:
+        return None
     y = y if isinstance(y, Tensor) or backends.is_array(y) else asarray(y)
     data = y.data if isinstance(y, Tensor) else y
     if isinstance(data, Batched) and data.frame is frame:

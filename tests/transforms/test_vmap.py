@@ -206,6 +206,8 @@ def test_errors() -> None:
     with pytest.raises(gl.ShapeError, match=r"float64\[3\]"):
         gl.vmap(lambda x: x @ gl.tensor(np.ones((4, 2))))(X)  # in the words of one example
     norm = nn.BatchNorm1d(3)
-    with pytest.raises(gl.ShapeError, match="one of a batch under vmap"):
+    with pytest.raises(gl.VmapError, match="differs from example to example"):
         gl.vmap(norm)(gl.ones((4, 2, 3)))
+    assert norm.running_mean.tolist() == [0.0, 0.0, 0.0]
+    assert gl.vmap(norm.eval())(gl.ones((4, 2, 3))).shape == (4, 2, 3)
     assert gl.core.scopes.state.frame is None
