@@ -110,7 +110,7 @@ def _jvp_by_vjp(node: Node, ts: list[Any], create: bool) -> list[Any]:
     zeros = [zeros_as(like, shape=s.shape, dtype=s.dtype) for s in node.output_specs()]
 
     def pullback(*gs: Any) -> Any:
-        grads = node_vjp(node, list(gs) if len(gs) > 1 else gs[0], active, create=True)
+        grads = node_vjp(node, list(gs) if len(gs) > 1 else gs[0], active, create)
         return tuple(g for g, a in zip(grads, active, strict=True) if a)
 
     _, back = vjp(pullback, zeros, [True] * len(zeros))
