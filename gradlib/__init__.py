@@ -20,6 +20,7 @@ from .core import (
     Update,
     asarray,
     current_device,
+    debug,
     device,
     enable_grad,
     fused,

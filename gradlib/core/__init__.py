@@ -3,6 +3,7 @@
 from .apply import apply
 from .batched import Batched, Frame, at_level, lift, per_example
 from .batching import apply_batched
+from .debug import debug
 from .forward import Linear, jvp
 from .functional import vjp
 from .fused import make_backward
@@ -38,6 +39,7 @@ __all__ = [
     "booleans",
     "current_backend",
     "current_device",
+    "debug",
     "device",
     "enable_grad",
     "fused",
