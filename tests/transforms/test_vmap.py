@@ -211,3 +211,37 @@ def test_errors() -> None:
     assert norm.running_mean.tolist() == [0.0, 0.0, 0.0]
     assert gl.vmap(norm.eval())(gl.ones((4, 2, 3))).shape == (4, 2, 3)
     assert gl.core.scopes.state.frame is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_dtypes_stay(dtype: str) -> None:
+    x = gl.tensor(X).to(dtype)
+    w = gl.tensor(W).to(dtype)
+    y = gl.vmap(lambda r: gl.gelu(r @ w) * 2.0 + gl.softmax(r))(x)
+    assert str(y.dtype) == dtype
+    expected = gl.gelu(x @ w) * 2.0 + gl.softmax(x)
+    tolerance = {"float32": 1e-6, "float16": 4e-3, "bfloat16": 3e-2}[dtype]
+    np.testing.assert_allclose(y.to("float64").numpy(), expected.to("float64").numpy(), atol=tolerance)
+    g = gl.vmap(gl.grad(lambda r: gl.sum(gl.tanh(r))))(x)
+    assert str(g.dtype) == dtype
+
+
+def test_on_sim() -> None:
+    there, reason = gl.backend.available("sim")
+    if not there:
+        pytest.skip(reason)
+    with gl.device("sim"):
+        net = nn.Sequential(nn.Dense(3, 4, activation="gelu"), nn.Dense(4, 2))
+        x, targets = gl.uniform((6, 3)), gl.tensor([0, 1, 0, 1, 1, 0])
+
+        def loss(net: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+            return nn.functional.cross_entropy(net(x[None]), target[None])
+
+        each = gl.vmap(gl.grad(loss), (None, 0, 0))(net, x, targets)
+        gl.mean(gl.vmap(loss, (None, 0, 0))(net, x, targets)).backward()
+        for p, g in zip(net.parameters(), gl.transforms.tree.flatten(each)[0], strict=True):
+            assert g.device == "sim"
+            np.testing.assert_allclose(g.numpy().mean(0), p.grad.numpy(), rtol=1e-4, atol=1e-6)
+        assert gl.jacobian(lambda t: gl.take(t, targets))(x[:, 0]).device == "sim"
+        rows = gl.vmap(lambda t, i: gl.take(t, i))(x, targets)
+        np.testing.assert_array_equal(rows.numpy(), x.numpy()[range(6), targets.numpy()])
