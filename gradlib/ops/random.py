@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import backend as backends
 from ..core import Tensor, current_backend, leaf, op, per_example, sample
-from ..errors import DTypeError, GradientError, ShapeError, message, operand
+from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
 from ..spec import (
     INTEGER,
@@ -32,6 +31,7 @@ from ..spec import (
     uint64,
 )
 from . import philox
+from .replay import drawn
 
 __all__ = [
     "Generator",
@@ -48,48 +48,6 @@ __all__ = [
 Array = Any
 Shape = int | Sequence[int]
 _MASK = 2**64 - 1
-
-
-class _Drawn(threading.local):
-    """What this thread draws: lists that note each key, and keys to be drawn once more."""
-
-    def __init__(self) -> None:
-        self.noted: list[list[Array]] = []
-        self.again: Iterator[Array] | None = None
-
-    def next(self) -> Array:
-        assert self.again is not None
-        try:
-            return next(self.again)
-        except StopIteration:
-            raise GradientError(
-                "checkpoint: the function drew more random numbers when it ran again\n"
-                "  need a function that does the same every time"
-            ) from None
-
-
-_drawn = _Drawn()
-
-
-@contextmanager
-def note_keys() -> Iterator[list[Array]]:
-    """Note the keys that are drawn, from whatever generator."""
-    keys: list[Array] = []
-    _drawn.noted.append(keys)
-    try:
-        yield keys
-    finally:
-        _drawn.noted.pop()
-
-
-@contextmanager
-def draw_again(keys: list[Array]) -> Iterator[None]:
-    """Draw these keys once more, in their order; the generators stay as they are."""
-    before, _drawn.again = _drawn.again, iter(keys)
-    try:
-        yield
-    finally:
-        _drawn.again = before
 
 
 class Generator:
@@ -111,13 +69,13 @@ class Generator:
 
     def key(self) -> Array:
         """Draw a key, ``uint64[2]``: no two draws of a generator share their numbers."""
-        if _drawn.again is not None:
-            key = _drawn.next()
+        if drawn.again is not None:
+            key = drawn.next()
         else:
             with self._lock:
                 key = np.array([self._seed, self._counter], np.uint64)
                 self._counter = (self._counter + 1) & _MASK
-        for keys in _drawn.noted:
+        for keys in drawn.noted:
             keys.append(key)
         return key
 

@@ -13,7 +13,7 @@ from ..core.reverse import pull
 from ..core.scopes import state
 from ..core.tensor import shared_version
 from ..errors import GradientError
-from ..ops.random import draw_again, note_keys
+from ..ops.replay import draw_again, note_keys
 from ..spec import Spec
 from .derivative import _as_output
 from .opaque import is_tracked, outside_of_vmap, put_on_tape

@@ -74,7 +74,7 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own forward mode
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns of its own forward mode
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_torch(name: str) -> None:
     mine, reference = CASES[name]
