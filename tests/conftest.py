@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# The suite runs a process a core; BLAS threads on top of that only get in each other's way.  Before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 from gradlib import backend as backends

@@ -25,7 +25,7 @@ _new_tensor = Tensor.__new__
 def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Apply `prim`.  Tensors in, Tensors out; plain arrays in, plain arrays out with nothing recorded."""
     arrays: list[Any] = []
-    wrap = tracked = False
+    wrap = tracked = numbers = False
     common = None
     simple = True  # all on the CPU, all of one dtype that NumPy computes in as it is
     for a in args:
@@ -34,14 +34,23 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             if a.requires_grad:
                 tracked = True
             a = a.data
-        if type(a) is not _ndarray:
-            simple = False
+        kind = type(a)
+        if kind is not _ndarray:
+            if kind is float or kind is int:
+                numbers = True
+            else:
+                simple = False
         elif a.dtype is not common:
             if common is None and a.dtype in WIDE:
                 common = a.dtype
             else:
                 simple = False
         arrays.append(a)
+    if numbers and simple:  # Python's numbers are weak: they become the others' dtype
+        if prim.promote is None or common is None:
+            simple = False
+        else:
+            arrays = [a if type(a) is _ndarray else np.array(a, common) for a in arrays]
     tracked = tracked and state.grad and prim.differentiable
     residuals: tuple[Any, ...] = ()
     if simple and prim.impl is not None and arrays:
@@ -79,6 +88,8 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
     result = Tensor(out)
     if prim.view and isinstance(args[0], Tensor):
         result.version = shared_version(args[0])
+        if args[0].node is not None:
+            result.version.pinned = True
     return result
 
 

@@ -32,8 +32,11 @@ class Linear:
         create = self._creates(ts)
         tangents = {x.node: [as_operand(t, create)] for x, t in zip(self.inputs, ts, strict=True)}
         push(self._nodes, tangents, create)
-        result = []
+        result: list[Any] = []
         for y in self._outputs:
+            if y.data is None:  # an output that this call has not
+                result.append(None)
+                continue
             found = tangents.get(y.node)
             t = None if found is None else found[y.index]
             result.append(zeros_as(y.data, shape=y.shape, dtype=y.dtype) if t is None else t)

@@ -114,6 +114,10 @@ class ArrayMethods(ElementwiseMethods):
     def __getitem__(self, index: Any) -> Any:
         return op.getitem(self, index)
 
+    def matmul(self, other: Any) -> Any:
+        """Return the matrix product with `other`."""
+        return op.matmul(self, other)
+
     # -- shape
 
     @property
@@ -137,6 +141,10 @@ class ArrayMethods(ElementwiseMethods):
     def permute_dims(self, axes: Any = None) -> Any:
         """Return it with axis ``axes[i]`` as axis i; the axes reversed for None."""
         return op.permute_dims(self, axes)
+
+    def matrix_transpose(self) -> Any:
+        """Return it with the last two axes exchanged."""
+        return op.matrix_transpose(self)
 
     def moveaxis(self, source: Any, destination: Any) -> Any:
         """Return it with the axes `source` at the places `destination`."""
@@ -233,6 +241,18 @@ class ArrayMethods(ElementwiseMethods):
     def std(self, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
         """Return the standard deviation over `axis`; ``correction=1`` as in `var`."""
         return op.std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def logsumexp(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return log(sum(exp(x))) over `axis`."""
+        return op.logsumexp(self, axis=axis, keepdims=keepdims)
+
+    def softmax(self, *, axis: int = -1) -> Any:
+        """Return exp(x) over its sum along `axis`."""
+        return op.softmax(self, axis=axis)
+
+    def log_softmax(self, *, axis: int = -1) -> Any:
+        """Return the logarithm of `softmax`."""
+        return op.log_softmax(self, axis=axis)
 
     def prod(self, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
         """Return the product over `axis`."""

@@ -14,7 +14,7 @@ from ..spec import REDUCED, Spec, float32
 from .node import Node, collect
 from .operators import op
 from .scopes import enable_grad, quiet
-from .tensor import Tensor, ones_as, zeros_as
+from .tensor import Tensor, ones_as, shared_version, zeros_as
 
 
 def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequence[Any]:
@@ -180,7 +180,7 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
             )
         g = ones_as(y.data, shape=y.shape, dtype=y.dtype)
     else:
-        g = check_cotangent("backward(gradient)", gradient, y)
+        g = check_cotangent("backward(gradient)", gradient, y).copy()  # it may become a leaf's grad as it is
     nodes = [] if y.node is None else collect([y.node])
     active: set[Any] = set(nodes)
     leaves = {p for node in nodes for p in node.parents if isinstance(p, Tensor)} or {y}
@@ -190,6 +190,7 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
     for tensor, value in arrived:  # only now, when nothing can fail any more, do the leaves change
         total = value if tensor.grad is None else op.add(tensor.grad.data, value)
         tensor.grad = Tensor(total)
+        shared_version(tensor.grad).pinned = True  # x + y hands one array to both: assigning one is not the other's
     if not retain_graph:
         for node in nodes:
             node.release()

@@ -25,7 +25,7 @@ class Version:
 
     def __init__(self) -> None:
         self.count = 0
-        self.pinned = False  # the result of a recorded op, which the tape may read: written never, copied instead
+        self.pinned = False  # memory the tape or another tensor may read: written never, copied instead
 
 
 class Hook:
@@ -177,6 +177,14 @@ class Tensor(ArrayMethods):
             result.version.pinned = True
         return result
 
+    def __getstate__(self) -> Any:
+        if self.node is not None:
+            raise GradientError(
+                f"copy or pickle: this tensor is the result of {self.node.prim.name}, and a tape is not copied\n"
+                f"  need x.detach()"
+            )
+        return object.__getstate__(self)
+
     # -- on the tape
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
@@ -239,6 +247,14 @@ class Tensor(ArrayMethods):
                     "assign(x, value): shapes differ", [operand("x", self), operand("value", new)], "need equal shapes"
                 )
             )
+        if not is_floating(self.dtype) and not np.can_cast(new.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                message(
+                    "assign(x, value): the values would be cut to integers or booleans",
+                    [operand("x", self), operand("value", new)],
+                    f"need value.to({self.dtype})",
+                )
+            )
         target = backends.backend_of(self.data)
         if backends.backend_of(new) is not target:
             new = target.asarray(backends.backend_of(new).to_host(new))
@@ -288,6 +304,7 @@ def writable(tensor: Tensor) -> Any:
         tensor.data = data = data.copy()
     if pinned:
         tensor.version = Version()
+        tensor.version.count = version.count  # type: ignore[union-attr]  # what the tape kept stays recognisable
     return data
 
 

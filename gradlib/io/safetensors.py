@@ -67,6 +67,11 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     """
     from safetensors.numpy import save as serialize
 
+    if not isinstance(state, Mapping):
+        raise DTypeError(
+            f"save(path, state): state is of type {type(state).__name__}\n"
+            f"  need names to Tensors or arrays: gl.io.save(path, model.state_dict())"
+        )
     entries = {}
     for name, value in state.items():
         if not isinstance(name, str) or not (isinstance(value, Tensor) or backends.is_array(value)):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ShapeError
+from ..ops.activation import check
 from . import functional as F
 from . import init
 from .dense import _shown
@@ -75,6 +76,9 @@ class Conv2d(Module):
         self.dilation = pair(name, "dilation", dilation)
         self.groups = groups
         self.activation = activation
+        check(name, activation)
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f'{name}: padding is {padding!r}\n  need "same", "valid", an int, or two of them')
         if min(*self.kernel_size, *self.stride, *self.dilation) < 1:
             raise ShapeError(f"{name}: kernel_size, stride and dilation need to be 1 or more: {self.extra_repr()}")
         self.weight = Parameter(init.allocate((*self.kernel_size, in_channels // groups, out_channels), dtype, device))

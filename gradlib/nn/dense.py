@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import ShapeError
+from ..ops.activation import check
 from . import functional as F
 from . import init
 from .functional import Activation
@@ -42,10 +45,10 @@ class Dense(Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ShapeError(
-                f"Dense(in_features, out_features): sizes are {in_features} and {out_features}\n  need 1 or more"
-            )
+        name = "Dense(in_features, out_features)"
+        if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in (in_features, out_features)):
+            raise ShapeError(f"{name}: sizes are {in_features!r} and {out_features!r}\n  need ints of at least 1")
+        check(name, activation)
         self.in_features, self.out_features = in_features, out_features
         self.activation = activation
         self.weight = Parameter(init.allocate((in_features, out_features), dtype, device))

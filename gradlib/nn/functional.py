@@ -189,13 +189,21 @@ def nll_loss(
     """loss = -input[target], for log-probabilities; averaged over the rows that count, weighted by `weight[target]`.
 
     Shapes: input (..., classes); target integers (...); weight (classes,); result () or (...).
-    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: composition.
+    Raises: ShapeError, DTypeError, IndexError for a target that is no class.  Derivative: every order.
+    Kernel: composition.
     """
     classes = input.shape[-1]
     if tuple(target.shape) != tuple(input.shape[:-1]):
         operands = [operand("input", input, "..., classes"), operand("target", target, "...")]
         raise ShapeError(
             message("nll_loss(input, target): the shapes do not fit", operands, "need target.shape == input.shape[:-1]")
+        )
+    classes_of = target.data if isinstance(target, Tensor) else target
+    bad = (classes_of != ignore_index) & ((classes_of < 0) | (classes_of >= classes))
+    if bad.any():
+        raise IndexError(
+            f"nll_loss(input, target): target has class {int(classes_of[bad][0])}, input has {classes} classes\n"
+            f"  need 0 <= target < {classes}, or target == ignore_index ({ignore_index})"
         )
     counted = op.not_equal(target, ignore_index)
     hot = op.cast(_hot(op.where(counted, target, 0), classes), dtype=input.dtype)

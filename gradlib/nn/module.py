@@ -173,6 +173,11 @@ class Module:
         CheckpointError : names are missing or unexpected (unless ``strict=False``), or shapes differ; all
             of them are listed, and the module is left as it was.
         """
+        if not isinstance(state, Mapping):
+            raise CheckpointError(
+                f"load_state_dict(state): state is of type {type(state).__name__}\n"
+                f"  need names to values: model.state_dict() or gl.io.load(path)"
+            )
         own = dict(self._state())
         problems = []
         if strict:

@@ -1,5 +1,6 @@
 """The operations on arrays, by family.  Importing them fills core's operator table."""
 
+from . import along as _along
 from . import arithmetic as _arithmetic
 from . import comparisons as _comparisons
 from . import conv as _conv
@@ -8,18 +9,22 @@ from . import cross_entropy as _cross_entropy
 from . import dense as _dense
 from . import functions as _functions
 from . import index as _index
-from . import matmul as _matmul
-from . import nonlinear as _nonlinear
-from . import norm as _norm
-from . import pool as _pool
-from . import random as _random
-from . import reduce as _reduce
 from . import (
+    index_launch,  # attaches the kernels of the index ops
     reduce_launch,  # attaches the kernels of the reductions
     update,  # registers its ops, which belong to the optimizers
 )
+from . import join as _join
+from . import matmul as _matmul
+from . import nonlinear as _nonlinear
+from . import norm as _norm
+from . import piecewise as _piecewise
+from . import pool as _pool
+from . import random as _random
+from . import reduce as _reduce
 from . import shape as _shape
 from . import softmax as _softmax
+from .along import *
 from .arithmetic import *
 from .comparisons import *
 from .conv import *
@@ -29,9 +34,11 @@ from .dense import *
 from .elementwise import cast
 from .functions import *
 from .index import *
+from .join import *
 from .matmul import *
 from .nonlinear import *
 from .norm import *
+from .piecewise import *
 from .pool import *
 from .random import *
 from .reduce import *
@@ -39,6 +46,7 @@ from .shape import *
 from .softmax import *
 
 __all__: list[str] = ["cast"]
+__all__ += _along.__all__
 __all__ += _arithmetic.__all__
 __all__ += _comparisons.__all__
 __all__ += _conv.__all__
@@ -47,9 +55,11 @@ __all__ += _cross_entropy.__all__
 __all__ += _dense.__all__
 __all__ += _functions.__all__
 __all__ += _index.__all__
+__all__ += _join.__all__
 __all__ += _matmul.__all__
 __all__ += _nonlinear.__all__
 __all__ += _norm.__all__
+__all__ += _piecewise.__all__
 __all__ += _pool.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__

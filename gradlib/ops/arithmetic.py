@@ -8,7 +8,7 @@ from typing import Any
 from ..core import apart, between, op, sample, zeros_as
 from ..spec import is_floating
 from .comparisons import equal, greater_equal, less_equal, logical_and, where
-from .elementwise import elementwise, no_slope, pairs, unary
+from .elementwise import as_array, elementwise, no_slope, pairs, unary
 
 __all__ = [
     "abs", "add", "clip", "divide", "floor_divide", "maximum", "minimum", "multiply", "negative", "pow", "power",
@@ -136,12 +136,14 @@ def reciprocal(xp: Any, x: Any) -> Any:
 
 def _pow_base(g: Any, ans: Any, x1: Any, x2: Any) -> Any:
     """x2 x1^(x2 - 1), which is 0 for x2 = 0 also where x1 = 0."""
+    x2 = as_array(x2, g)
     flat = equal(x2, 0)
     return where(flat, 0.0, multiply(multiply(g, x2), _pow(x1, where(flat, 1.0, subtract(x2, 1)))))
 
 
 def _pow_exponent(g: Any, ans: Any, x1: Any, x2: Any) -> Any:
     """x1^x2 log(x1), which is 0 at x1 = 0 for x2 >= 0."""
+    x1 = as_array(x1, g)
     flat = logical_and(equal(x1, 0), greater_equal(x2, 0))
     return where(flat, 0.0, multiply(g, multiply(ans, op.log(where(flat, 1.0, x1)))))
 

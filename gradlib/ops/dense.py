@@ -14,7 +14,7 @@ from .activation import READS_OUTPUT, Activation, activate, check, fusible
 from .matmul import matmul
 from .tiling import LARGEST, combine, parts, split, tiling
 
-__all__ = ["column_sums", "dense"]
+__all__ = ["dense"]
 
 Array = Any
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..core import Primitive, leaf, op, sample, zeros_as
 from ..errors import DTypeError, message, operand
 from ..kernel.elementwise import cast_kernel, elementwise_launcher
 from ..spec import DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes
 
-__all__ = ["cast", "elementwise", "no_slope", "pairs", "unary"]
+__all__ = ["as_array", "cast", "elementwise", "no_slope", "pairs", "unary"]
 
 # What an op takes, and how its error says so.  float16 ... float64 are always among the floating dtypes.
 DOMAINS: dict[str, tuple[frozenset[DType], str]] = {
@@ -66,6 +68,11 @@ def elementwise(
         return prim
 
     return declare
+
+
+def as_array(x: Any, like: Any) -> Any:
+    """Return a number given for an operand as an array of the other operand's dtype: alone it would become float32."""
+    return np.asarray(x, like.dtype) if isinstance(x, (int, float, np.generic)) else x
 
 
 def no_slope(g: Any, ans: Any, x: Any, *others: Any, **params: Any) -> Any:

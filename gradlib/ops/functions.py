@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import between, op, sample
 from .arithmetic import divide, multiply, negative, square, subtract
-from .elementwise import elementwise, no_slope, pairs, unary
+from .elementwise import as_array, elementwise, no_slope, pairs, unary
 from .special import by_blocks, erf_block, erfc_block
 
 __all__ = [
@@ -160,7 +160,8 @@ def atan(xp: Any, x: Any) -> Any:
 
 
 def _over_square(g: Any, x1: Any, x2: Any, factor: Any) -> Any:
-    return divide(multiply(g, factor), op.add(square(x1), square(x2)))
+    radius = op.add(square(as_array(x1, g)), square(as_array(x2, g)))
+    return divide(multiply(g, factor), radius)
 
 
 @elementwise(

@@ -1,4 +1,4 @@
-"""Picking elements: slices, index arrays, masks, sorting; and the transposes, which add elements back into place.
+"""Picking elements: slices, index arrays, masks; and the transposes, which add elements back into place.
 
 Everything between brackets becomes at most one slicing, one permutation of axes and one `take` along one axis.
 """
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as backends
-from ..core import Tensor, apart, integers, leaf, op, sample
-from ..errors import DTypeError, ShapeError, message, operand
-from ..spec import INTEGER, Spec, as_dtype, bool_, default_float, int64, normalize_axis
+from ..core import Tensor, integers, leaf, op, sample
+from ..errors import DTypeError, message, operand
+from ..spec import INTEGER, Spec, bool_, default_float, int64, normalize_axis
 from .arithmetic import add, multiply
-from .comparisons import equal, less, where
+from .comparisons import less, where
 from .elementwise import cast
 from .shape import broadcast_arrays, permute_dims, reshape
 
-__all__ = ["argsort", "getitem", "nonzero", "one_hot", "sort", "take", "take_along_axis", "tril", "triu"]
+__all__ = ["getitem", "nonzero", "take"]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -143,7 +143,7 @@ def _take(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
         sample((2, 2, 4, 3), integers(0, 7, 2, 4, dtype="int32"), axis=1, size=7),
         sample((2,), integers(0, 4), axis=0, size=4),
         sample((60,), integers(0, 4, 60), axis=0, size=4),
-        sample((0, 2), integers(0, 3, 0), axis=0, size=3),
+        sample((4, 0), integers(0, 3, 4), axis=0, size=3),
     ],
 )  # fmt: skip
 def _index_add(xp: Any, g: Array, indices: Array, *, axis: int, size: int) -> Array:
@@ -174,10 +174,10 @@ def take(x: Any, indices: Any, *, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normalize_axis("take(x, indices, axis)", axis, x.ndim)
-    return _take(x, _as_indices(x, indices), axis=axis)
+    return _take(x, as_indices(indices), axis=axis)
 
 
-def _as_indices(x: Any, indices: Any) -> Any:
+def as_indices(indices: Any) -> Any:
     """Return `indices` as an array or Tensor (a list of nothing counts as integers)."""
     if hasattr(indices, "dtype"):
         return indices
@@ -215,7 +215,7 @@ def _per_axis(x: Any, pattern: Pattern) -> list[tuple[Any, int]]:
 
 def _parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
     """Return the slicing part of an index, and the index arrays by the axis they pick from after that."""
-    items = [_item(x, i) for i in (index if type(index) is tuple else (index,))]
+    items = [_item(i) for i in (index if type(index) is tuple else (index,))]
     used = sum(_axes_used(i) for i in items)
     ellipses = [k for k, i in enumerate(items) if i is Ellipsis]
     if used > x.ndim or len(ellipses) > 1:
@@ -251,11 +251,11 @@ def _parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
     return tuple(pattern), picks
 
 
-def _item(x: Any, item: Any) -> Any:
+def _item(item: Any) -> Any:
     if isinstance(item, (bool, np.bool_, float)):
         raise DTypeError(f"x[index]: {item!r} is no index\n  need whole numbers, slices, None, ..., or arrays")
     if isinstance(item, (list, tuple)):
-        item = _as_indices(x, item)
+        item = as_indices(item)
     if hasattr(item, "dtype") and item.dtype != bool_ and item.dtype not in INTEGER:
         what = f"x[index]: an index is {item.dtype}"
         raise DTypeError(message(what, [operand("index", item)], "need integers or bool"))
@@ -336,156 +336,4 @@ def nonzero(x: Any) -> tuple[Any, ...]:
     return tuple(Tensor(i) for i in indices) if isinstance(x, Tensor) else tuple(indices)
 
 
-# -- along an axis
-
-
-def _infer_along(x: Spec, indices: Spec, *, axis: int) -> Spec:
-    call = "take_along_axis(x, indices, axis)"
-    lines = [operand("x", x), operand("indices", indices)]
-    if indices.dtype not in INTEGER:
-        raise DTypeError(message(f"{call}: indices are {indices.dtype}", lines, "need an integer dtype"))
-    if x.ndim != indices.ndim or any(
-        a != b for k, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if k != axis
-    ):
-        raise ShapeError(message(f"{call}: shapes differ", lines, f"need equal sizes but on axis {axis}"))
-    return Spec(indices.shape, x.dtype)
-
-
-def _grid(xp: Any, indices: Array, axis: int) -> tuple[Any, ...]:
-    """Return the index that picks, for each element of `indices`, that place on its own line along `axis`."""
-    shape = indices.shape
-    return tuple(
-        indices if k == axis else xp.arange(n).reshape([n if j == k else 1 for j in range(len(shape))])
-        for k, n in enumerate(shape)
-    )
-
-
-@leaf(
-    "take_along_axis",
-    infer=_infer_along,
-    vjp=(lambda g, ans, x, indices, axis: op.put_along_axis(g, indices, axis=axis, size=x.shape[axis]), None),
-    jvp=lambda ts, ans, x, indices, axis: op.take_along_axis(ts[0], indices, axis=axis),
-    saves=("indices", ""),
-    moves=True,
-    samples=lambda: [
-        sample((3, 5), integers(0, 5, 3, 1), axis=1),
-        sample((4, 3), integers(-4, 4, 7, 3), axis=0),
-        sample((1,), integers(0, 1, 1), axis=0),
-        sample((0, 3), integers(0, 3, 0, 2), axis=1),
-    ],
-)
-def _take_along(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
-    """y[i, j] = x[i, indices[i, j]], for axis 1 of two."""
-    return x[_grid(xp, indices, axis)]
-
-
-@leaf(
-    "put_along_axis",
-    infer=lambda g, indices, *, axis, size: Spec((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype),
-    vjp=(lambda h, ans, g, indices, axis, size: _take_along(h, indices, axis=axis), None),
-    jvp=lambda ts, ans, g, indices, axis, size: op.put_along_axis(ts[0], indices, axis=axis, size=size),
-    saves=("indices", ""),
-    samples=lambda: [
-        sample((3, 1), integers(0, 5, 3, 1), axis=1, size=5),
-        sample((7, 3), integers(-4, 4, 7, 3), axis=0, size=4),
-        sample((0, 2), integers(0, 3, 0, 2), axis=1, size=3),
-    ],
-)
-def _put_along(xp: Any, g: Array, indices: Array, *, axis: int, size: int) -> Array:
-    """y[i, indices[i, j]] += g[i, j], from zeros: the transpose of `take_along_axis`."""
-    y = xp.zeros((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype)
-    if g.shape[axis] == 1:  # nothing meets
-        y[_grid(xp, indices, axis)] = g
-    else:
-        xp.add.at(y, _grid(xp, indices, axis), g)
-    return y
-
-
-def take_along_axis(x: Any, indices: Any, *, axis: int = -1) -> Any:
-    """Return, for each line of x along `axis`, its elements at the indices of the same line of `indices`."""
-    axis = normalize_axis("take_along_axis(x, indices, axis)", axis, x.ndim)
-    return _take_along(x, _as_indices(x, indices), axis=axis)
-
-
-# -- order
-
-
-@leaf(
-    "argsort",
-    infer=lambda x, *, axis, descending: Spec(x.shape, int64),
-    samples=lambda: [
-        sample(apart(3, 7), axis=1, descending=False),
-        sample(lambda rng: rng.integers(0, 3, (9, 2)) * 1.0, axis=0, descending=True),
-        sample((0,), axis=0, descending=False),
-    ],
-)
-def _argsort(xp: Any, x: Array, *, axis: int, descending: bool) -> Array:
-    """y = the indices that sort x along `axis`; equal elements keep their order."""
-    if not descending:
-        return xp.argsort(x, axis, kind="stable")
-    last = x.shape[axis] - 1
-    return xp.ascontiguousarray(xp.flip(last - xp.argsort(xp.flip(x, axis), axis, kind="stable"), axis))
-
-
-def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest."""
-    return _argsort(x, axis=normalize_axis("argsort(x, axis)", axis, x.ndim), descending=descending)
-
-
-def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return x sorted along `axis`; the derivative goes back to where each element came from."""
-    return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
-
-
-# -- made of indices
-
-
-def one_hot(x: Any, num_classes: int, *, dtype: Any = None) -> Any:
-    """Return 1 where the new last axis equals x, else 0, in float32 or `dtype`; a class out of range gives zeros."""
-    array = x.data if isinstance(x, Tensor) else x
-    if array.dtype not in INTEGER:
-        raise DTypeError(message("one_hot(x, num_classes): x is no class index", [operand("x", x)], "need integers"))
-    classes = backends.backend_of(array).asarray(np.arange(num_classes, dtype=array.dtype))
-    hit = equal(reshape(x, (*x.shape, 1)), classes)
-    return cast(hit, default_float if dtype is None else as_dtype(dtype))
-
-
-def _infer_triangle(name: str) -> Any:
-    def infer(x: Spec, *, k: int) -> Spec:
-        if x.ndim < 2:
-            raise ShapeError(message(f"{name}(x): x has {x.ndim} axes", [operand("x", x)], "need at least 2"))
-        return x
-
-    return infer
-
-
-def _need_matrix(x: Array) -> None:
-    if x.ndim < 2:  # NumPy would make a matrix of it
-        raise ValueError("x is no matrix")
-
-
-def _triangle_samples() -> list[Any]:
-    return [sample((3, 5), k=0), sample((2, 4, 3), k=1), sample((1, 1), k=-1), sample((0, 2), k=0)]
-
-
-@leaf("tril", infer=_infer_triangle("tril"), vjp=(lambda g, ans, x, k: op.tril(g, k=k),), linear=True, moves=True,
-      samples=_triangle_samples)  # fmt: skip
-def tril(xp: Any, x: Array, *, k: int = 0) -> Array:
-    """y = x on and below diagonal k of the last two axes, zero above."""
-    _need_matrix(x)
-    return xp.tril(x, k)
-
-
-@leaf("triu", infer=_infer_triangle("triu"), vjp=(lambda g, ans, x, k: op.triu(g, k=k),), linear=True, moves=True,
-      samples=_triangle_samples)  # fmt: skip
-def triu(xp: Any, x: Array, *, k: int = 0) -> Array:
-    """y = x on and above diagonal k of the last two axes, zero below."""
-    _need_matrix(x)
-    return xp.triu(x, k)
-
-
-op.register(
-    argsort=argsort, getitem=getitem, index_add=_index_add, nonzero=nonzero, one_hot=one_hot,
-    put_along_axis=_put_along, sort=sort, take=take, take_along_axis=take_along_axis, tril=tril, triu=triu,
-    unslice=_unslice,
-)  # fmt: skip
+op.register(getitem=getitem, index_add=_index_add, nonzero=nonzero, take=take, unslice=_unslice)

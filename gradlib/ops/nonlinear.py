@@ -1,4 +1,4 @@
-"""The activation functions, at PyTorch's defaults.
+"""The activation functions that are curved, at PyTorch's defaults.
 
 Each has its derivative as an op of its own beside it, ``z = g f'(x)``, so that a backward is one op (on a GPU one
 kernel); those have derivatives in turn.  At their defaults these are the functors of ``activation.cuh``.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..core import apart, op, sample
+from ..core import op, sample
 from .arithmetic import add, minimum, multiply, square, subtract
 from .comparisons import greater, less, where
-from .elementwise import elementwise, no_slope, pairs, unary
+from .elementwise import elementwise, pairs, unary
 from .functions import exp, tanh
+from .piecewise import away, slopes
 from .special import by_blocks, normal_block
 
 __all__ = [
-    "elu", "gelu", "hardswish", "leaky_relu", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus",
+    "elu", "gelu", "hardswish", "mish", "selu", "sigmoid", "silu", "softplus",
 ]  # fmt: skip
 
 Array = Any
@@ -25,103 +26,6 @@ Array = Any
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 _INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
-
-
-_AWAY = (-4.1, -3.6, -2.2, -1.3, -0.4, 0.6, 1.7, 2.3, 3.8, 5.2, 7.4)
-
-
-def _wide(*shape: int) -> Any:
-    """Values on both sides of every kink of the functions here, none near one."""
-    return lambda rng: rng.choice(_AWAY, shape) + 0.1 * rng.random(shape)
-
-
-def _slopes() -> list[Any]:
-    return [*pairs(None, _wide)(), sample((3, 5), lambda rng: rng.integers(-3, 4, (3, 5)) * 1.0, smooth=False)]
-
-
-# -- piecewise linear
-
-
-@elementwise(
-    "relu_slope",
-    vjp=(lambda h, ans, g, y: op.relu_slope(h, y), no_slope),
-    saves=("y", ""),
-    expr="g * act::relu::df(y)",
-    samples=_slopes,
-)
-def _relu_slope(xp: Any, g: Array, y: Array) -> Array:
-    """z = g where y > 0, else 0."""
-    return xp.multiply(g, y > 0)
-
-
-@elementwise(
-    "relu",
-    vjp=(lambda g, ans, x: op.relu_slope(g, ans),),
-    saves=("ans",),
-    expr="act::relu::f(x)",
-    samples=unary(_wide),
-)
-def relu(xp: Any, x: Array) -> Array:
-    """y = max(x, 0).  Derivative: 0 at 0."""
-    return xp.maximum(x, 0)
-
-
-@elementwise(
-    "relu6_slope",
-    vjp=(lambda h, ans, g, y: op.relu6_slope(h, y), no_slope),
-    saves=("y", ""),
-    expr="g * act::relu6::df(y)",
-    samples=_slopes,
-)
-def _relu6_slope(xp: Any, g: Array, y: Array) -> Array:
-    """z = g where 0 < y < 6, else 0."""
-    return xp.multiply(g, (y > 0) & (y < 6))
-
-
-@elementwise(
-    "relu6",
-    vjp=(lambda g, ans, x: op.relu6_slope(g, ans),),
-    saves=("ans",),
-    expr="act::relu6::f(x)",
-    samples=unary(_wide),
-)
-def relu6(xp: Any, x: Array) -> Array:
-    """y = min(max(x, 0), 6).  Derivative: 0 at 0 and at 6."""
-    return xp.clip(x, 0, 6)
-
-
-@elementwise(
-    "leaky_relu_slope",
-    takes="floating",
-    vjp=(lambda h, ans, g, x, negative_slope: op.leaky_relu_slope(h, x, negative_slope=negative_slope), no_slope),
-    saves=("x", ""),
-    expr="x > A(0) ? g : A(negative_slope) * g",
-    samples=lambda: [sample((3, 7), apart(7), negative_slope=0.1), sample((0,), (0,), negative_slope=0.1)],
-)
-def _leaky_relu_slope(xp: Any, g: Array, x: Array, *, negative_slope: float) -> Array:
-    """z = g where x > 0, else negative_slope g."""
-    return xp.multiply(g, _one_or(xp, x, negative_slope))
-
-
-def _one_or(xp: Any, x: Array, other: float) -> Array:
-    """1 where x > 0, else `other`, to the last bit for 0 <= other <= 1 (`where` takes three times as long)."""
-    low = x.dtype.type(other)
-    return (x > 0) * (x.dtype.type(1) - low) + low
-
-
-@elementwise(
-    "leaky_relu",
-    takes="floating",
-    vjp=(lambda g, ans, x, negative_slope: op.leaky_relu_slope(g, x, negative_slope=negative_slope),),
-    saves=("x",),
-    expr="x > A(0) ? x : A(negative_slope) * x",
-    samples=lambda: [*unary(apart)(), sample(apart(3, 5), negative_slope=0.3), sample(apart(5), negative_slope=0.0)],
-)
-def leaky_relu(xp: Any, x: Array, *, negative_slope: float = 0.01) -> Array:
-    """y = x where x > 0, else negative_slope x."""
-    if 0 <= negative_slope <= 1:
-        return xp.maximum(x, x * negative_slope)
-    return xp.where(x > 0, x, x * negative_slope)
 
 
 # -- exponential
@@ -138,7 +42,7 @@ def _elu_slope_in_x(h: Array, ans: Array, g: Array, x: Array, alpha: float, scal
     vjp=(lambda h, ans, g, x, alpha, scale: op.elu_slope(h, x, alpha=alpha, scale=scale), _elu_slope_in_x),
     saves=("x", "g x"),
     expr="x > A(0) ? A(scale) * g : A(scale * alpha) * fn::exp(x) * g",
-    samples=lambda: [sample((3, 5), _wide(5), alpha=1.3, scale=1.1), sample((0,), (0,), alpha=1.0, scale=1.0)],
+    samples=lambda: [sample((3, 5), away(5), alpha=1.3, scale=1.1), sample((0,), (0,), alpha=1.0, scale=1.0)],
 )
 def _elu_slope(xp: Any, g: Array, x: Array, *, alpha: float, scale: float) -> Array:
     """z = scale g where x > 0, else scale alpha e^x g."""
@@ -154,7 +58,7 @@ def _elu_slope(xp: Any, g: Array, x: Array, *, alpha: float, scale: float) -> Ar
     vjp=(lambda g, ans, x, alpha, scale: op.elu_slope(g, x, alpha=alpha, scale=scale),),
     saves=("x",),
     expr="x > A(0) ? A(scale) * x : A(scale * alpha) * fn::expm1(x)",
-    samples=lambda: [sample(_wide(*s), alpha=a, scale=1.2) for s in ((3, 7), (), (0, 2)) for a in (1.0, 0.5)],
+    samples=lambda: [sample(away(*s), alpha=a, scale=1.2) for s in ((3, 7), (), (0, 2)) for a in (1.0, 0.5)],
 )
 def _elu(xp: Any, x: Array, *, alpha: float, scale: float) -> Array:
     """y = scale x where x > 0, else scale alpha (e^x - 1)."""
@@ -212,7 +116,7 @@ def _sigmoid_slope(xp: Any, g: Array, x: Array) -> Array:
     vjp=(lambda g, ans, x: op.sigmoid_slope(g, x),),
     saves=("x",),
     expr="act::sigmoid::f(x)",
-    samples=unary(_wide),
+    samples=unary(away),
 )
 def sigmoid(xp: Any, x: Array) -> Array:
     """y = 1 / (1 + e^-x)."""
@@ -231,7 +135,7 @@ def _silu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
     vjp=(lambda h, ans, g, x: op.silu_slope(h, x), _silu_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::silu::df(x)",
-    samples=_slopes,
+    samples=slopes,
 )
 def _silu_slope(xp: Any, g: Array, x: Array) -> Array:
     """z = g s (1 + x (1 - s)), s = sigmoid(x)."""
@@ -245,7 +149,7 @@ def _silu_slope(xp: Any, g: Array, x: Array) -> Array:
     vjp=(lambda g, ans, x: op.silu_slope(g, x),),
     saves=("x",),
     expr="act::silu::f(x)",
-    samples=unary(_wide),
+    samples=unary(away),
 )
 def silu(xp: Any, x: Array) -> Array:
     """y = x sigmoid(x), also known as swish."""
@@ -269,8 +173,8 @@ def _softplus_slope_in_x(h: Array, ans: Array, g: Array, x: Array, beta: float, 
     saves=("x", "g x"),
     expr="A(beta) * x > A(threshold) ? g : g * act::logistic(A(beta) * x)",
     samples=lambda: [
-        sample((3, 5), _wide(5), beta=1.0, threshold=20.0),
-        sample((3,), _wide(3), beta=3.0, threshold=2.0, smooth=False),
+        sample((3, 5), away(5), beta=1.0, threshold=20.0),
+        sample((3,), away(3), beta=3.0, threshold=2.0, smooth=False),
         sample((0,), (0,), beta=1.0, threshold=20.0),
     ],
 )
@@ -288,7 +192,7 @@ def _softplus_slope(xp: Any, g: Array, x: Array, *, beta: float, threshold: floa
     vjp=(lambda g, ans, x, beta, threshold: op.softplus_slope(g, x, beta=beta, threshold=threshold),),
     saves=("x",),
     expr="A(beta) * x > A(threshold) ? x : fn::log1p(fn::exp(A(beta) * x)) / A(beta)",
-    samples=lambda: [*unary(_wide)(), sample(_wide(7), beta=2.0, threshold=30.0)],
+    samples=lambda: [*unary(away)(), sample(away(7), beta=2.0, threshold=30.0)],
 )
 def softplus(xp: Any, x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """y = log(1 + e^(beta x)) / beta, or x where beta x > threshold."""
@@ -317,7 +221,7 @@ def _gelu_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
     vjp=(lambda h, ans, g, x: op.gelu_slope(h, x), _gelu_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::gelu::df(x)",
-    samples=_slopes,
+    samples=slopes,
 )
 def _gelu_slope(xp: Any, g: Array, x: Array) -> Array:
     """z = g (Phi(x) + x phi(x)), phi the normal density."""
@@ -349,7 +253,7 @@ def _gelu_block(xp: Any, x: Array) -> Array:
     vjp=(lambda g, ans, x: op.gelu_slope(g, x),),
     saves=("x",),
     expr="act::gelu::f(x)",
-    samples=unary(_wide),
+    samples=unary(away),
 )
 def _gelu(xp: Any, x: Array) -> Array:
     """y = x Phi(x), Phi the normal distribution function."""
@@ -379,7 +283,7 @@ def _hardswish_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
     vjp=(lambda h, ans, g, x: op.hardswish_slope(h, x), _hardswish_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::hardswish::df(x)",
-    samples=_slopes,
+    samples=slopes,
 )
 def _hardswish_slope(xp: Any, g: Array, x: Array) -> Array:
     """z = 0 where x <= -3, g (x / 3 + 1 / 2) where x < 3, else g."""
@@ -392,7 +296,7 @@ def _hardswish_slope(xp: Any, g: Array, x: Array) -> Array:
     vjp=(lambda g, ans, x: op.hardswish_slope(g, x),),
     saves=("x",),
     expr="act::hardswish::f(x)",
-    samples=unary(_wide),
+    samples=unary(away),
 )
 def hardswish(xp: Any, x: Array) -> Array:
     """y = x min(max(x + 3, 0), 6) / 6."""
@@ -411,7 +315,7 @@ def _mish_slope_in_x(h: Array, ans: Array, g: Array, x: Array) -> Array:
     vjp=(lambda h, ans, g, x: op.mish_slope(h, x), _mish_slope_in_x),
     saves=("x", "g x"),
     expr="g * act::mish::df(x)",
-    samples=_slopes,
+    samples=slopes,
 )
 def _mish_slope(xp: Any, g: Array, x: Array) -> Array:
     """z = g (t + x (1 - t^2) sigmoid(x)), t = tanh(softplus(x))."""
@@ -425,7 +329,7 @@ def _mish_slope(xp: Any, g: Array, x: Array) -> Array:
     vjp=(lambda g, ans, x: op.mish_slope(g, x),),
     saves=("x",),
     expr="act::mish::f(x)",
-    samples=unary(_wide),
+    samples=unary(away),
 )
 def mish(xp: Any, x: Array) -> Array:
     """y = x tanh(log(1 + e^x))."""
@@ -433,9 +337,7 @@ def mish(xp: Any, x: Array) -> Array:
 
 
 op.register(
-    elu=elu, gelu=gelu, hardswish=hardswish, leaky_relu=leaky_relu, mish=mish, relu=relu, relu6=relu6, selu=selu,
-    sigmoid=sigmoid, silu=silu, softplus=softplus,
-    elu_slope=_elu_slope, gelu_slope=_gelu_slope, hardswish_slope=_hardswish_slope, leaky_relu_slope=_leaky_relu_slope,
-    mish_slope=_mish_slope, relu6_slope=_relu6_slope, relu_slope=_relu_slope, sigmoid_slope=_sigmoid_slope,
-    silu_slope=_silu_slope, softplus_slope=_softplus_slope,
+    elu=elu, gelu=gelu, hardswish=hardswish, mish=mish, selu=selu, sigmoid=sigmoid, silu=silu, softplus=softplus,
+    elu_slope=_elu_slope, gelu_slope=_gelu_slope, hardswish_slope=_hardswish_slope, mish_slope=_mish_slope,
+    sigmoid_slope=_sigmoid_slope, silu_slope=_silu_slope, softplus_slope=_softplus_slope,
 )  # fmt: skip

@@ -13,7 +13,8 @@ from .arithmetic import divide, maximum, multiply, square, subtract
 from .comparisons import equal
 from .elementwise import cast
 from .functions import sqrt
-from .shape import broadcast_to, flip, reshape
+from .join import flip
+from .shape import broadcast_to, reshape
 from .total import total
 
 __all__ = [

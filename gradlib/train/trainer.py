@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, no_grad, op
+from ..core import Tensor, asarray, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..nn import CrossEntropyLoss, Module
 from ..optim import Optimizer, Schedule
@@ -175,9 +175,8 @@ class Trainer:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise ShapeError("Trainer: a batch is no pair\n  need a loader that yields (input, target)")
         parameter = next(self.model.parameters(), None)
-        if parameter is None:
-            return batch[0], batch[1]
-        return batch[0].to(device=parameter.device), batch[1].to(device=parameter.device)
+        device = None if parameter is None else parameter.device
+        return asarray(batch[0], device=device), asarray(batch[1], device=device)
 
     def _measured(self, loss: Tensor, output: Tensor, target: Tensor) -> dict[str, float]:
         with no_grad():

@@ -34,6 +34,7 @@ def loss_curve(
         raise ShapeError("loss_curve(path, steps): there are no losses to draw\n  need at least one step")
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no window, no global state
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -46,7 +47,7 @@ def loss_curve(
         axes.plot(ends, values, color=colour, linewidth=1.4, marker="o", markersize=3, label=name)
     if 0 < 10 * min(steps) < max(steps):
         axes.set_yscale("log")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_title(title)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -161,6 +164,66 @@ def test_assigning_a_detached_result_does_not_reach_the_tape() -> None:
     np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp(2 * np.array([0.5, 1.0])))
 
 
+def test_assigning_a_view_of_a_result_does_not_reach_the_tape() -> None:
+    x = gl.tensor([0.5, 1.0], dtype="float64", requires_grad=True)
+    y = gl.exp(x)
+    with gl.no_grad():
+        view = y.reshape(2, 1)
+    view.assign([[0.0], [0.0]])
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.exp([0.5, 1.0]))
+
+
+def test_a_copy_made_by_assign_is_a_change_too() -> None:
+    x = gl.tensor([1.0, 2.0], dtype="float64", requires_grad=True)
+    x.reshape(2).sum().backward()  # x has a version
+    x.assign([3.0, 4.0])
+    w = gl.tensor([1.0, 1.0], dtype="float64", requires_grad=True)
+    d = x.reshape(2).detach()
+    y = (d * w).sum()
+    d.assign([0.0, 0.0])
+    with pytest.raises(gl.GradientError, match="changed in place"):
+        y.backward()
+
+
+def test_gradients_share_no_memory_with_each_other_nor_with_the_given_one() -> None:
+    x, z = (gl.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    g = gl.tensor([3.0, 4.0])
+    (x + z).backward(g)
+    g.assign([0.0, 0.0])
+    assert x.grad.tolist() == [3.0, 4.0]
+    x.grad.assign([5.0, 5.0])
+    assert z.grad.tolist() == [3.0, 4.0]
+    given = np.array([3.0, 4.0], np.float32)
+    y = gl.tensor([1.0, 2.0], requires_grad=True)
+    y.backward(given)
+    given[:] = 0
+    assert y.grad.tolist() == [3.0, 4.0]
+
+
+def test_assign_does_not_cut_numbers() -> None:
+    n = gl.tensor([1, 2])
+    with pytest.raises(gl.DTypeError, match="cut to integers"):
+        n.assign([1.5, 2.0])
+    with pytest.raises(gl.DTypeError, match="cut to integers"):
+        gl.tensor([True]).assign([2])
+    assert n.assign([3, 4]).tolist() == [3, 4]
+    assert gl.tensor([1.0], dtype="bfloat16").assign([0.5]).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_leaves_are_copied_and_pickled_results_are_not(duplicate: Callable[[Tensor], Tensor]) -> None:
+    x = gl.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    y = duplicate(x)
+    assert y.requires_grad
+    assert y.grad.tolist() == [2.0, 4.0]
+    y.assign([7.0, 7.0])
+    assert x.tolist() == [1.0, 2.0]
+    with pytest.raises(gl.GradientError, match="result of multiply"):
+        duplicate(x * x)
+
+
 def test_a_failing_backward_leaves_the_gradients_as_they_were() -> None:
     x = gl.tensor(2.0, requires_grad=True)
     w = gl.tensor(3.0, requires_grad=True)
@@ -194,6 +257,28 @@ def test_users_own_fused_op_has_every_derivative() -> None:
         gl.testing.gradcheck(gl.grad(lambda x: gl.sum(swish(x))), np.array([0.1, -2.0, 3.0]))
     finally:
         del PRIMITIVES["test_users_own"]
+
+
+def test_fused_op_may_leave_an_output_out(sim: str) -> None:
+    @fused("test_left_out", infer=lambda x, y=None: (x, y), outputs=2)
+    def both(x: object, y: object = None) -> object:
+        return op.sin(x), None if y is None else op.exp(y)
+
+    @both.kernel("cuda")
+    def _(x: np.ndarray, y: np.ndarray | None) -> object:
+        return np.sin(x), None if y is None else np.exp(y)
+
+    try:
+        v = np.array([0.3, 1.0])
+        x = gl.tensor(v, requires_grad=True, device=sim)
+        both(x)[0].sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), np.cos(v))
+        _, tangent = gl.jvp(lambda x: both(x)[0], (x.detach(),), (x.detach(),))
+        np.testing.assert_allclose(tangent.numpy(), np.cos(v) * v)
+        _, tangent = gl.jvp(lambda x: both(x, x)[1], (x.detach(),), (x.detach(),))
+        np.testing.assert_allclose(tangent.numpy(), np.exp(v) * v)
+    finally:
+        del PRIMITIVES["test_left_out"]
 
 
 def test_wrong_derivative_is_caught() -> None:

@@ -73,6 +73,12 @@ def test_damaged_files(tmp_path: Path) -> None:
         gl.io.load(tmp_path / "nothing.safetensors")
 
 
+def test_a_model_is_saved_by_its_state(tmp_path: Path) -> None:
+    with pytest.raises(gl.DTypeError, match=r"state is of type Dense(.|\n)*model.state_dict\(\)"):
+        gl.io.save(tmp_path / "m.safetensors", gl.nn.Dense(2, 2))  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     gl.io.save(path, {"x": gl.tensor([1.0])})

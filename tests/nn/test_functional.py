@@ -104,6 +104,9 @@ def test_losses_refuse_what_does_not_fit() -> None:
         F.mse_loss(np.ones(3), np.ones(3), "average")
     with pytest.raises(gl.ShapeError, match="nll_loss"):
         F.nll_loss(np.ones((3, 2)), np.ones(2, np.int64))
+    for wrong in (2, -1):
+        with pytest.raises(IndexError, match=f"class {wrong}, input has 2 classes"):
+            F.nll_loss(np.ones((3, 2)), np.array([0, wrong, -100]))
 
 
 def test_nll_loss_ignores_infinite_log_probabilities_of_other_classes() -> None:

@@ -23,8 +23,11 @@ def test_dense_is_linear() -> None:
     np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-5, atol=1e-6)
     assert repr(layer) == "Dense(4, 3, activation='relu')"
     assert repr(nn.Dense(4, 3, False, activation=np.tanh)) == "Dense(4, 3, bias=False, activation=tanh)"
-    with pytest.raises(gl.ShapeError, match="need 1 or more"):
-        nn.Dense(0, 3)
+    for size in (0, 2.5, "3"):
+        with pytest.raises(gl.ShapeError, match="need ints of at least 1"):
+            nn.Dense(size, 3)
+    with pytest.raises(ValueError, match="no activation 'rleu'"):
+        nn.Dense(2, 3, activation="rleu")
     with pytest.raises(gl.ShapeError, match="input has 7 features, weight expects 4"):
         layer(images(2, 7))
     with pytest.raises(gl.DTypeError, match="floating"):
@@ -43,6 +46,10 @@ def test_conv2d_shapes_and_errors() -> None:
         nn.Conv2d(4, 6, (3, 3, 3))  # type: ignore[arg-type]
     with pytest.raises(gl.ShapeError, match="1 or more"):
         nn.Conv2d(4, 6, 0)
+    with pytest.raises(ValueError, match="padding is 'sane'"):
+        nn.Conv2d(4, 6, 3, padding="sane")
+    with pytest.raises(ValueError, match="no activation 'rleu'"):
+        nn.Conv2d(4, 6, 3, activation="rleu")
 
 
 def test_pooling_layers() -> None:

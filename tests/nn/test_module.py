@@ -78,6 +78,8 @@ def test_load_state_dict_lists_everything_wrong_and_changes_nothing() -> None:
     assert "unexpected  extra" in text
     assert "mismatched  body.0.weight: float32[3, 4], the module has float32[3, 5]" in text
     assert "mismatched  scale: int64[], the module has float32" in text
+    with pytest.raises(gl.CheckpointError, match="state is of type list"):
+        net.load_state_dict(list(net.state_dict()))  # type: ignore[arg-type]
     for name, t in net.state_dict().items():
         np.testing.assert_array_equal(t.numpy(), before[name], err_msg=name)
 

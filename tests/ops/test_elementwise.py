@@ -6,6 +6,7 @@ Derivatives on ordinary values are checked by the registry suite; here are the p
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,19 @@ def test_erf_against_the_math_library(dtype: str, ulps: int) -> None:
     assert gl.erf(np.array([np.inf, -np.inf])).tolist() == [1.0, -1.0]
     assert gl.erfc(np.array([np.inf, -np.inf])).tolist() == [0.0, 2.0]
     assert np.isnan(gl.erf(np.array([np.nan]))).all()
+
+
+def test_every_array_function_is_a_method() -> None:
+    """But those that take several arrays, make one, or belong to networks."""
+    apart = {"broadcast_arrays", "concat", "concatenate", "getitem", "one_hot", "power", "stack", "where"}
+    families = ("along", "arithmetic", "comparisons", "functions", "index", "join", "reduce", "shape", "softmax")
+    names = {n for family in families for n in sys.modules[f"gradlib.ops.{family}"].__all__}
+    assert {n for n in names if not hasattr(gl.Tensor, n)} == apart | {"sum_to"}
+    x = gl.tensor([[1.0, 2.0], [3.0, 4.0]])
+    for name in ("softmax", "log_softmax", "logsumexp", "matrix_transpose", "tril", "nonzero", "relu", "silu"):
+        ours, methods = getattr(gl, name)(x), getattr(x, name)()
+        assert np.array_equal(np.asarray(ours[0]), np.asarray(methods[0])) if name != "logsumexp" else ours == methods
+    assert x.matmul(x).tolist() == [[7, 10], [15, 22]]
 
 
 # -- activations
@@ -316,6 +330,17 @@ def test_python_numbers_are_weak() -> None:
     assert (gl.tensor([1, 2]) * 1.5).dtype == float32
     assert (gl.tensor([1, 2], dtype="uint8") / 2).dtype == float32
     assert (gl.tensor([True]) + 1).dtype == "int64"
+
+
+def test_numbers_lose_no_digits_in_gradients() -> None:
+    """A number is of the other operand's dtype in the derivative too."""
+    x = np.array([0.7, 1.9])
+    assert_close(gradient(lambda v: gl.atan2(v, 0.1), x), 0.1 / (x**2 + 0.01))
+    assert_close(gradient(lambda v: gl.atan2(np.float64(0.1), v), x), -0.1 / (x**2 + 0.01))
+    assert_close(gradient(lambda v: 2.1**v, x), 2.1**x * math.log(2.1))
+    assert_close(gradient(lambda v: v ** np.float64(2.1), x), 2.1 * x**1.1)
+    assert_close(gradient(lambda v: v / 0.1 - 0.3 * v, x), np.full(2, 9.7))
+    assert_close(gradient(lambda v: gl.where(v > 1, v * 0.1, 0.3 * v), x), [0.3, 0.1])
 
 
 def test_cast() -> None:

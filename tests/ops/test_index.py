@@ -12,6 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 import gradlib as gl
 from gradlib.core import op
+from gradlib.kernel import launches
+from gradlib.testing import assert_close
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 3, 5))
@@ -165,3 +167,24 @@ def test_errors() -> None:
         gl.one_hot(gl.tensor([1.0]), 3)
     with pytest.raises(gl.ShapeError, match=r"tril.*x has 1 axes"):
         gl.tril(gl.tensor([1.0]))
+
+
+def test_adding_back_on_a_device(sim: str) -> None:
+    """The kernel adds in a fixed order too, and gives NumPy's sums; one launch for each way of picking."""
+    g = RNG.standard_normal((2, 300, 3)).astype(np.float32)
+    indices = RNG.integers(-7, 7, 300)
+    with launches() as log:
+        ours = op.index_add(gl.tensor(g, device=sim), gl.tensor(indices, device=sim), axis=1, size=7)
+    assert [r.entry for r in log] == ["index_add"]
+    expected = np.zeros((2, 7, 3))
+    np.add.at(expected, (slice(None), indices), g.astype(float))
+    assert_close(ours, expected)
+    again = op.index_add(gl.tensor(g, device=sim), gl.tensor(indices, device=sim), axis=1, size=7)
+    assert np.array_equal(ours.numpy(), again.numpy())
+    x = gl.tensor(X.astype(np.float32), device=sim, requires_grad=True)
+    with launches() as log:
+        (x[:, [0, 2, 2], [1, 1, 1]] ** 2).sum().backward()
+    assert "index_add" in [r.entry for r in log]
+    expected = np.zeros_like(X)
+    expected[:, [0, 2], 1] = 2 * X[:, [0, 2], 1] * [1, 2]
+    assert_close(x.grad, expected)

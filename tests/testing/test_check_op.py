@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -142,6 +143,18 @@ def test_wrong_kernels(sim: str, dtype: str) -> None:
         check_op(squaring(1.05), device=sim, dtypes=[dtype])
     with pytest.raises(AssertionError, match="gradient 0: relative error"):
         check_op(squaring(1.0, 2.1), device=sim, dtypes=[dtype])
+
+
+def test_kernels_that_differ_from_run_to_run(sim: str) -> None:
+    factors = itertools.cycle((1.0, 1.0 + 1e-15))
+    prim = squaring(1.0, 2.0)
+    prim.kernel("cuda")(lambda x: launch(x, None, next(factors)))
+    with pytest.raises(AssertionError, match="a second run gives other bits"):
+        check_op(prim, device=sim, dtypes=["float64"])
+    prim = squaring(1.0)
+    prim.backward.kernel("cuda")(lambda x, g, *residuals, needs: (launch(x, g, 2 * next(factors)),))
+    with pytest.raises(AssertionError, match="gradient 0: a second backward gives other bits"):
+        check_op(prim, device=sim, dtypes=["float64"])
 
 
 def test_declared_kernel_that_is_not_launched(sim: str) -> None:

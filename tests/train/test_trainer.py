@@ -202,6 +202,12 @@ def test_loaders_that_do_not_fit() -> None:
         trainer().fit([gl.tensor([1.0])], 1)
 
 
+def test_batches_may_be_plain_arrays() -> None:
+    images, targets = blobs()
+    history = trainer().fit([(images[:30], targets[:30]), (images[30:], targets[30:])], 2)
+    assert history.steps[-1] < history.steps[0]
+
+
 def test_batches_are_moved_to_the_model(sim: str) -> None:
     gl.manual_seed(0)
     model = nn.Dense(2, 3, device=sim)
