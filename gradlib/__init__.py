@@ -20,6 +20,7 @@ from .core import (
     Update,
     asarray,
     current_device,
+    debug,
     device,
     enable_grad,
     fused,
@@ -40,11 +41,12 @@ from .errors import (
     KernelError,
     KernelFault,
     ShapeError,
+    VmapError,
 )
 from .ops import *
 from .spec import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 from .spec import bool_ as bool_
-from .transforms import grad, jvp, value_and_grad, vjp
+from .transforms import *
 
 if TYPE_CHECKING:
     from . import backend, bench, core, data, io, kernel, nn, ops, optim, testing, train, transforms, viz

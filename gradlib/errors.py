@@ -19,6 +19,7 @@ __all__ = [
     "KernelError",
     "KernelFault",
     "ShapeError",
+    "VmapError",
     "message",
     "operand",
 ]
@@ -42,6 +43,10 @@ class DeviceError(GradlibError, RuntimeError):
 
 class GradientError(GradlibError, RuntimeError):
     """A derivative that does not exist, or a tape that can no longer give it."""
+
+
+class VmapError(GradlibError, AttributeError):
+    """Under `vmap`, a use of a value that differs from example to example."""
 
 
 class KernelError(GradlibError, RuntimeError):

@@ -64,6 +64,8 @@ def backend_of(array: Any) -> Any:
             return candidate
     if isinstance(array, np.ndarray):
         return _cpu.backend
+    if hasattr(type(array), "physical"):  # an array that wraps another: it lives where that one does
+        return backend_of(array.physical)
     raise DeviceError(
         f"{type(array).__name__} is not an array of any device\n  need a NumPy or CuPy array, or a Tensor"
     )
@@ -71,7 +73,11 @@ def backend_of(array: Any) -> Any:
 
 def is_array(value: Any) -> bool:
     """Whether `value` is an array of a device (not a scalar, list or Tensor)."""
-    return isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] == "cupy"
+    return (
+        isinstance(value, np.ndarray)
+        or type(value).__module__.partition(".")[0] == "cupy"
+        or hasattr(type(value), "physical")
+    )
 
 
 def available(name: str) -> tuple[bool, str]:

@@ -1,7 +1,10 @@
 """Tensor, Primitive, Node, apply, and the walks over the tape."""
 
 from .apply import apply
-from .forward import jvp
+from .batched import Batched, Frame, at_level, lift, per_example
+from .batching import apply_batched
+from .debug import debug
+from .forward import Linear, jvp
 from .functional import vjp
 from .fused import make_backward
 from .node import Node
@@ -18,6 +21,9 @@ _install(apply, make_backward)
 __all__ = [
     "PRIMITIVES",
     "UPDATES",
+    "Batched",
+    "Frame",
+    "Linear",
     "Node",
     "Primitive",
     "Saved",
@@ -26,11 +32,14 @@ __all__ = [
     "Version",
     "apart",
     "apply",
+    "apply_batched",
     "asarray",
+    "at_level",
     "between",
     "booleans",
     "current_backend",
     "current_device",
+    "debug",
     "device",
     "enable_grad",
     "fused",
@@ -38,9 +47,11 @@ __all__ = [
     "is_grad_enabled",
     "jvp",
     "leaf",
+    "lift",
     "no_grad",
     "ones_as",
     "op",
+    "per_example",
     "sample",
     "tensor",
     "to_device",

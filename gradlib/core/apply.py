@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .. import backend as backends
 from ..errors import DeviceError, DTypeError, message, operand
 from ..spec import REDUCED, WIDE, Spec, bool_, default_float, float32, int64, is_floating, promote
+from .batched import Batched
 from .node import Node, next_seq
 from .operators import op
 from .primitive import Primitive, Saved
@@ -60,6 +61,8 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             raise
         backend = _cpu
     else:
+        if not simple and Batched in map(type, arrays):
+            return _apply_batched(prim, args, params)
         backend, arrays = (_cpu, arrays) if simple and arrays else _settle(prim, args, arrays)
         spec = prim.spec(arrays, params)
         out = NotImplemented
@@ -88,6 +91,15 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         if args[0].node is not None:
             result.version.pinned = True
     return result
+
+
+_apply_batched: Callable[..., Any]
+
+
+def install_batching(apply_batched: Callable[..., Any]) -> None:
+    """Take the interpreter of calls under `vmap`, which is defined in terms of this module."""
+    global _apply_batched
+    _apply_batched = apply_batched
 
 
 def _contiguous(backend: Any, array: Any) -> Any:
@@ -213,7 +225,7 @@ def _inline(prim: Primitive, args: tuple[Any, ...], arrays: list[Any], params: d
     """No kernel took a call that is recorded: put the composite's own ops on the tape."""
     assert prim.composite is not None
     inputs = [arg if isinstance(arg, Tensor) else a for arg, a in zip(args, arrays, strict=True)]
-    if not any(a is not None and a.dtype in REDUCED for a in arrays):
+    if prim.moves or not any(a is not None and a.dtype in REDUCED for a in arrays):
         out = prim.composite(*inputs, **params)
         return tuple(map(_as_tensor, out)) if type(out) is tuple else _as_tensor(out)
     wide = [x if x is None or x.dtype not in REDUCED else op.cast(x, dtype=float32) for x in inputs]

@@ -5,38 +5,56 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .functional import as_operand, outputs_of, reach, trace, values_of, vjp
+from .functional import as_operand, outputs_of, pull_back, reach, trace, values_of, vjp
 from .node import Node
 from .operators import op
 from .reverse import node_vjp
-from .scopes import enable_grad, no_grad, state
+from .scopes import enable_grad, quiet, state
 from .tensor import Tensor, zeros_as
+
+
+class Linear:
+    """A function made linear at a point: its tape, to be walked in either direction, and as often as wanted."""
+
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> None:
+        self.inputs, ys, since = trace(f, args, active)
+        self._outputs = outputs_of(ys)
+        self._nodes, self._reached, self._outer = reach(self.inputs, self._outputs, since)
+        self.values = values_of(self._outputs, self._outer)
+
+    def pullback(self, cotangents: Sequence[Any]) -> list[Any]:
+        """Return one gradient per active argument for one cotangent per output."""
+        create = self._creates(cotangents)
+        return pull_back(self.inputs, self._outputs, self._nodes, self._reached, cotangents, create)
+
+    def pushforward(self, ts: Sequence[Any]) -> list[Any]:
+        """Return one tangent per output for one tangent per active argument."""
+        create = self._creates(ts)
+        tangents = {x.node: [as_operand(t, create)] for x, t in zip(self.inputs, ts, strict=True)}
+        push(self._nodes, tangents, create)
+        result: list[Any] = []
+        for y in self._outputs:
+            if y.data is None:  # an output that this call has not
+                result.append(None)
+                continue
+            found = tangents.get(y.node)
+            t = None if found is None else found[y.index]
+            result.append(zeros_as(y.data, shape=y.shape, dtype=y.dtype) if t is None else t)
+        return result
+
+    def _creates(self, along: Sequence[Any]) -> bool:
+        return self._outer or (state.grad and any(isinstance(t, Tensor) and t.requires_grad for t in along))
 
 
 def jvp(f: Callable[..., Any], args: Sequence[Any], ts: Sequence[Any]) -> tuple[tuple[Tensor, ...], list[Any]]:
     """Return the outputs of ``f(*args)`` and one tangent per output, for one tangent (or None) per argument."""
-    active = [t is not None for t in ts]
-    xs, ys, since = trace(f, args, active)
-    outputs = outputs_of(ys)
-    nodes, _, outer = reach(xs, outputs, since)
-    known = [t for t in ts if t is not None]
-    create = outer or (state.grad and any(isinstance(t, Tensor) and t.requires_grad for t in known))
-    tangents: dict[Any, list[Any]] = {x.node: [as_operand(t, create)] for x, t in zip(xs, known, strict=True)}
-    push(nodes, tangents, create)
-    result: list[Any] = []
-    for y in outputs:
-        if y.data is None:  # an output that this call has not
-            result.append(None)
-            continue
-        found = tangents.get(y.node)
-        t = None if found is None else found[y.index]
-        result.append(zeros_as(y.data, shape=y.shape, dtype=y.dtype) if t is None else t)
-    return values_of(outputs, outer), result
+    linear = Linear(f, args, [t is not None for t in ts])
+    return linear.values, linear.pushforward([t for t in ts if t is not None])
 
 
 def push(nodes: list[Node], tangents: dict[Any, list[Any]], create: bool) -> dict[Any, list[Any]]:
     """Walk `nodes` from the oldest on; `tangents` has one tangent per output for what is known, and is filled."""
-    with enable_grad() if create else no_grad():
+    with enable_grad() if create else quiet():
         for node in nodes:
             if node in tangents:
                 continue
@@ -53,6 +71,8 @@ def node_jvp(node: Node, ts: list[Any], create: bool) -> list[Any]:
     """Return one tangent per output for one tangent (or None) per input."""
     prim = node.prim
     inputs, answer = node.kept(create)
+    if prim.opaque:
+        return _jvp_by_vjp(node, ts, create)
     if prim.fused:
         return list(jvp(lambda *xs: prim.composite(*xs, **node.params), inputs, ts)[1])  # type: ignore[misc]
     if prim.linear:
@@ -93,7 +113,7 @@ def _jvp_by_vjp(node: Node, ts: list[Any], create: bool) -> list[Any]:
     zeros = [zeros_as(like, shape=s.shape, dtype=s.dtype) for s in node.output_specs()]
 
     def pullback(*gs: Any) -> Any:
-        grads = node_vjp(node, list(gs) if len(gs) > 1 else gs[0], active, create=True)
+        grads = node_vjp(node, list(gs) if len(gs) > 1 else gs[0], active, create)
         return tuple(g for g, a in zip(grads, active, strict=True) if a)
 
     _, back = vjp(pullback, zeros, [True] * len(zeros))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .batched import lift
 from .node import Node, alias, collect, next_seq
 from .reverse import pull
 from .scopes import enable_grad, state
@@ -26,7 +27,7 @@ def trace(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) ->
 
 
 def _alias(x: Any, outer: bool) -> Tensor:
-    tensor = x if isinstance(x, Tensor) else Tensor(x)
+    tensor = lift(x if isinstance(x, Tensor) else Tensor(x))
     node = Node()
     node.prim, node.params, node.seq, node.residuals = alias, {}, next_seq(), ()
     node.parents = ((tensor if tensor.node is None else tensor.node) if outer and tensor.requires_grad else None,)
@@ -69,15 +70,26 @@ def vjp(f: Callable[..., Any], args: Sequence[Any], active: Sequence[bool]) -> t
 
     def pullback(cotangents: Sequence[Any]) -> list[Any]:
         create = outer or (state.grad and any(isinstance(g, Tensor) and g.requires_grad for g in cotangents))
-        gs = [as_operand(g, create) for g in cotangents]
-        pending = pull(outputs, gs, nodes, reached, create)
-        grads = []
-        for x in xs:
-            found = pending.get(x.node)
-            grads.append(zeros_as(x.data, shape=x.shape, dtype=x.dtype) if found is None else found)
-        return grads
+        return pull_back(xs, outputs, nodes, reached, cotangents, create)
 
     return values_of(outputs, outer), pullback
+
+
+def pull_back(
+    xs: list[Tensor],
+    outputs: list[Tensor],
+    nodes: list[Node],
+    reached: set[Any],
+    cotangents: Sequence[Any],
+    create: bool,
+) -> list[Any]:
+    """Walk back from `outputs` and return one gradient for each of `xs`."""
+    pending = pull(outputs, [as_operand(g, create) for g in cotangents], nodes, reached, create)
+    grads = []
+    for x in xs:
+        found = pending.get(x.node)
+        grads.append(zeros_as(x.data, shape=x.shape, dtype=x.dtype) if found is None else found)
+    return grads
 
 
 def values_of(outputs: Sequence[Tensor], outer: bool) -> tuple[Tensor, ...]:

@@ -31,6 +31,7 @@ class Node:
         "__weakref__",
         "answer",
         "counts",
+        "hooks",
         "inputs",
         "outputs",
         "params",
@@ -39,6 +40,7 @@ class Node:
         "residuals",
         "seq",
         "slots",
+        "where",
     )
 
     prim: Primitive
@@ -50,6 +52,8 @@ class Node:
     counts: list[int] | None  # per input: the version of its buffer when it was kept
     outputs: Any  # Spec, or a tuple of them
     answer: Any  # the output array(s), where the derivative reads them
+    hooks: dict[int, list[Callable[..., Any]]]  # by output; only there once `register_hook` was called
+    where: str  # the user's line; only there under `gl.debug`
     residuals: tuple[Any, ...]  # what the forward kernel left for the backward kernel
 
     def release(self) -> None:

@@ -67,6 +67,9 @@ class Primitive:
         self.samples = samples
         self.launchers: dict[str, Callable[..., Any]] = {}
         self._wants_save: dict[str, bool] = {}
+        self.batch: Callable[..., Any] | None = None  # the rule of `vmap`; see core/batching.py
+        self.draws = False  # random: under `vmap` every example draws its own
+        self.opaque = False  # its backward is a function of its own, not the vjp of the composite
         self.derived = False  # the backward of a fused op: where it is recorded itself, its composite runs
         self.strided: set[str] = set()  # devices whose launcher takes arrays of any strides
         self._specs: dict[Any, Any] = {}

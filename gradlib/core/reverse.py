@@ -13,7 +13,7 @@ from ..errors import DTypeError, GradientError, ShapeError, message, operand
 from ..spec import REDUCED, Spec, float32
 from .node import Node, collect
 from .operators import op
-from .scopes import enable_grad, no_grad
+from .scopes import enable_grad, quiet
 from .tensor import Tensor, ones_as, shared_version, zeros_as
 
 
@@ -93,18 +93,70 @@ def pull(
         key = y if y.node is None else y.node
         if key in active and g is not None:
             _arrive(pending, key, y.index, g)
-    with enable_grad() if create else no_grad():
+    with enable_grad() if create else quiet():
         for node in reversed(nodes):
             g = pending.pop(node, None)
             if g is None:
                 continue
+            if _hooked and hasattr(node, "hooks"):
+                g = _hooked_node(node, g, create)
             parents = node.parents
             needs = [parent is not None and parent in active for parent in parents]
             grads = node_vjp(node, g, needs, create)
             for i, need in enumerate(needs):
                 if need and grads[i] is not None:
                     _arrive(pending, parents[i], node.slots[i], grads[i])
+        if _hooked:
+            _hook_rest(pending, create)
     return pending
+
+
+# -- hooks
+
+
+_hooked = False  # whether there is, or ever was, a hook: without one a walk does not look for them
+
+
+def hooks_of(tensor: Tensor) -> list[Any]:
+    """Return the list of the tensor's hooks, to be added to."""
+    global _hooked
+    _hooked = True
+    if tensor.node is not None:
+        if not hasattr(tensor.node, "hooks"):
+            tensor.node.hooks = {}
+        return tensor.node.hooks.setdefault(tensor.index, [])
+    if not hasattr(tensor, "hooks"):
+        tensor.hooks = []
+    return tensor.hooks
+
+
+def _run_hooks(hooks: list[Any], g: Any, create: bool) -> Any:
+    for hook in list(hooks):
+        new = hook(g if isinstance(g, Tensor) else Tensor(g))
+        if new is not None:
+            like = g if isinstance(g, Tensor) else Tensor(g)
+            new = new if isinstance(new, Tensor) else Tensor(check_cotangent("hook", new, like))
+            if new.shape != like.shape or new.dtype != like.dtype:
+                lines = [operand("returned", new), operand("gradient", like)]
+                raise ShapeError(message("register_hook: the hook returned another shape or dtype", lines))
+            g = new if create else new.data
+    return g
+
+
+def _hooked_node(node: Node, g: Any, create: bool) -> Any:
+    if type(g) is list:
+        return [gi if gi is None else _run_hooks(node.hooks.get(i, []), gi, create) for i, gi in enumerate(g)]
+    return _run_hooks(node.hooks.get(0, []), g, create)
+
+
+def _hook_rest(pending: Pending, create: bool) -> None:
+    """Run the hooks of what the walk ends at: leaves, and the inputs of a function that is differentiated."""
+    for key, g in pending.items():
+        if type(key) is Node:
+            if hasattr(key, "hooks"):
+                pending[key] = _hooked_node(key, g, create)
+        elif hasattr(key, "hooks"):
+            pending[key] = _run_hooks(key.hooks, g, create)
 
 
 def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:

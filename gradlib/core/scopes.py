@@ -6,14 +6,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import backend as backends
+
+if TYPE_CHECKING:
+    from .batched import Frame
 
 
 class _State(threading.local):
     def __init__(self) -> None:
         self.grad = True
+        self.frame: Frame | None = None  # the innermost `vmap` that is running
         self.device: str | None = None
 
 
@@ -43,6 +47,34 @@ class no_grad(_GradMode):  # lower case: used like a function, as in PyTorch
     """Context or decorator in which ops are not recorded: ``with gl.no_grad(): ...``."""
 
     enabled = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outside: list[list[bool]] = []
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._outside.append([frame.grad for frame in _frames()])
+        for frame in _frames():  # nor is anything recorded of what surrounds a `vmap`
+            frame.grad = False
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        for frame, before in zip(_frames(), self._outside.pop(), strict=True):
+            frame.grad = before
+
+
+class quiet(_GradMode):
+    """What a sweep uses: nothing is recorded at this level, whatever surrounds a `vmap` goes on recording."""
+
+    enabled = False
+
+
+def _frames() -> Iterator[Frame]:
+    frame = state.frame
+    while frame is not None:
+        yield frame
+        frame = frame.parent
 
 
 class enable_grad(_GradMode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,18 @@ class Version:
         self.pinned = False  # memory the tape or another tensor may read: written never, copied instead
 
 
+class Hook:
+    """What `Tensor.register_hook` returns."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook away; doing so twice is harmless."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
 class Tensor(ArrayMethods):
     """An immutable array on a device, which knows the op that made it.
 
@@ -34,7 +47,7 @@ class Tensor(ArrayMethods):
     ``grad`` the accumulated gradient of a leaf, ``requires_grad`` whether the tape follows it.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "index", "node", "requires_grad", "version")
+    __slots__ = ("__weakref__", "data", "grad", "hooks", "index", "node", "requires_grad", "version")
     __array_ufunc__ = None  # ``ndarray * tensor`` reaches Tensor.__rmul__
 
     data: Any
@@ -43,6 +56,7 @@ class Tensor(ArrayMethods):
     index: int
     grad: Tensor | None
     version: Version | None
+    hooks: list[Any]  # of a leaf; only there once `register_hook` was called
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if requires_grad and not is_floating(data.dtype):
@@ -95,6 +109,8 @@ class Tensor(ArrayMethods):
             extra += f", from={self.node.prim.name}"
         elif self.requires_grad:
             extra += ", requires_grad=True"
+        if hasattr(type(self.data), "physical"):  # under vmap
+            return f"tensor(one example of a batch: {self.dtype}{list(self.shape)}{extra})"
         values = np.array2string(
             np.asarray(backends.backend_of(self.data).to_host(self.data)), separator=", ", prefix="tensor("
         )
@@ -179,6 +195,29 @@ class Tensor(ArrayMethods):
         from .reverse import backward
 
         backward(self, gradient, retain_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
+        """Call ``hook(gradient)`` when the gradient of this tensor is known; what it returns, if not None, replaces it.
+
+        Hooks run in the order they were registered, in every backward pass and in `grad`, `vjp` and `jacobian`;
+        ``remove()`` of the result takes this one away.
+
+        >>> import gradlib as gl
+        >>> x = gl.tensor(3.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: 10.0 * g)
+        >>> (x * x).backward()
+        >>> x.grad
+        tensor(60., dtype=float32)
+        """
+        if not self.requires_grad:
+            raise GradientError(
+                message("register_hook(): this tensor has no gradient", [operand("x", self)], "need requires_grad=True")
+            )
+        from .reverse import hooks_of
+
+        hooks = hooks_of(self)
+        hooks.append(hook)
+        return Hook(hooks, hook)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether the tape follows this leaf; return it."""

@@ -13,6 +13,7 @@ from typing import Any
 from .. import backend as backends
 from ..errors import DeviceError, DTypeError, ShapeError, message, operand
 from ..spec import REDUCED, float32
+from .batched import Batched
 from .scopes import no_grad
 from .tensor import Tensor, shared_version, writable
 
@@ -76,6 +77,11 @@ class Update:
             if not isinstance(t, Tensor):
                 raise DTypeError(
                     f"{what}: {name} is of type {type(t).__name__}\n  need a Tensor, whose version counts the change"
+                )
+            if isinstance(t.data, Batched):
+                raise ShapeError(
+                    f"{what}: {name} is one of a batch under vmap, and an update happens once\n"
+                    f"  need the update outside of vmap, or the layer in eval() mode"
                 )
             here = backends.backend_of(t.data)
             if backend is not None and here is not backend:

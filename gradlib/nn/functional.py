@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import ops
-from ..core import Tensor, no_grad, op
+from ..core import Tensor, no_grad, op, per_example
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
@@ -157,7 +157,7 @@ def dropout(input: Array, p: float = 0.5, training: bool = True, *, generator: G
         raise ShapeError(f"dropout(input, p): p is {p}\n  need 0 <= p <= 1")
     if not training or p == 0:
         return input
-    return ops.dropout(input, (generator or default_generator()).key(), p=p)
+    return ops.dropout(input, per_example((generator or default_generator()).key()), p=p)
 
 
 # -- losses

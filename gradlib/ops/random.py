@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as backends
-from ..core import Tensor, current_backend, leaf, op, sample
+from ..core import Tensor, current_backend, leaf, op, per_example, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
 from ..spec import (
@@ -31,6 +31,7 @@ from ..spec import (
     uint64,
 )
 from . import philox
+from .replay import drawn
 
 __all__ = [
     "Generator",
@@ -68,9 +69,14 @@ class Generator:
 
     def key(self) -> Array:
         """Draw a key, ``uint64[2]``: no two draws of a generator share their numbers."""
-        with self._lock:
-            key = np.array([self._seed, self._counter], np.uint64)
-            self._counter = (self._counter + 1) & _MASK
+        if drawn.again is not None:
+            key = drawn.next()
+        else:
+            with self._lock:
+                key = np.array([self._seed, self._counter], np.uint64)
+                self._counter = (self._counter + 1) & _MASK
+        for keys in drawn.noted:
+            keys.append(key)
         return key
 
     def spawn(self, n: int) -> list[Generator]:
@@ -167,7 +173,7 @@ def _setup(
     sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
     if any(n < 0 for n in sizes):
         raise ShapeError(f"random: shape {sizes} has a negative size")
-    key = current_backend(device).asarray((generator or _default).key())
+    key = per_example(current_backend(device).asarray((generator or _default).key()))
     return key, sizes, as_dtype(default_float if dtype is None else dtype)
 
 
@@ -234,8 +240,8 @@ def randint(
             f"randint(low, high, shape): [{low}, {high}) does not fit {dtype}\n  need a wider integer dtype"
         )
     bits = _bits(key, shape=sizes)
-    values = bits if high - low == 2**64 else bits % np.uint64(high - low)
-    return Tensor((values + np.uint64(low & _MASK)).astype(dtype))  # modulo 2^64: right for a negative low too
+    values = bits if high - low == 2**64 else op.remainder(bits, np.uint64(high - low))
+    return Tensor(op.cast(op.add(values, np.uint64(low & _MASK)), dtype))  # modulo 2^64: right for a negative low too
 
 
 def bernoulli(
@@ -254,7 +260,7 @@ def bernoulli(
         device = backends.backend_of(values).name
     key, sizes, dtype = _setup(shape, dtype, device, generator)
     u = _uniform(key, shape=sizes, dtype=float64)
-    return Tensor((u < values).astype(dtype))
+    return Tensor(op.cast(op.less(u, values), dtype))
 
 
 def permutation(n: int, *, device: str | None = None, generator: Generator | None = None) -> Tensor:

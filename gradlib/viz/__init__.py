@@ -1,5 +1,6 @@
 """Pictures.  matplotlib is imported when the first one is drawn."""
 
 from .curves import loss_curve
+from .graph import graph
 
-__all__ = ["loss_curve"]
+__all__ = ["graph", "loss_curve"]
