@@ -16,7 +16,10 @@ from . import random as _random
 from . import reduce as _reduce
 from . import (
     reduce_launch,  # attaches the kernels of the reductions
-    update,  # registers its ops, which belong to the optimizers
+    update,  # these register their ops, which belong to the optimizers
+    update_adam,
+    update_adaptive,
+    update_other,
 )
 from . import shape as _shape
 from . import softmax as _softmax

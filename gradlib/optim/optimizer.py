@@ -107,8 +107,12 @@ class Optimizer:
         """Raise ValueError for settings that make no sense."""
 
     def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the buffers, each of the parameter's shape, that a parameter of such a group needs."""
+        """Return the names of the buffers that a parameter of such a group needs."""
         raise NotImplementedError
+
+    def start(self, name: str, param: Tensor, settings: Mapping[str, Any]) -> Tensor:
+        """Return a new buffer: zeros of the parameter's shape, float32 beside a reduced dtype, unless overridden."""
+        return _zeros(param)
 
     def update(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
@@ -136,7 +140,7 @@ class Optimizer:
                 state = self.state[p]
                 for name in self.buffers(group):
                     if name not in state:
-                        state[name] = _zeros(p)
+                        state[name] = self.start(name, p, group)
                 self.update(p, p.grad, state, group.rate(p.device), group)
 
     def _advance(self, active: list[Tensor]) -> None:
@@ -239,10 +243,11 @@ class Optimizer:
             steps[count, p.device] = Tensor(backends.get(p.device).asarray(np.array([count], int64)))
         state = {"step": steps[count, p.device]}
         for key in self.buffers(settings):
-            if tuple(saved[key].shape) != p.shape:
-                raise CheckpointError(f"{what}: {operand(key, saved[key])}, need the shape {p.shape}")
+            fresh = self.start(key, p, settings)
+            if tuple(saved[key].shape) != fresh.shape:
+                raise CheckpointError(f"{what}: {operand(key, saved[key])}, need the shape {fresh.shape}")
             data = saved[key].data if isinstance(saved[key], Tensor) else np.asarray(saved[key])
-            state[key] = Tensor(to_device(data.astype(_wide(p)), device=p.device))
+            state[key] = Tensor(to_device(data.astype(fresh.dtype), device=p.device))
         return state
 
     def __repr__(self) -> str:
