@@ -1,6 +1,6 @@
 """Layers, losses, initializers, and their functional forms."""
 
-from . import functional, init
+from . import functional, init, utils
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .containers import ModuleList, Sequential
 from .conv import Conv2d
@@ -41,4 +41,5 @@ __all__ = [
     "Tanh",
     "functional",
     "init",
+    "utils",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -131,8 +131,9 @@ class Optimizer:
                 else:
                     p.grad = Tensor(backends.backend_of(p.data).zeros(p.shape, p.dtype))
 
-    def step(self) -> None:
-        """Change every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient; `closure`, if given, is called first and its loss returned."""
+        loss = None if closure is None else closure()
         with no_grad():
             active = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
             self._advance([p for p, _ in active])
@@ -142,6 +143,7 @@ class Optimizer:
                     if name not in state:
                         state[name] = self.start(name, p, group)
                 self.update(p, p.grad, state, group.rate(p.device), group)
+        return loss
 
     def _advance(self, active: list[Tensor]) -> None:
         """Count one more step for each parameter.  Those that have always stepped together share one counter."""
