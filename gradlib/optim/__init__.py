@@ -4,11 +4,24 @@ from .adam import Adam, AdamW
 from .adam_family import Adamax, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from .averaging import ExponentialMovingAverage
+from .combine import ChainedScheduler, ReduceLROnPlateau, SequentialLR
+from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .descent import GradientDescent
 from .large import ASGD, LAMB, Lion, Muon
 from .lbfgs import LBFGS
 from .optimizer import Optimizer, ParameterGroup
-from .schedule import CosineAnnealingLR, LambdaLR, LinearLR, Schedule
+from .schedule import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    Schedule,
+    StepLR,
+)
 from .sgd import SGD
 
 __all__ = [
@@ -21,18 +34,30 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "ChainedScheduler",
+    "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
     "ExponentialMovingAverage",
     "GradientDescent",
     "LambdaLR",
     "LinearLR",
     "Lion",
+    "MultiStepLR",
+    "MultiplicativeLR",
     "Muon",
     "NAdam",
+    "OneCycleLR",
     "Optimizer",
     "ParameterGroup",
+    "PolynomialLR",
     "RAdam",
     "RMSprop",
+    "ReduceLROnPlateau",
     "Rprop",
     "Schedule",
+    "SequentialLR",
+    "StepLR",
 ]
