@@ -22,6 +22,10 @@ from ..core import Tensor, no_grad, op
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
+from . import functional_loss as _loss
+from . import functional_margin as _margin
+from .functional_loss import *
+from .functional_margin import *
 
 __all__ = [
     "avg_pool2d",
@@ -46,6 +50,8 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    *_loss.__all__,
+    *_margin.__all__,
 ]
 
 Array = Any  # a Tensor, or an array of a device

@@ -148,7 +148,7 @@ class CyclicLR(Schedule):
 
 
 class OneCycleLR(Schedule):
-    """lr rises from max_lr / div_factor to max_lr in the share `pct_start` of the steps, then falls far below its start.
+    """lr rises from max_lr / div_factor to max_lr in the share `pct_start` of the steps, then falls far lower.
 
     It ends at max_lr / div_factor / final_div_factor, by a half cosine or a straight line
     (`anneal_strategy`); with `three_phase` it first falls to its start, as fast as it rose.  With
