@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any
 
 from ..core import Tensor
 from . import functional as F
+from .held import Held
 from .module import Module
 
 
-class _Loss(Module):
-    """A loss that calls `function` with the settings that it was made with."""
-
-    function: ClassVar[Callable[..., Any]]
-
-    def _keep(self, settings: dict[str, Any]) -> None:
-        """Keep the arguments of the constructor; tensors become part of the state."""
-        self.names = [name for name in settings if name not in ("self", "__class__")]
-        for name in self.names:
-            if name.endswith("weight"):
-                self.register_buffer(name, settings[name])
-            else:
-                setattr(self, name, settings[name])
-
-    def forward(self, *inputs: Any) -> Any:
-        """Return the loss."""
-        return type(self).function(*inputs, **{name: getattr(self, name) for name in self.names})
-
-    def extra_repr(self) -> str:
-        """Return what differs from the defaults."""
-        defaults = inspect.signature(type(self).__init__).parameters
-        shown = [(name, getattr(self, name), defaults[name].default) for name in self.names]
-        return ", ".join(
-            f"{name}={value!r}" for name, value, default in shown if not isinstance(value, Tensor) and value != default
-        )
-
-
-class L1Loss(_Loss):
+class L1Loss(Held):
     """loss = |input - target|; see `functional.l1_loss`.
 
     >>> import gradlib as gl
@@ -52,7 +25,7 @@ class L1Loss(_Loss):
         self._keep(locals())
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Held):
     """loss = d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2); see `functional.huber_loss`.
 
     >>> import gradlib as gl
@@ -66,7 +39,7 @@ class HuberLoss(_Loss):
         self._keep(locals())
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Held):
     """loss = d^2 / (2 beta) for |d| < beta, else |d| - beta / 2; see `functional.smooth_l1_loss`.
 
     >>> import gradlib as gl
@@ -80,7 +53,7 @@ class SmoothL1Loss(_Loss):
         self._keep(locals())
 
 
-class L2Divergence(_Loss):
+class L2Divergence(Held):
     """loss = 1/2 |y - d|^2 for each example; see `functional.l2_divergence`.
 
     >>> import gradlib as gl
@@ -115,7 +88,7 @@ class Regularizer(Module):
         return f"l1={self.l1}, l2={self.l2}"
 
 
-class NLLLoss(_Loss):
+class NLLLoss(Held):
     """loss = -input[target] for log-probabilities; see `functional.nll_loss`.
 
     >>> import gradlib as gl
@@ -129,7 +102,7 @@ class NLLLoss(_Loss):
         self._keep(locals())
 
 
-class BCELoss(_Loss):
+class BCELoss(Held):
     """loss = -(t log x + (1 - t) log(1 - x)); see `functional.binary_cross_entropy`.
 
     >>> import gradlib as gl
@@ -143,7 +116,7 @@ class BCELoss(_Loss):
         self._keep(locals())
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(Held):
     """loss = -(w t log s(z) + (1 - t) log(1 - s(z))), s the sigmoid; see `functional.binary_cross_entropy_with_logits`.
 
     >>> import gradlib as gl
@@ -157,7 +130,7 @@ class BCEWithLogitsLoss(_Loss):
         self._keep(locals())
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(Held):
     """loss = p (log p - q), q = input log-probabilities, p = target; see `functional.kl_div`.
 
     >>> import gradlib as gl
@@ -171,7 +144,7 @@ class KLDivLoss(_Loss):
         self._keep(locals())
 
 
-class PoissonNLLLoss(_Loss):
+class PoissonNLLLoss(Held):
     """loss = exp(x) - t x; see `functional.poisson_nll_loss`.
 
     >>> import gradlib as gl
@@ -185,7 +158,7 @@ class PoissonNLLLoss(_Loss):
         self._keep(locals())
 
 
-class GaussianNLLLoss(_Loss):
+class GaussianNLLLoss(Held):
     """loss = (log v + (input - target)^2 / v) / 2, of (input, target, var); see `functional.gaussian_nll_loss`.
 
     >>> import gradlib as gl
@@ -199,7 +172,7 @@ class GaussianNLLLoss(_Loss):
         self._keep(locals())
 
 
-class CTCLoss(_Loss):
+class CTCLoss(Held):
     """loss = -log of the probability of the target over all alignments; see `functional.ctc_loss`.
 
     Called with (log_probs, targets, input_lengths, target_lengths); log_probs (batch, length, classes).

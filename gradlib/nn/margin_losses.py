@@ -7,10 +7,10 @@ from typing import Any
 
 from ..core import Tensor
 from . import functional as F
-from .losses import _Loss
+from .held import Held
 
 
-class SoftMarginLoss(_Loss):
+class SoftMarginLoss(Held):
     """loss = log(1 + exp(-t x)); see `functional.soft_margin_loss`.
 
     >>> import gradlib as gl
@@ -24,7 +24,7 @@ class SoftMarginLoss(_Loss):
         self._keep(locals())
 
 
-class HingeEmbeddingLoss(_Loss):
+class HingeEmbeddingLoss(Held):
     """loss = x where the target is 1, max(0, margin - x) where it is -1; see `functional.hinge_embedding_loss`.
 
     >>> import gradlib as gl
@@ -38,7 +38,7 @@ class HingeEmbeddingLoss(_Loss):
         self._keep(locals())
 
 
-class MarginRankingLoss(_Loss):
+class MarginRankingLoss(Held):
     """loss = max(0, margin - t (x1 - x2)); see `functional.margin_ranking_loss`.
 
     >>> import gradlib as gl
@@ -52,7 +52,7 @@ class MarginRankingLoss(_Loss):
         self._keep(locals())
 
 
-class TripletMarginLoss(_Loss):
+class TripletMarginLoss(Held):
     """loss = max(0, d(a, p) - d(a, n) + margin); see `functional.triplet_margin_loss`.
 
     >>> import gradlib as gl
@@ -69,7 +69,7 @@ class TripletMarginLoss(_Loss):
         self._keep(locals())
 
 
-class TripletMarginWithDistanceLoss(_Loss):
+class TripletMarginWithDistanceLoss(Held):
     """loss = max(0, d(a, p) - d(a, n) + margin), d any function; see `functional.triplet_margin_with_distance_loss`.
 
     >>> import gradlib as gl
@@ -91,7 +91,7 @@ class TripletMarginWithDistanceLoss(_Loss):
         self._keep(locals())
 
 
-class CosineEmbeddingLoss(_Loss):
+class CosineEmbeddingLoss(Held):
     """loss = 1 - cos(x1, x2), or max(0, cos(x1, x2) - margin); see `functional.cosine_embedding_loss`.
 
     >>> import gradlib as gl
@@ -105,7 +105,7 @@ class CosineEmbeddingLoss(_Loss):
         self._keep(locals())
 
 
-class MultiMarginLoss(_Loss):
+class MultiMarginLoss(Held):
     """loss = sum over i != t of max(0, margin - x[t] + x[i])^p / classes; see `functional.multi_margin_loss`.
 
     >>> import gradlib as gl
@@ -119,7 +119,7 @@ class MultiMarginLoss(_Loss):
         self._keep(locals())
 
 
-class MultiLabelMarginLoss(_Loss):
+class MultiLabelMarginLoss(Held):
     """loss = sum over labels j and others i of max(0, 1 - x[j] + x[i]) / classes; `functional.multilabel_margin_loss`.
 
     >>> import gradlib as gl
@@ -133,7 +133,7 @@ class MultiLabelMarginLoss(_Loss):
         self._keep(locals())
 
 
-class MultiLabelSoftMarginLoss(_Loss):
+class MultiLabelSoftMarginLoss(Held):
     """loss = -mean of t log sigmoid(x) + (1 - t) log sigmoid(-x); see `functional.multilabel_soft_margin_loss`.
 
     >>> import gradlib as gl
@@ -147,7 +147,7 @@ class MultiLabelSoftMarginLoss(_Loss):
         self._keep(locals())
 
 
-class CosineSimilarity(_Loss):
+class CosineSimilarity(Held):
     """y = x1 . x2 / (|x1| |x2|) along axis `dim`, by default the last; see `functional.cosine_similarity`.
 
     >>> import gradlib as gl
@@ -161,7 +161,7 @@ class CosineSimilarity(_Loss):
         self._keep(locals())
 
 
-class PairwiseDistance(_Loss):
+class PairwiseDistance(Held):
     """y = (sum of |x1 - x2 + eps|^p)^(1/p) along the last axis; see `functional.pairwise_distance`.
 
     >>> import gradlib as gl

@@ -30,6 +30,11 @@ def test_argument_order_is_pytorchs() -> None:
         "softplus": ["input", "beta", "threshold"],
         "one_hot": ["tensor", "num_classes"],
         "cosine_similarity": ["x1", "x2", "dim", "eps"],
+        "celu": ["input", "alpha"],
+        "prelu": ["input", "weight"],
+        "softshrink": ["input", "lambd"],
+        "hardshrink": ["input", "lambd"],
+        "logsigmoid": ["input"],
         "pairwise_distance": ["x1", "x2", "p", "eps", "keepdim"],
     }
     for name in F.__all__:
