@@ -31,7 +31,7 @@ class Held(Module):
     def extra_repr(self) -> str:
         """Return what has no default, or differs from it."""
         defaults = inspect.signature(type(self).__init__).parameters
-        shown = [(name, getattr(self, name), defaults[name].default) for name in self.names]
+        shown = [(name, getattr(self, name), defaults[name].default) for name in self.names if name in defaults]
         return ", ".join(
             f"{name}={value!r}" for name, value, default in shown if not isinstance(value, Tensor) and value != default
         )
