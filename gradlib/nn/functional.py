@@ -22,6 +22,16 @@ from ..core import Tensor, no_grad, op, per_example
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
+from . import functional_activation as _activation
+from . import functional_loss as _loss
+from . import functional_margin as _margin
+from . import functional_norm as _norm
+from . import functional_spatial as _spatial
+from .functional_activation import *
+from .functional_loss import *
+from .functional_margin import *
+from .functional_norm import *
+from .functional_spatial import *
 
 __all__ = [
     "avg_pool2d",
@@ -46,6 +56,11 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    *_activation.__all__,
+    *_loss.__all__,
+    *_margin.__all__,
+    *_norm.__all__,
+    *_spatial.__all__,
 ]
 
 Array = Any  # a Tensor, or an array of a device

@@ -16,9 +16,13 @@ from ..core import Tensor, current_backend
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, normal, uniform
 from ..spec import as_dtype, default_float, int64, is_floating
+from .init_structured import dirac_, eye_, orthogonal_, sparse_, trunc_normal_
 
 __all__ = [
+    "calculate_gain",
     "constant_",
+    "dirac_",
+    "eye_",
     "fans",
     "gain",
     "glorot_normal_",
@@ -31,6 +35,9 @@ __all__ = [
     "lecun_uniform_",
     "normal_",
     "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -65,12 +72,16 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
     """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2))
-    known = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
+    window = {f"conv{transpose}{n}d": 1.0 for transpose in ("", "_transpose") for n in (1, 2, 3)}
+    known = {"linear": 1.0, **window, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
     if nonlinearity not in known:
         raise ValueError(
             f"gain(nonlinearity): {nonlinearity!r} is unknown\n  need one of {', '.join([*known, 'leaky_relu'])}"
         )
     return known[nonlinearity]
+
+
+calculate_gain = gain
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:

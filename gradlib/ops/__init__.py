@@ -12,7 +12,10 @@ from . import index as _index
 from . import (
     index_launch,  # attaches the kernels of the index ops
     reduce_launch,  # attaches the kernels of the reductions
-    update,  # registers its ops, which belong to the optimizers
+    update,  # these register their ops, which belong to the optimizers
+    update_adam,
+    update_adaptive,
+    update_other,
 )
 from . import join as _join
 from . import matmul as _matmul

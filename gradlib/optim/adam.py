@@ -7,7 +7,9 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.update import adam
+from ..ops.update_adam import amsgrad as with_maximum
 from .optimizer import Optimizer, ParameterGroup
+from .ruled import ignore
 
 
 class Adam(Optimizer):
@@ -15,13 +17,15 @@ class Adam(Optimizer):
 
     m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2, where g is the gradient + weight_decay p (of the
     negative gradient with `maximize`).  The arithmetic is that of ``torch.optim.Adam``; moments of
-    float16 and bfloat16 parameters are kept in float32.
+    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v
+    (composition).
 
     Raises
     ------
     ValueError : betas outside [0, 1), or a negative setting.
 
-    Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1.
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1;
+    amsgrad: Reddi, Kale, Kumar, "On the convergence of Adam and beyond", ICLR 2018, Algorithm 2.
 
     Examples
     --------
@@ -43,12 +47,14 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **ignored: Any,
     ) -> None:
-        super().__init__(
-            params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-        )
+        ignore(type(self).__name__, ignored)
+        settings = {"weight_decay": weight_decay, "maximize": maximize, "amsgrad": amsgrad}
+        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
@@ -60,17 +66,17 @@ class Adam(Optimizer):
                 raise ValueError(f"{self._name}({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
 
     def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the two moments."""
-        return ("exp_avg", "exp_avg_sq")
+        """Return the names of the two moments, and of the second one's maximum."""
+        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings.get("amsgrad") else ("exp_avg", "exp_avg_sq")
 
     def update(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
     ) -> None:
         """Overwrite `param` and its moments."""
-        adam(
+        moments = [state[name] for name in self.buffers(group)]
+        (with_maximum if group["amsgrad"] else adam)(
             param,
-            state["exp_avg"],
-            state["exp_avg_sq"],
+            *moments,
             grad,
             rate,
             state["step"],
@@ -99,7 +105,9 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **ignored: Any,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **ignored)

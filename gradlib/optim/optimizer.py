@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -107,8 +107,12 @@ class Optimizer:
         """Raise ValueError for settings that make no sense."""
 
     def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the buffers, each of the parameter's shape, that a parameter of such a group needs."""
+        """Return the names of the buffers that a parameter of such a group needs."""
         raise NotImplementedError
+
+    def start(self, name: str, param: Tensor, settings: Mapping[str, Any]) -> Tensor:
+        """Return a new buffer: zeros of the parameter's shape, float32 beside a reduced dtype, unless overridden."""
+        return _zeros(param)
 
     def update(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
@@ -127,8 +131,9 @@ class Optimizer:
                 else:
                     p.grad = Tensor(backends.backend_of(p.data).zeros(p.shape, p.dtype))
 
-    def step(self) -> None:
-        """Change every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient; `closure`, if given, is called first and its loss returned."""
+        loss = None if closure is None else closure()
         with no_grad():
             active = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
             self._advance([p for p, _ in active])
@@ -136,8 +141,9 @@ class Optimizer:
                 state = self.state[p]
                 for name in self.buffers(group):
                     if name not in state:
-                        state[name] = _zeros(p)
+                        state[name] = self.start(name, p, group)
                 self.update(p, p.grad, state, group.rate(p.device), group)
+        return loss
 
     def _advance(self, active: list[Tensor]) -> None:
         """Count one more step for each parameter.  Those that have always stepped together share one counter."""
@@ -239,10 +245,11 @@ class Optimizer:
             steps[count, p.device] = Tensor(backends.get(p.device).asarray(np.array([count], int64)))
         state = {"step": steps[count, p.device]}
         for key in self.buffers(settings):
-            if tuple(saved[key].shape) != p.shape:
-                raise CheckpointError(f"{what}: {operand(key, saved[key])}, need the shape {p.shape}")
+            fresh = self.start(key, p, settings)
+            if tuple(saved[key].shape) != fresh.shape:
+                raise CheckpointError(f"{what}: {operand(key, saved[key])}, need the shape {fresh.shape}")
             data = saved[key].data if isinstance(saved[key], Tensor) else np.asarray(saved[key])
-            state[key] = Tensor(to_device(data.astype(_wide(p)), device=p.device))
+            state[key] = Tensor(to_device(data.astype(fresh.dtype), device=p.device))
         return state
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ..core import Tensor
 from ..ops.update import sgd
 from .optimizer import Optimizer, ParameterGroup
+from .ruled import ignore
 
 
 class SGD(Optimizer):
@@ -43,7 +44,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        **ignored: Any,
     ) -> None:
+        ignore("SGD", ignored)
         super().__init__(
             params,
             {

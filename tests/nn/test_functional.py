@@ -10,6 +10,8 @@ import pytest
 import gradlib as gl
 import gradlib.nn.functional as F
 
+TRANSPOSED = ["input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"]
+AVERAGED = ["input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"]
 RNG = np.random.default_rng(0)
 
 
@@ -29,9 +31,23 @@ def test_argument_order_is_pytorchs() -> None:
         "gelu": ["input", "approximate"],
         "softplus": ["input", "beta", "threshold"],
         "one_hot": ["tensor", "num_classes"],
+        "cosine_similarity": ["x1", "x2", "dim", "eps"],
+        "celu": ["input", "alpha"],
+        "prelu": ["input", "weight"],
+        "softshrink": ["input", "lambd"],
+        "hardshrink": ["input", "lambd"],
+        "logsigmoid": ["input"],
+        **{f"conv{n}d": ["input", "weight", "bias", "stride", "padding", "dilation", "groups"] for n in (1, 3)},
+        **{f"conv_transpose{n}d": TRANSPOSED for n in (1, 2, 3)},
+        **{f"avg_pool{n}d": AVERAGED for n in (1, 3)},
+        **{f"max_pool{n}d": ["input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"] for n in (1, 3)},
+        **{f"adaptive_{kind}_pool{n}d": ["input", "output_size"] for kind in ("avg", "max") for n in (1, 2, 3)},
+        "pixel_shuffle": ["input", "upscale_factor"],
+        "pixel_unshuffle": ["input", "downscale_factor"],
+        "pairwise_distance": ["x1", "x2", "p", "eps", "keepdim"],
     }
     for name in F.__all__:
-        if name in ("dense", "flatten", "tanh", "sigmoid"):
+        if name in ("dense", "flatten", "tanh", "sigmoid", "l2_divergence", "regularizer"):
             continue
         ours = [
             p.name

@@ -1,0 +1,200 @@
+"""The activations that no layer fuses, in PyTorch's names; users reach them as `nn.functional`.
+
+Compositions of ops, differentiable to every order; at a kink the derivative is that of one of its sides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import Tensor, op
+from ..errors import ShapeError, message, operand
+from ..ops import Generator, uniform
+from ..spec import as_dtype, normalize_axis
+from .functional_loss import log1p_exp
+
+__all__ = [
+    "celu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu6",
+    "rrelu",
+    "selu",
+    "softmin",
+    "softshrink",
+    "softsign",
+    "tanhshrink",
+    "threshold",
+]
+
+Array = Any
+
+
+def relu6(input: Array) -> Array:
+    """y = min(max(x, 0), 6)."""
+    return op.relu6(input)
+
+
+def selu(input: Array) -> Array:
+    """y = 1.0507 x for x > 0, else 1.0507 1.6733 (exp(x) - 1).  Source: Klambauer et al., 2017, equation 2."""
+    return op.selu(input)
+
+
+def celu(input: Array, alpha: float = 1.0) -> Array:
+    """y = x for x > 0, else alpha (exp(x / alpha) - 1).  Source: Barron, 2017, equation 2.
+
+    >>> import numpy as np
+    >>> celu(np.array([2.0, 0.0]))
+    array([2., 0.])
+    """
+    right = op.greater(input, 0)
+    left = op.multiply(op.expm1(op.multiply(op.where(right, 0.0, input), 1.0 / alpha)), alpha)
+    return op.where(right, input, left)
+
+
+def hardswish(input: Array) -> Array:
+    """y = x min(max(x + 3, 0), 6) / 6.  Source: Howard et al., "Searching for MobileNetV3", 2019."""
+    return op.hardswish(input)
+
+
+def hardsigmoid(input: Array) -> Array:
+    """y = min(max(x + 3, 0), 6) / 6.
+
+    >>> import numpy as np
+    >>> hardsigmoid(np.array([-4.0, 0.0, 4.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return op.multiply(op.relu6(op.add(input, 3.0)), 1.0 / 6.0)
+
+
+def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """y = min(max(x, min_val), max_val).
+
+    >>> import numpy as np
+    >>> hardtanh(np.array([-4.0, 0.5]))
+    array([-1. ,  0.5])
+    """
+    return op.clip(input, min_val, max_val)
+
+
+def mish(input: Array) -> Array:
+    """y = x tanh(log(1 + exp(x))).  Source: Misra, "Mish", 2019."""
+    return op.mish(input)
+
+
+def logsigmoid(input: Array) -> Array:
+    """y = log(1 / (1 + exp(-x))), exact for large -x.
+
+    >>> import numpy as np
+    >>> logsigmoid(np.array([-1000.0]))
+    array([-1000.])
+    """
+    return op.negative(log1p_exp(op.negative(input)))
+
+
+def softsign(input: Array) -> Array:
+    """y = x / (1 + |x|).
+
+    >>> import numpy as np
+    >>> softsign(np.array([1.0, -3.0]))
+    array([ 0.5 , -0.75])
+    """
+    return op.divide(input, op.add(op.abs(input), 1.0))
+
+
+def tanhshrink(input: Array) -> Array:
+    """y = x - tanh(x)."""
+    return op.subtract(input, op.tanh(input))
+
+
+def hardshrink(input: Array, lambd: float = 0.5) -> Array:
+    """y = x for |x| > lambd, else 0.
+
+    >>> import numpy as np
+    >>> hardshrink(np.array([0.25, -2.0]))
+    array([ 0., -2.])
+    """
+    return op.where(op.greater(op.abs(input), lambd), input, 0.0)
+
+
+def softshrink(input: Array, lambd: float = 0.5) -> Array:
+    """y = x - lambd for x > lambd, x + lambd for x < -lambd, else 0.
+
+    >>> import numpy as np
+    >>> softshrink(np.array([0.25, -2.0]))
+    array([ 0. , -1.5])
+    """
+    return op.subtract(input, op.clip(input, -lambd, lambd))
+
+
+def threshold(input: Array, threshold: float, value: float) -> Array:
+    """y = x for x > threshold, else value.
+
+    >>> import numpy as np
+    >>> threshold(np.array([1.0, 3.0]), 2.0, -1.0)
+    array([-1.,  3.])
+    """
+    return op.where(op.greater(input, threshold), input, value)
+
+
+def prelu(input: Array, weight: Array) -> Array:
+    """y = x for x > 0, else weight x.  Shapes: weight (1,), or (channels,) for the last axis.
+
+    Source: He et al., "Delving deep into rectifiers", ICCV 2015, equation 1.
+
+    >>> import numpy as np
+    >>> prelu(np.array([1.0, -2.0]), np.array([0.25]))
+    array([ 1. , -0.5])
+    """
+    return op.where(op.greater(input, 0), input, op.multiply(input, weight))
+
+
+def rrelu(
+    input: Array,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Array:
+    """y = x for x > 0, else a x, a ~ U[lower, upper) for each element; (lower + upper) / 2 outside of training.
+
+    Source: Xu et al., "Empirical evaluation of rectified activations", 2015.
+
+    >>> import numpy as np
+    >>> rrelu(np.array([1.0, -24.0]))
+    array([ 1. , -5.5])
+    """
+    if not training:
+        return op.leaky_relu(input, negative_slope=(lower + upper) / 2.0)
+    device = input.device if isinstance(input, Tensor) else None
+    slopes = uniform(tuple(input.shape), lower, upper, dtype=input.dtype, device=device, generator=generator)
+    return prelu(input, slopes if isinstance(input, Tensor) else slopes.data)
+
+
+def glu(input: Array, dim: int = -1) -> Array:
+    """y = a sigmoid(b), a and b the halves of x along axis `dim`, by default the last.
+
+    Raises: ShapeError for an odd size.  Source: Dauphin et al., 2017, equation 1.
+
+    >>> import numpy as np
+    >>> glu(np.array([4.0, 0.0]))
+    array([2.])
+    """
+    axis = normalize_axis("glu(input, dim)", dim, len(input.shape))
+    if input.shape[axis] % 2:
+        raise ShapeError(message(f"glu(input, dim={dim}): the axis is of odd size", [operand("input", input)]))
+    a, b = op.split(input, 2, axis=axis)
+    return op.multiply(a, op.sigmoid(b))
+
+
+def softmin(input: Array, dim: int = -1, dtype: Any = None) -> Array:
+    """y = exp(-x) / sum of exp(-x) along axis `dim`; cast to `dtype` first, if given."""
+    cast = input if dtype is None else op.cast(input, dtype=as_dtype(dtype))
+    return op.softmax(op.negative(cast), axis=dim)

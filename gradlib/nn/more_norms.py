@@ -1,0 +1,300 @@
+"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm, Embedding, Bilinear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ..core import Tensor, op
+from ..errors import ShapeError, message, operand
+from . import functional as F
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+
+def _ones(shape: tuple[int, ...], dtype: Any, device: str | None) -> Parameter:
+    return Parameter(init.ones_(init.allocate(shape, dtype, device)))
+
+
+class LayerNorm(Module):
+    """y = (x - mean) / sqrt(var + eps) weight + bias over the last axes, `normalized_shape`.
+
+    Shapes: (..., *normalized_shape).  Raises: ShapeError.  Kernel: composition.
+    Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> [round(x, 3) for x in gl.nn.LayerNorm(2)(gl.tensor([1.0, 3.0])).tolist()]
+    [-1.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps = shape, eps
+        self.weight = _ones(shape, dtype, device) if elementwise_affine else None
+        self.bias = Parameter(init.allocate(shape, dtype, device)) if elementwise_affine and bias else None
+
+    def forward(self, input: Any) -> Any:
+        """Return the normalised input."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return the shape and what differs from the defaults."""
+        text = str(self.normalized_shape[0] if len(self.normalized_shape) == 1 else self.normalized_shape)
+        if self.eps != 1e-5:
+            text += f", eps={self.eps}"
+        if self.weight is None:
+            return f"{text}, elementwise_affine=False"
+        return text if self.bias is not None else f"{text}, bias=False"
+
+
+class RMSNorm(Module):
+    """y = x / sqrt(mean(x^2) + eps) weight over the last axes, `normalized_shape`.
+
+    Shapes: (..., *normalized_shape).  `eps` is by default the spacing of the input's dtype at 1.
+    Raises: ShapeError.  Kernel: composition.
+    Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> gl.nn.RMSNorm(2)(gl.tensor([3.0, 3.0])).tolist()
+    [1.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps = shape, eps
+        self.weight = _ones(shape, dtype, device) if elementwise_affine else None
+
+    def forward(self, input: Any) -> Any:
+        """Return the normalised input."""
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return the shape and what differs from the defaults."""
+        text = str(self.normalized_shape[0] if len(self.normalized_shape) == 1 else self.normalized_shape)
+        return text if self.eps is None else f"{text}, eps={self.eps}"
+
+
+class GroupNorm(Module):
+    """y = (x - mean) / sqrt(var + eps) weight + bias over an example's channels of one group.
+
+    Shapes: (batch, ..., num_channels).  Raises: ShapeError unless the groups divide the channels.
+    Kernel: composition.  Source: Wu, He, "Group normalization", ECCV 2018.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> [round(x, 3) for x in gl.nn.GroupNorm(2, 4)(gl.tensor([[1.0, 3.0, 5.0, 9.0]]))[0].tolist()]
+    [-1.0, 1.0, -1.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        if num_groups < 1 or num_channels % num_groups:
+            raise ShapeError(
+                f"GroupNorm: {num_channels} channels in {num_groups} groups\n  need groups that divide them"
+            )
+        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self.weight = _ones((num_channels,), dtype, device) if affine else None
+        self.bias = Parameter(init.allocate((num_channels,), dtype, device)) if affine else None
+
+    def forward(self, input: Any) -> Any:
+        """Return the normalised input."""
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"{self.num_groups}, {self.num_channels}" + ("" if self.weight is not None else ", affine=False")
+
+
+class _InstanceNorm(Module):
+    """What instance normalisation over any number of axes has in common."""
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    ndim: ClassVar[int]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        shape = (num_features,)
+        self.weight = _ones(shape, dtype, device) if affine else None
+        self.bias = Parameter(init.allocate(shape, dtype, device)) if affine else None
+        tracked = track_running_stats
+        self.register_buffer("running_mean", init.allocate(shape, dtype, device) if tracked else None)
+        self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
+
+    def forward(self, input: Any) -> Any:
+        """Return the normalised input; in training, move the running statistics towards the batch's."""
+        if len(input.shape) != self.ndim or input.shape[-1] != self.num_features:
+            name = f"{type(self).__name__}({self.num_features})(input): the input does not fit"
+            need = f"need {self.ndim} dimensions, the last of size {self.num_features}"
+            raise ShapeError(message(name, [operand("input", input, "batch, ..., channels")], need))
+        own = self.training or self.running_mean is None
+        return F.instance_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, own, self.momentum, self.eps
+        )
+
+    def extra_repr(self) -> str:
+        """Return the size and what differs from the defaults."""
+        text = str(self.num_features) + ("" if self.weight is None else ", affine=True")
+        return text if self.running_mean is None else f"{text}, track_running_stats=True"
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each sequence (batch, length, channels).
+
+    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    """
+
+    ndim = 3
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each image (batch, height, width, channels).
+
+    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> y = gl.nn.InstanceNorm2d(1)(gl.tensor([[[[1.0], [3.0]]]]))
+    >>> [round(x, 3) for x in y.flatten().tolist()]
+    [-1.0, 1.0]
+    """
+
+    ndim = 4
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each volume (batch, d, h, w, channels).
+
+    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    """
+
+    ndim = 5
+
+
+class Embedding(Module):
+    """y = weight[x]: a learned row for each index; the row `padding_idx` starts at 0 and stays.
+
+    Shapes: input integers (...); weight (num_embeddings, embedding_dim), from N(0, 1); output (...,
+    embedding_dim).  Raises: IndexError for an index that is no row.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> layer = gl.nn.Embedding(10, 3, padding_idx=0)
+    >>> layer(gl.tensor([[1, 0]])).shape, layer(gl.tensor([0])).tolist()
+    ((1, 2, 3), [[0.0, 0.0, 0.0]])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ShapeError(f"Embedding(padding_idx): {padding_idx} is none of {num_embeddings} rows")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.weight = Parameter(init.normal_(init.allocate((num_embeddings, embedding_dim), dtype, device)))
+        if self.padding_idx is not None:
+            values = self.weight.numpy().copy()
+            values[self.padding_idx] = 0
+            self.weight.assign(values)
+
+    def forward(self, input: Any) -> Any:
+        """Return the rows."""
+        return F.embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
+
+
+class Bilinear(Module):
+    """y[k] = sum over i, j of x1[i] weight[i, j, k] x2[j] + bias[k].
+
+    Shapes: x1 (..., in1_features), x2 (..., in2_features), weight (in1_features, in2_features, out_features).
+    Initial values: U[-b, b), b = 1 / sqrt(in1_features), as in PyTorch.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> gl.nn.Bilinear(2, 3, 4)(gl.tensor([[1.0, 2.0]]), gl.tensor([[1.0, 2.0, 3.0]])).shape
+    (1, 4)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.sizes = (in1_features, in2_features, out_features)
+        bound = 1.0 / math.sqrt(in1_features)
+        self.weight = Parameter(init.uniform_(init.allocate(self.sizes, dtype, device), -bound, bound))
+        self.bias = (
+            Parameter(init.uniform_(init.allocate((out_features,), dtype, device), -bound, bound)) if bias else None
+        )
+
+    def forward(self, input1: Any, input2: Any) -> Any:
+        """Return the bilinear form of both."""
+        one, two, out = self.sizes
+        across = op.matmul(input1, op.reshape(self.weight, shape=(one, two * out)))
+        across = op.reshape(across, shape=(*input1.shape[:-1], two, out))
+        y = op.sum(op.multiply(across, op.expand_dims(input2, axis=-1)), axis=-2)
+        return y if self.bias is None else op.add(y, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return ", ".join(map(str, self.sizes)) + ("" if self.bias is not None else ", bias=False")

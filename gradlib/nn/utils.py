@@ -1,0 +1,134 @@
+"""What is done to parameters and gradients as a whole: clipping, and one vector of all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from .. import backend as backends
+from ..core import Tensor, no_grad, op
+from ..errors import GradientError, ShapeError
+from .module import Module
+
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "parameters_to_vector",
+    "vector_to_parameters",
+]
+
+Parameters = Module | Tensor | Iterable[Tensor]
+
+
+def _listed(parameters: Parameters) -> list[Tensor]:
+    if isinstance(parameters, Module):
+        return list(parameters.parameters())
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
+def get_total_norm(tensors: Parameters, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """(sum of |x|^p)^(1/p) over all elements of all tensors; the largest |x| for ``norm_type=math.inf``.
+
+    Shapes: any; result ().  Dtypes: float16 and bfloat16 are summed in float32.  Kernel: composition.
+    Raises: GradientError for a norm that is no finite number, with `error_if_nonfinite`.
+
+    >>> import gradlib as gl
+    >>> get_total_norm([gl.tensor([3.0]), gl.tensor([[4.0]])])
+    tensor(5., dtype=float32)
+    """
+    with no_grad():
+        parts = []
+        for t in (t.detach() for t in _listed(tensors) if t.size):
+            if norm_type == math.inf:
+                parts.append(op.max(op.abs(t)))
+            else:
+                wide = t if t.dtype.itemsize > 2 else op.cast(t, dtype="float32")
+                power = op.multiply(wide, wide) if norm_type == 2 else op.power(op.abs(wide), norm_type)
+                parts.append(op.sum(power))
+        if not parts:
+            return Tensor(backends.get("cpu").zeros((), "float32"))
+        together = op.stack(parts)
+        if norm_type == math.inf:
+            total = op.max(together)
+        else:
+            total = op.sqrt(op.sum(together)) if norm_type == 2 else op.power(op.sum(together), 1.0 / norm_type)
+    if error_if_nonfinite and not math.isfinite(float(total)):
+        raise GradientError(f"clip_grad_norm_: the gradients' norm is {float(total)}\n  need a finite norm")
+    return total  # type: ignore[no-any-return]
+
+
+def clip_grads_with_norm_(parameters: Parameters, max_norm: float, total_norm: Tensor) -> None:
+    """g <- g min(1, max_norm / (total_norm + 1e-6)) for every gradient."""
+    with no_grad():
+        factor = op.minimum(op.divide(max_norm, op.add(total_norm, 1e-6)), 1.0)
+        for p in _listed(parameters):
+            if p.grad is not None:
+                p.grad = op.multiply(p.grad.detach(), op.cast(factor, dtype=p.dtype))
+
+
+def clip_grad_norm_(
+    parameters: Parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """g <- g min(1, max_norm / (|g| + 1e-6)), |g| the norm of all gradients together; return |g|.
+
+    `parameters` is a Module, a Tensor, or some; those without a gradient count for nothing.  `norm_type` and
+    errors are those of `get_total_norm`.  No value is read on the host.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([3.0, 4.0]))
+    >>> (p * p / 2).sum().backward()
+    >>> gl.nn.utils.clip_grad_norm_([p], 1.0)
+    tensor(5., dtype=float32)
+    >>> [round(x, 4) for x in p.grad.tolist()]
+    [0.6, 0.8]
+    """
+    several = _listed(parameters)
+    total = get_total_norm([p.grad for p in several if p.grad is not None], norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(several, max_norm, total)
+    return total
+
+
+def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
+    """g <- min(max(g, -clip_value), clip_value), elementwise.
+
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([3.0, -0.25]))
+    >>> (p * p / 2).sum().backward()
+    >>> gl.nn.utils.clip_grad_value_([p], 1.0)
+    >>> p.grad.tolist()
+    [1.0, -0.25]
+    """
+    with no_grad():
+        for p in _listed(parameters):
+            if p.grad is not None:
+                p.grad = op.clip(p.grad.detach(), -clip_value, clip_value)
+
+
+def parameters_to_vector(parameters: Parameters) -> Any:
+    """Return all elements as one vector, differentiably.
+
+    >>> import gradlib as gl
+    >>> parameters_to_vector([gl.tensor([[1.0, 2.0]]), gl.tensor(3.0)]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    return op.concat([op.reshape(p, shape=(-1,)) for p in _listed(parameters)])
+
+
+def vector_to_parameters(vector: Tensor, parameters: Parameters) -> None:
+    """Overwrite the parameters with the elements of a vector, in order.
+
+    Raises: ShapeError for a vector of another size.
+    """
+    several = _listed(parameters)
+    size = sum(p.size for p in several)
+    if tuple(vector.shape) != (size,):
+        raise ShapeError(f"vector_to_parameters: vector has shape {tuple(vector.shape)}\n  need ({size},)")
+    start = 0
+    for p in several:
+        p.assign(op.reshape(vector.detach()[start : start + p.size], shape=p.shape))
+        start += p.size

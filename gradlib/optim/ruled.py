@@ -1,0 +1,74 @@
+"""What optimizers have in common whose step is one declared `Update`, and the checks of their settings."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import backend as backends
+from ..core import Tensor, Update
+from ..spec import float64
+from .optimizer import Optimizer, ParameterGroup
+
+_IGNORED = frozenset(("foreach", "capturable", "differentiable", "fused"))
+
+
+def ignore(name: str, options: Mapping[str, Any]) -> None:
+    """Warn of arguments of PyTorch's that choose an implementation and mean nothing here; refuse any other.
+
+    >>> ignore("Adagrad", {"foreach": None})  # PyTorch's default
+    """
+    unknown = options.keys() - _IGNORED
+    if unknown:
+        raise TypeError(f"{name}() got an unexpected keyword argument {min(unknown)!r}")
+    given = sorted(key for key, value in options.items() if value)
+    if given:
+        warnings.warn(f"{name}({', '.join(given)}) is ignored: there is one implementation", stacklevel=3)
+
+
+def at_least_zero(name: str, settings: Mapping[str, Any], *keys: str) -> None:
+    """Raise ValueError for a setting that is negative, or no number."""
+    for key in keys:
+        if not 0 <= settings[key] < math.inf:
+            raise ValueError(f"{name}({key}): {key} is {settings[key]!r}\n  need a finite number of at least 0")
+
+
+def below_one(name: str, key: str, *values: float) -> None:
+    """Raise ValueError for a decay outside [0, 1)."""
+    if not all(0 <= value < 1 for value in values):
+        raise ValueError(f"{name}({key}): {key} is {values if len(values) > 1 else values[0]!r}\n  need [0, 1)")
+
+
+class RuledOptimizer(Optimizer):
+    """An optimizer whose step is `rule`, called as ``rule(param, *buffers, grad, lr, step, **settings)``.
+
+    The buffers are those that the rule writes; one that `buffers` does not name is passed as None.
+    """
+
+    rule: ClassVar[Update]
+
+    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the buffers that the rule writes."""
+        return self.rule.writes[1:]
+
+    def passed(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that the rule takes."""
+        parameters = self.rule.__signature__.parameters.values()
+        return {p.name: group[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in group}
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
+    ) -> None:
+        """Overwrite `param` and its buffers."""
+        used = self.buffers(group)
+        buffers = [state[name] if name in used else None for name in self.rule.writes[1:]]
+        self.rule(param, *buffers, grad, rate, state["step"], **self.passed(group))
+
+
+def number(param: Tensor, value: float) -> Tensor:
+    """Return a float64 tensor of one element, beside a parameter."""
+    return Tensor(backends.get(param.device).asarray(np.array([value], float64)))

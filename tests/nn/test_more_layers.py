@@ -1,0 +1,190 @@
+"""Activations, norms and the like against PyTorch's stored float64 values; dropouts by their statistics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradlib as gl
+from gradlib import nn
+from gradlib.nn import functional as F
+
+STORED = np.load(Path(__file__).parent.parent / "reference" / "layer.npz")
+ACTIVATIONS, NORMS = json.loads(str(STORED["activations"])), json.loads(str(STORED["norms"]))
+
+
+def leaf(key: str) -> gl.Tensor:
+    return gl.tensor(STORED[key], requires_grad=True)
+
+
+def compare(key: str, y: gl.Tensor, leaves: list[gl.Tensor], g: np.ndarray | None = None) -> None:
+    np.testing.assert_allclose(y.numpy(), STORED[f"{key}_y"], rtol=1e-10, atol=1e-11)
+    g = STORED["g"] if g is None else g
+    y.backward(gl.tensor(np.ascontiguousarray(g[tuple(slice(0, n) for n in y.shape)])))
+    for i, t in enumerate(leaves):
+        expected = STORED[f"{key}_d{i}"]
+        expected = expected.transpose(1, 2, 0) if key == "bilinear" and i == 2 else expected
+        np.testing.assert_allclose(t.grad.numpy(), expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("n", range(len(ACTIVATIONS)), ids=[name for name, _ in ACTIVATIONS])
+def test_activations_are_pytorchs(n: int) -> None:
+    name, settings = ACTIVATIONS[n]
+    x = leaf("x")
+    compare(f"activation{n}", getattr(F, name)(x, **settings), [x])
+    found = [key for key in nn.__all__ if key.lower() == name and key != name]
+    if not settings and found:
+        np.testing.assert_allclose(getattr(nn, found[0])().eval()(x).numpy(), STORED[f"activation{n}_y"], atol=1e-11)
+    half = getattr(F, name)(x.detach().to("float16"), **settings)
+    assert half.dtype == np.float16
+
+
+@pytest.mark.parametrize("n", range(len(NORMS)))
+def test_norms_are_pytorchs(n: int) -> None:
+    name, settings, names = NORMS[n]
+    x, extra = leaf("x"), {key: leaf(key) for key in names}
+    compare(f"norm{n}", getattr(F, name)(x, **settings, **extra), [x, *extra.values()])
+
+
+def test_group_and_instance_norm_are_pytorchs() -> None:
+    x, w, b = leaf("x"), leaf("weight"), leaf("bias")
+    compare("group", F.group_norm(x, 3, w, b, 1e-3), [x, w, b])
+    for key, own in (("instance", True), ("running", False)):
+        x, w, b = leaf("x"), leaf("weight"), leaf("bias")
+        mean, var = gl.tensor(STORED["weight"]), gl.tensor(np.abs(STORED["bias"]))
+        compare(key, F.instance_norm(x, mean, var, w, b, own, 0.3, 1e-3), [x, w, b])
+        if own:
+            np.testing.assert_allclose(mean.numpy(), STORED["instance_mean"], rtol=1e-12)
+            np.testing.assert_allclose(var.numpy(), STORED["instance_var"], rtol=1e-12)
+
+
+def test_prelu_embedding_and_bilinear_are_pytorchs() -> None:
+    x, w = leaf("x"), leaf("weight")
+    compare("prelu", F.prelu(x, w), [x, w])
+    table = leaf("table")
+    compare("embedding", F.embedding(gl.tensor(STORED["index"]), table, padding_idx=2), [table])
+    layer = nn.Bilinear(3, 5, 6, dtype="float64")
+    layer.weight.assign(gl.tensor(STORED["form"]))
+    layer.bias.assign(gl.tensor(STORED["bias"]))
+    one, two = leaf("one"), leaf("two")
+    compare("bilinear", layer(one, two), [one, two, layer.weight], STORED["bilinear_g"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "shown"),
+    [
+        (nn.LayerNorm((3, 6)), (2, 3, 6), "LayerNorm((3, 6))"),
+        (nn.LayerNorm(6, bias=False), (2, 3, 6), "LayerNorm(6, bias=False)"),
+        (nn.RMSNorm(6, eps=0.1), (2, 6), "RMSNorm(6, eps=0.1)"),
+        (nn.GroupNorm(3, 6), (2, 4, 6), "GroupNorm(3, 6)"),
+        (nn.InstanceNorm1d(6, affine=True), (2, 4, 6), "InstanceNorm1d(6, affine=True)"),
+        (nn.InstanceNorm2d(6, track_running_stats=True), (2, 4, 3, 6), "InstanceNorm2d(6, track_running_stats=True)"),
+        (nn.InstanceNorm3d(6), (2, 4, 3, 2, 6), "InstanceNorm3d(6)"),
+        (nn.PReLU(6), (2, 6), "PReLU(num_parameters=6)"),
+        (nn.Hardtanh(-2.0), (2, 6), "Hardtanh(min_val=-2.0)"),
+        (nn.Threshold(0.5, 1.0), (2, 6), "Threshold(threshold=0.5, value=1.0)"),
+        (nn.Residual(nn.LayerNorm(6)), (2, 6), "Residual("),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, nn.Module) else None,
+)
+def test_layers_train_in_every_precision(layer: nn.Module, shape: tuple[int, ...], shown: str) -> None:
+    assert repr(layer).startswith(shown)
+    x = np.random.default_rng(0).standard_normal(shape)
+    exact = layer.to(dtype="float64")(gl.tensor(x)).numpy()
+    y = layer.to(dtype="bfloat16")(gl.tensor(x, dtype="bfloat16"))
+    assert y.dtype.name == "bfloat16"
+    np.testing.assert_allclose(y.numpy().astype(float), exact, rtol=0.05, atol=0.05)
+    y = layer.to(dtype="float32")(gl.tensor(x, dtype="float32", requires_grad=True))
+    (y * y).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+def test_second_order() -> None:
+    x = gl.tensor(STORED["x"][0, 0])
+
+    def f(v: Any) -> Any:
+        return (F.layer_norm(v, 6) ** 3).sum() + (F.rms_norm(v, 6) ** 3).sum()
+
+    slope = gl.grad(lambda v: (gl.grad(f)(v) * x).sum())(x).numpy()
+    step = 1e-5
+    there, back = (gl.grad(f)(gl.tensor(x.numpy() + s * x.numpy())).numpy() for s in (step, -step))
+    np.testing.assert_allclose(slope, (there - back) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(nn.Dropout1d, (64, 5, 32)), (nn.Dropout2d, (64, 3, 2, 32)), (nn.Dropout3d, (64, 2, 2, 2, 32))],
+)
+def test_channel_dropout(layer: Any, shape: tuple[int, ...]) -> None:
+    made = layer(0.25, generator=gl.Generator(1))
+    x = gl.tensor(np.ones(shape), requires_grad=True)
+    y = made(x)
+    flat = y.numpy().reshape(shape[0], -1, shape[-1])
+    assert (flat == flat[:, :1]).all()
+    assert set(np.unique(flat)) == {0.0, 1 / 0.75}
+    assert abs((flat[:, 0] == 0).mean() - 0.25) < 0.04
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), y.numpy())
+    assert made.eval()(x) is x
+    with pytest.raises(gl.ShapeError, match="dimensions"):
+        made(gl.tensor(np.ones((2, 2))))
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    x = gl.tensor(np.random.default_rng(0).standard_normal(100000))
+    y = nn.AlphaDropout(0.2, generator=gl.Generator(0))(x).numpy()
+    assert abs(y.mean()) < 0.02
+    assert abs(y.var() - 1) < 0.03
+
+
+def test_rrelu_draws_its_slopes() -> None:
+    y = -nn.RReLU(0.2, 0.4, generator=gl.Generator(0))(gl.tensor(-np.ones(20000))).numpy()
+    assert 0.2 <= y.min() < 0.201 < 0.399 < y.max() < 0.4
+    assert abs(y.mean() - 0.3) < 0.002
+
+
+def test_containers_and_summary() -> None:
+    heads = nn.ModuleDict([("a", nn.Dense(2, 3)), ("b", nn.Dense(2, 1))])
+    assert [name for name, _ in heads.named_parameters()] == ["a.weight", "a.bias", "b.weight", "b.bias"]
+    del heads["a"]
+    assert heads.keys() == ["b"]
+    assert len(heads.values()) == len(heads.items()) == 1
+    for bad, error in (("keys", ValueError), ("x.y", ValueError)):
+        with pytest.raises(error, match="name"):
+            heads[bad] = nn.ReLU()
+    with pytest.raises(gl.DTypeError, match="not a Module"):
+        heads["c"] = 3  # type: ignore[assignment]
+    with pytest.raises(KeyError):
+        heads["a"]
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Residual(nn.ReLU()), nn.Flatten(), nn.Dense(144, 10)
+    )
+    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    text = nn.summary(model, (2, 8, 8, 1))
+    assert "(2, 6, 6, 4)" in text
+    assert "1,498 parameters" in text
+    assert model.training
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[key])
+
+
+def test_bad_arguments() -> None:
+    x = np.ones((2, 3))
+    for call, error in (
+        (lambda: F.layer_norm(x, 4), gl.ShapeError),
+        (lambda: F.group_norm(x, 2), gl.ShapeError),
+        (lambda: nn.GroupNorm(2, 3), gl.ShapeError),
+        (lambda: F.instance_norm(x[:, None]), gl.ShapeError),
+        (lambda: F.instance_norm(x, use_input_stats=False), gl.ShapeError),
+        (lambda: nn.InstanceNorm1d(4)(x[None]), gl.ShapeError),
+        (lambda: F.glu(x), gl.ShapeError),
+        (lambda: nn.Embedding(3, 2, padding_idx=3), gl.ShapeError),
+        (lambda: nn.Dropout2d(2.0), gl.ShapeError),
+        (lambda: nn.AlphaDropout(1.0), gl.ShapeError),
+    ):
+        with pytest.raises(error):
+            call()  # type: ignore[no-untyped-call]
