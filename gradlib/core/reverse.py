@@ -5,7 +5,7 @@ A walk computes on plain arrays, or, where a derivative of the result may be ask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import backend as backends
@@ -85,9 +85,17 @@ def _arrive(pending: Pending, key: Any, index: int, g: Any) -> None:
 
 
 def pull(
-    outputs: Sequence[Tensor], cotangents: Sequence[Any], nodes: list[Node], active: set[Any], create: bool
+    outputs: Sequence[Tensor],
+    cotangents: Sequence[Any],
+    nodes: list[Node],
+    active: set[Any],
+    create: bool,
+    ends: Iterable[Any] | None = None,
 ) -> Pending:
-    """Walk `nodes` (oldest first) backwards; return the cotangents of whatever is in `active` and not walked."""
+    """Walk `nodes` (oldest first) backwards; return the cotangents of whatever is in `active` and not walked.
+
+    Hooks run on what is walked and then on that rest, or on `ends` alone where more will arrive at the others.
+    """
     pending: Pending = {}
     for y, g in zip(outputs, cotangents, strict=True):
         key = y if y.node is None else y.node
@@ -107,7 +115,7 @@ def pull(
                 if need and grads[i] is not None:
                     _arrive(pending, parents[i], node.slots[i], grads[i])
         if _hooked:
-            _hook_rest(pending, create)
+            _hook_ends(pending, create, list(pending) if ends is None else ends)
     return pending
 
 
@@ -149,14 +157,12 @@ def _hooked_node(node: Node, g: Any, create: bool) -> Any:
     return _run_hooks(node.hooks.get(0, []), g, create)
 
 
-def _hook_rest(pending: Pending, create: bool) -> None:
+def _hook_ends(pending: Pending, create: bool, ends: Iterable[Any]) -> None:
     """Run the hooks of what the walk ends at: leaves, and the inputs of a function that is differentiated."""
-    for key, g in pending.items():
-        if type(key) is Node:
-            if hasattr(key, "hooks"):
-                pending[key] = _hooked_node(key, g, create)
-        elif hasattr(key, "hooks"):
-            pending[key] = _run_hooks(key.hooks, g, create)
+    for key in ends:
+        g = pending.get(key)
+        if g is not None and hasattr(key, "hooks"):
+            pending[key] = _hooked_node(key, g, create) if type(key) is Node else _run_hooks(key.hooks, g, create)
 
 
 def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:

@@ -90,7 +90,8 @@ def _run(f: Callable[..., Any], flat: Callable[..., Any], leaves: list[Any]) -> 
                 reached.add(node)
                 walked.append(node)
         gs = [g if g is None or create or not isinstance(g, Tensor) else g.data for g in cotangents]
-        pending = pull([ys[k] for k in tracked], gs, walked, reached, create)
+        ends = [x.node for x in xs]  # the others' gradients are not whole yet
+        pending = pull([ys[k] for k in tracked], gs, walked, reached, create, ends)
         grads = [pending.get(x.node) for x in xs]
         for key, slot in used:
             found = pending.get(key)

@@ -1,6 +1,7 @@
 """Nested containers of arrays, taken apart and put together again.
 
-Containers are dicts, lists, tuples (named ones too), dataclasses, objects with a ``tree_flatten`` method (it
+Containers are dicts, lists, tuples (named ones too), dataclasses (but for fields that
+are None, strings or bools), objects with a ``tree_flatten`` method (it
 returns the children and a function that makes the object of new children), and networks: whatever
 has ``named_parameters``.  A network's leaves are its parameters, and what takes its place is a copy of it
 whose parameters are the new leaves.  Anything else, None included, is a leaf.
@@ -50,7 +51,7 @@ def children(tree: Any) -> tuple[list[Any], Build] | None:
         kind = type(tree)
         return list(tree), (lambda new: kind(*new)) if hasattr(tree, "_fields") else tuple
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        names = [field.name for field in dataclasses.fields(tree)]
+        names = [field.name for field in dataclasses.fields(tree) if not _is_setting(getattr(tree, field.name))]
         empty = _dataclass(tree, names, [None] * len(names))
         return [getattr(tree, name) for name in names], lambda new: _dataclass(empty, names, new)
     if hasattr(tree, "tree_flatten") and not isinstance(tree, type):
@@ -79,6 +80,11 @@ def _build(plan: Plan, leaves: Iterator[Any]) -> Any:
         return next(leaves)
     make, below = plan
     return make([_build(branch, leaves) for branch in below])
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether a field of a dataclass is no data but a setting, such as the name of an activation."""
+    return value is None or isinstance(value, (str, bool))
 
 
 def _dataclass(tree: Any, names: list[str], new: list[Any]) -> Any:

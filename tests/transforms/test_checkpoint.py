@@ -158,3 +158,25 @@ def test_without_gradients_it_is_the_function() -> None:
     assert not gl.checkpoint(gl.sin)(gl.tensor(X)).requires_grad
     with gl.no_grad():
         assert not gl.checkpoint(gl.sin)(gl.tensor(X, requires_grad=True)).requires_grad
+
+
+def test_hooks_run_once_on_whole_gradients() -> None:
+    w, seen = gl.tensor(W, requires_grad=True), []
+    w.register_hook(lambda g: seen.append(g.numpy()))
+
+    def f(x: Tensor) -> Tensor:
+        y = x @ w
+        y.register_hook(lambda g: 2.0 * g)
+        return y
+
+    gl.sum(gl.checkpoint(f)(gl.checkpoint(f)(gl.tensor(X)))).backward()
+    assert len(seen) == 1
+    w2 = gl.tensor(W, requires_grad=True)
+    gl.sum(gl.tensor(X) @ w2 @ w2.detach() * 4.0 + gl.tensor(X) @ w2.detach() @ w2 * 2.0).backward()
+    np.testing.assert_allclose(seen[0], w2.grad.numpy(), rtol=1e-12)
+
+
+def test_shown_and_debugged_as_one_op() -> None:
+    with gl.debug():
+        y = gl.checkpoint(lambda x: gl.sin(x))(gl.tensor(X, requires_grad=True))
+    assert "checkpoint(leaf 0)" in gl.viz.graph(y)
