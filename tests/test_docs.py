@@ -1,4 +1,4 @@
-"""The pages of docs/ run as written."""
+"""The page on one's own op runs as written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import gradlib as gl
 from gradlib.core import PRIMITIVES
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs"
+FOLDER = Path(__file__).resolve().parents[1] / "examples"
 
 
 def run(page: str) -> dict[str, object]:
