@@ -26,11 +26,13 @@ from . import functional_activation as _activation
 from . import functional_loss as _loss
 from . import functional_margin as _margin
 from . import functional_norm as _norm
+from . import functional_resize as _resize
 from . import functional_spatial as _spatial
 from .functional_activation import *
 from .functional_loss import *
 from .functional_margin import *
 from .functional_norm import *
+from .functional_resize import *
 from .functional_spatial import *
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     *_loss.__all__,
     *_margin.__all__,
     *_norm.__all__,
+    *_resize.__all__,
     *_spatial.__all__,
 ]
 
