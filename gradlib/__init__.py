@@ -38,6 +38,7 @@ from .errors import (
     GradientError,
     GradlibError,
     KernelError,
+    KernelFault,
     ShapeError,
 )
 from .ops import *

@@ -1,4 +1,4 @@
-"""The command ``gradlib``: info, train, bench."""
+"""The command ``gradlib``: info, check, train, bench."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def main(argv: list[str] | None = None) -> int:
         from . import bench
 
         return bench.main(arguments[1:])
+    if arguments[:1] == ["check"]:
+        from .testing import check_command
+
+        return check_command.main(arguments[1:])
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen))
@@ -61,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, default=Path("runs/digits"), help="folder of the results (%(default)s)")
     train.set_defaults(run=_train)
 
+    commands.add_parser("check", help="compile a .cu file and run its samples (gradlib check --help)", add_help=False)
     commands.add_parser("bench", help="measure gradlib beside other libraries (gradlib bench --help)", add_help=False)
     return parser
 

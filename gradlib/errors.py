@@ -17,6 +17,7 @@ __all__ = [
     "GradientError",
     "GradlibError",
     "KernelError",
+    "KernelFault",
     "ShapeError",
     "message",
     "operand",
@@ -45,6 +46,43 @@ class GradientError(GradlibError, RuntimeError):
 
 class KernelError(GradlibError, RuntimeError):
     """A CUDA kernel that cannot be found, compiled, loaded or launched."""
+
+
+class KernelFault(KernelError):  # noqa: N818  (a fault is what the kernel did, found while it ran)
+    """A CUDA kernel that did something wrong while it ran on `sim`.
+
+    Attributes
+    ----------
+    kind : str
+        ``"out-of-bounds"``, ``"misaligned"``, ``"uninitialised"``, ``"race"``, ``"barrier"``, ``"warp-mask"``,
+        ``"deadlock"``, ``"async"``, or ``"order"`` (results that differ between orders of the threads).
+    line : int or None
+        Line of the kernel's own source, also where the access sits in a header.
+    block, thread : tuple of int, or None
+        Indices of the thread at fault.
+    argument : str or None
+        The array parameter or shared variable concerned.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        kind: str,
+        line: int | None = None,
+        block: tuple[int, int, int] | None = None,
+        thread: tuple[int, int, int] | None = None,
+        argument: str | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.kind, self.line, self.block, self.thread, self.argument = kind, line, block, thread, argument
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _remake_fault, (str(self), self.__dict__)
+
+
+def _remake_fault(text: str, parts: dict[str, object]) -> KernelFault:
+    return KernelFault(text, **parts)  # type: ignore[arg-type]
 
 
 class CompileError(GradlibError, RuntimeError):

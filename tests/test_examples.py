@@ -63,3 +63,23 @@ def test_conv_on_bare_array(show) -> None:  # type: ignore[no-untyped-def]
     image[3:7, 3:7] = 1
     difference = image[:, 2:] - image[:, :-2]
     np.testing.assert_array_equal(rows, difference[:-2] + 2 * difference[1:-1] + difference[2:])
+
+
+def test_check_reduction(show, sim) -> None:  # type: ignore[no-untyped-def]
+    out = show("check_reduction.py").splitlines()
+    assert out[0] == "without the barrier: a race on dynamic shared memory in line 5"
+    ours, exact = (float(n) for n in re.findall(r"-?\d+\.\d+", out[1]))
+    assert abs(ours - exact) < 1e-3
+
+
+def test_check_stencil(show, sim) -> None:  # type: ignore[no-untyped-def]
+    out = show("check_stencil.py").splitlines()
+    assert float(out[0].rpartition(" ")[2]) < 1e-5
+    assert out[1].startswith("without a halo: out-of-bounds on tile in line 20")
+
+
+def test_check_histogram(show, sim) -> None:  # type: ignore[no-untyped-def]
+    assert show("check_histogram.py").splitlines() == [
+        "as NumPy counts: True",
+        "without atomics: a race on local in line 7",
+    ]

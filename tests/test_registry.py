@@ -19,6 +19,21 @@ DECLINED = [
     line for line in (Path(__file__).parent / "declined.txt").read_text().splitlines() if line and line[0] != "#"
 ]
 
+# Run in the checked build of sim every time: one op of each family of kernels.
+CHECKED = [
+    "add",
+    "batch_norm",
+    "conv",
+    "cross_entropy",
+    "dense",
+    "dropout",
+    "index_add",
+    "matmul",
+    "max_pool",
+    "softmax",
+    "sum",
+]
+
 # Ops of core that only rename or move, and have their own tests.
 WITHOUT_SAMPLES = {"alias", "to_device"}
 
@@ -50,6 +65,18 @@ def test_kernels(name: str, device: str) -> None:
     report = check_op(PRIMITIVES[name], device=device)
     assert report.launched, f"{name} has a launcher, and no sample launched a kernel"
     assert sorted(report.declined) == sorted(d for d in DECLINED if d.startswith(f"{name}("))
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_kernels_are_free_of_faults(name: str, sim: str) -> None:
+    """Bounds, races and thread orders of the kernels that share memory; `GRADLIB_SIM=checked` does it for all."""
+    with backends.checked():
+        assert check_op(PRIMITIVES[name], device=sim, dtypes=["float32"]).launched
+
+
+def test_update_kernels_are_free_of_faults(sim: str) -> None:
+    with backends.checked():
+        check_update(UPDATES["adam"], device=sim)
 
 
 @pytest.mark.parametrize("name", UPDATE_NAMES)

@@ -13,12 +13,14 @@ import numpy as np
 
 from ..errors import DeviceError, KernelError
 from . import cpu as _cpu
+from .checking import Checks, checked
 from .protocol import Array, Backend, Dim3, Function, KernelBackend, Limits, Unit
 
 __all__ = [
     "DEVICES",
     "Array",
     "Backend",
+    "Checks",
     "Dim3",
     "Function",
     "KernelBackend",
@@ -26,6 +28,7 @@ __all__ = [
     "Unit",
     "available",
     "backend_of",
+    "checked",
     "get",
     "is_array",
 ]

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import KernelError
-from . import sim_build
+from ..errors import KernelError, KernelFault
+from . import checking, sim_build
 from .protocol import Array, Dim3, Limits, Unit
+from .sim_checked import CheckedFunction, Fault
+from .sim_guard import note_empty
 from .tensor_map import TensorMap, encode_sim, tiling
 
 __all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
@@ -39,7 +41,7 @@ class SimFunction:
         ever, a write past a shared variable, a failed assertion.  What it wrote until then stays written.
     """
 
-    __slots__ = ("_cluster", "_entry", "_launch", "_library", "_message", "_set_cluster", "name", "parameter_bytes")
+    __slots__ = ("_cluster", "_entry", "_launch", "_library", "_runtime", "name", "parameter_bytes")
 
     def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, name: str) -> None:
         self.name = name
@@ -49,13 +51,9 @@ class SimFunction:
             self.parameter_bytes = ctypes.c_uint.in_dll(library, f"gradlib_sim_bytes_{name}").value
         except (AttributeError, ValueError):
             raise KernelError(f"{library._name} has no entry {name}\n  need its name in Unit.entries") from None
-        try:
-            self._cluster = tuple((ctypes.c_uint * 3).in_dll(library, f"gradlib_sim_cluster_{name}"))
-        except ValueError:
-            self._cluster = ()
-        self._set_cluster = runtime.gradlib_sim_set_cluster
+        self._cluster = _cluster(library, name)
+        self._runtime = runtime
         self._launch = runtime.gradlib_sim_launch
-        self._message = runtime.gradlib_sim_error
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
         if not 0 <= len(packed) - self.parameter_bytes < 8:  # a C struct may end in padding
@@ -63,9 +61,19 @@ class SimFunction:
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
         if self._cluster:
-            self._set_cluster(*self._cluster)
-        if self._launch(self._entry, *grid, *block, shared, packed):
-            raise KernelError(f"{self.name} on sim, grid {grid}, block {block}: {self._message().decode()}")
+            self._runtime.gradlib_sim_set_cluster(*self._cluster)
+        if self._launch(self._entry, *grid, *block, shared, packed, None):
+            text = f"{self.name} on sim, grid {grid}, block {block}: {self._runtime.gradlib_sim_error().decode()}"
+            fault = self._runtime.gradlib_sim_last_fault().contents
+            if fault.kind:
+                raise KernelFault(text, kind=fault.kind.decode(), argument=fault.argument.decode() or None)
+            raise KernelError(text)
+
+    def checked(self) -> CheckedFunction:
+        """Return the same entry as one that reports faults; it must come from the checked build."""
+        return CheckedFunction(
+            self._runtime, self._library, self._entry, self.name, self.parameter_bytes, self._cluster
+        )
 
 
 class SimBackend:
@@ -98,7 +106,10 @@ class SimBackend:
         return value if type(value) is SimArray else np.asarray(value).view(SimArray)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        return np.empty(shape, dtype).view(SimArray)
+        array = np.empty(shape, dtype).view(SimArray)
+        if checking.current() is not None:
+            note_empty(array)
+        return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype).view(SimArray)
@@ -119,20 +130,26 @@ class SimBackend:
     def pointer(self, array: Array) -> int:
         return int(array.__array_interface__["data"][0])
 
+    @property
+    def builder(self) -> str:
+        """What a compiling process is asked for: this device, in its build of the moment."""
+        return "sim:checked" if checking.current() else "sim:fast"
+
     def toolchain(self) -> str:
-        return sim_build.identity()
+        return sim_build.identity(checking.current() is not None)
 
     def build(self, unit: Unit, target: Path) -> str:
-        return sim_build.build(unit, target)
+        return sim_build.build(unit, target, checking.current() is not None)
 
-    def load(self, path: Path, entry: str) -> SimFunction:
+    def load(self, path: Path, entry: str) -> SimFunction | CheckedFunction:
         with self._lock:
             if self._runtime is None:
                 self._runtime = self._start(path.parent)
             library = self._libraries.get(path)
             if library is None:
                 library = self._libraries[path] = _open(path, ctypes.RTLD_LOCAL)
-            return SimFunction(self._runtime, library, entry)
+            function = SimFunction(self._runtime, library, entry)
+            return function if checking.current() is None else function.checked()
 
     def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
         """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
@@ -148,12 +165,23 @@ class SimBackend:
     def _start(self, folder: Path) -> ctypes.CDLL:
         """Load the runtime, whose symbols the kernels refer to."""
         runtime = _open(sim_build.runtime(folder), ctypes.RTLD_GLOBAL)
-        runtime.gradlib_sim_launch.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_char_p]
+        runtime.gradlib_sim_launch.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_char_p, ctypes.c_void_p]
         runtime.gradlib_sim_set_cluster.argtypes = [ctypes.c_uint] * 3
+        runtime.gradlib_sim_last_fault.restype = ctypes.POINTER(Fault)
+        runtime.gradlib_sim_last_writer.argtypes = [ctypes.c_uint64]
+        runtime.gradlib_sim_last_writer.restype = ctypes.c_uint64
         runtime.gradlib_sim_error.restype = ctypes.c_char_p
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         runtime.gradlib_sim_set_workers(int(os.environ.get("GRADLIB_SIM_THREADS") or cores))
         return runtime
+
+
+def _cluster(library: ctypes.CDLL, name: str) -> tuple[int, ...]:
+    """Return the size of the entry's clusters, () if it declares none."""
+    try:
+        return tuple((ctypes.c_uint * 3).in_dll(library, f"gradlib_sim_cluster_{name}"))
+    except ValueError:
+        return ()
 
 
 def _open(path: Path, mode: int) -> ctypes.CDLL:

@@ -40,9 +40,23 @@ _KERNEL = (
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
-    "fiber.cpp", "runtime.cpp", "warp.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp",
-    "cluster.cpp",
+    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp",
+    "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp", "cluster.cpp",
 )  # fmt: skip
+# The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
+_CHECKED = (
+    "-fsanitize=thread",
+    "--param=tsan-distinguish-volatile=1",
+    "-fno-tree-sra",
+    "-fno-tree-vectorize",
+    "-fno-store-merging",
+    "-fno-omit-frame-pointer",
+    "-fno-optimize-sibling-calls",
+    "-g1",
+    "-gdwarf-4",  # addr2line takes one file for another in version 5
+    "-Wno-tsan",
+    "-DGRADLIB_SIM_CHECKED=1",
+)
 # The machine's vector units as features, not -march=native: two processors with the same ones share a cache.
 _X86_FEATURES = ("avx2", "fma", "f16c", "bmi1", "bmi2")
 _INSTALL = """\
@@ -116,12 +130,18 @@ def _sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def identity() -> str:
+def identity(checked: bool = False) -> str:
     """Return all that a built file depends on besides its unit: compiler, target, flags, the sim headers."""
     command = compiler()
     described = _described(tuple(command), os.stat(command[0]).st_mtime)
-    flags = " ".join([*command[1:], *_KERNEL, *_features(), *_platform_flags(), *_LIBRARIES])
+    if checked and not ("g++" in described or "gcc" in described.lower()):
+        raise KernelError(f"the checked build of sim needs GCC; {command[0]} is {described}\n  need CXX=g++")
+    flags = " ".join([*command[1:], *_options(checked), *_features(), *_platform_flags(), *_LIBRARIES])
     return f"sim | {described} | {flags} | {_sources_digest()}"
+
+
+def _options(checked: bool) -> tuple[str, ...]:
+    return (*_KERNEL, *_CHECKED) if checked else _KERNEL
 
 
 def _compile(arguments: list[str], folder: Path, what: str) -> str:
@@ -142,21 +162,22 @@ def _compile(arguments: list[str], folder: Path, what: str) -> str:
     raise KernelError(f"{what}: the host's C++ compiler ({Path(command[0]).name}) cannot build it\n" + "\n".join(lines))
 
 
-def _key(*options: str) -> str:
-    return hashlib.sha256("\0".join([identity(), *options]).encode()).hexdigest()[:16]
+def _key(*options: str, checked: bool = False) -> str:
+    return hashlib.sha256("\0".join([identity(checked), *options]).encode()).hexdigest()[:16]
 
 
-def _header(folder: Path) -> Path:
+def _header(folder: Path, checked: bool) -> Path:
     """Return the header that stands before every kernel, precompiled on its first use: 0.1 s less a build."""
     plain, clang = sources() / "sim.h", "clang" in identity()
-    header = folder / f"sim-{_key(str(plain))}.h"
+    header = folder / f"sim-{_key(str(plain), checked=checked)}.h"
     compiled = header.with_suffix(".h.gch")  # the name under which both compilers look for it
     if not compiled.exists():
         with tempfile.TemporaryDirectory(prefix=".sim-", dir=folder) as temporary:
             stub, built = Path(temporary) / header.name, Path(temporary) / compiled.name
             stub.write_text(f'#include "{plain}"\n', encoding="utf-8")
             os.replace(stub, header)
-            options = [option for option in (*_KERNEL, *_features(), *_platform_flags()) if option != "-shared"]
+            options = [*_options(checked), *_features(), *_platform_flags()]
+            options.remove("-shared")
             options += ["-x", "c++-header", "-o", str(built), str(header)]
             if clang:  # which else refuses it when a header's date has changed; its contents are in the key
                 options += ["-Xclang", "-fno-pch-timestamp"]
@@ -165,7 +186,7 @@ def _header(folder: Path) -> Path:
     return header
 
 
-def build(unit: Unit, target: Path) -> str:
+def build(unit: Unit, target: Path, checked: bool = False) -> str:
     """Compile `unit` for the host to the shared object `target` and return the compiler's log."""
     label = f"{unit.name} for sim" + "".join(f" {name}={value}" for name, value in unit.macros)
     with tempfile.TemporaryDirectory(prefix=".sim-", dir=target.parent) as temporary:
@@ -188,19 +209,20 @@ def build(unit: Unit, target: Path) -> str:
             f'#line 1 "<entries of {shown.name}>"',
             *(f"GRADLIB_SIM_ENTRY({entry})" for entry in unit.entries),
             *(f"GRADLIB_SIM_CLUSTER({entry}, {dims})" for entry, dims in clusters(unit.text, unit.entries).items()),
+            f'GRADLIB_SIM_EXPORT const char gradlib_sim_source[] = "{shown.name}";',
             "",
         ]
         source, built = folder / "gradlib-unit.cpp", folder / "gradlib-unit.so"
         source.write_text("\n".join(generated), encoding="utf-8")
         log = _compile(
             [
-                *_KERNEL,
+                *_options(checked),
                 *_features(),
                 *_platform_flags(),
                 *(f"-I{path}" for path in searched),
                 f"-isystem{sources() / 'compat'}",
                 "-include",
-                str(_header(target.parent)),
+                str(_header(target.parent, checked)),
                 "-o",
                 str(built),
                 str(source),
@@ -215,7 +237,7 @@ def build(unit: Unit, target: Path) -> str:
 
 def runtime(folder: Path) -> Path:
     """Return the runtime built for this toolchain, which lies beside the kernels in `folder`; build it if need be."""
-    options = [*_COMMON, "-fvisibility=hidden", "-pthread", *_platform_flags()]
+    options = [*_COMMON, "-fvisibility=hidden", "-fno-omit-frame-pointer", "-pthread", *_platform_flags()]
     target = folder / f"sim-runtime-{_key(*options)}.so"
     if not target.exists():
         with tempfile.TemporaryDirectory(prefix=".sim-", dir=folder) as temporary:

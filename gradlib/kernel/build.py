@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..backend import get, nvrtc
+from ..backend import checked, get, nvrtc
 from ..backend.protocol import Builder, Unit
 from ..errors import KernelError
 from . import cache, log
@@ -170,6 +170,8 @@ def serve() -> None:
 
 
 def _builder(name: str) -> Builder:
-    kind, _, arch = name.partition(":")
-    builder: Builder = nvrtc.Compiler(arch) if kind == "nvrtc" else get(name)
+    kind, _, detail = name.partition(":")
+    if kind == "sim":
+        checked(detail == "checked")
+    builder: Builder = nvrtc.Compiler(detail) if kind == "nvrtc" else get(kind)
     return builder

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..backend import backend_of
+from ..backend import backend_of, checking
 from ..backend.protocol import Builder, KernelBackend
 from ..errors import DeviceError, KernelError, message
 from .build import compile_one, job
@@ -124,7 +124,7 @@ class Kernel:
         first = args[0] if args else None
         if first is None:
             first = next((value for value in args if value is not None), None)
-        key = (type(first), *macros.items())
+        key = (type(first), checking.current() is None, *macros.items())
         launch = self._launches.get(key)
         if launch is None:
             launch = self._prepare(first, macros)
@@ -147,12 +147,13 @@ class Kernel:
             )
         canonical = self.source.canonical(macros)
         with self._lock:
-            launch = self._launches.get((backend.name, canonical))
+            key = (backend.name, checking.current() is None, canonical)
+            launch = self._launches.get(key)
             if launch is None:
                 slots = self.slots(dict(canonical))
                 function = backend.load(self.build(backend, **macros), self.entry)
                 launch = Launch(self.source.name, self.entry, canonical, backend, function, slots)
-                self._launches[(backend.name, canonical)] = launch
+                self._launches[key] = launch
         return launch
 
     def slots(self, macros: Mapping[str, str]) -> list[Slot]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,8 @@ class Launch:
     """A kernel ready for one device and one set of macros.  Calling it is the hot path: it checks, packs, launches."""
 
     __slots__ = (
-        "backend", "block_limit", "count", "dtypes", "entry", "file", "function", "grid_limit", "kind", "macros",
-        "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
+        "backend", "block_limit", "count", "describes", "dtypes", "entry", "file", "function", "grid_limit", "kind",
+        "macros", "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,7 @@ class Launch:
         self.grid_limit, self.block_limit = limits.grid, limits.block
         self.sizes: dict[Any, tuple[Dim3, Dim3, int]] = {}  # those already checked
         # A function may know its own bounds, tighter than the device's.
+        self.describes = getattr(function, "describes_arrays", False)  # it wants the arrays' names
         self.threads = min(limits.threads, getattr(function, "max_threads", limits.threads))
         self.shared_limit = limits.shared - getattr(function, "static_shared", 0)
 
@@ -89,11 +91,18 @@ class Launch:
             packed = self.pack(*values)
         except (struct.error, OverflowError, TypeError, ValueError):
             raise self._bad_scalar(values) from None
+        function = self._describing(args) if self.describes else self.function
         if log.active:
             record = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
-            log.launch(record, lambda: self.function(grid, block, shared, packed), self.backend)
+            log.launch(record, lambda: function(grid, block, shared, packed), self.backend)
         else:
-            self.function(grid, block, shared, packed)
+            function(grid, block, shared, packed)
+
+    def _describing(self, args: tuple[Any, ...]) -> Function:
+        arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
+        named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
+        function: Any = self.function
+        return partial(function, arrays=named)
 
     def _check(self, index: int, array: Any) -> None:
         """Look again at an array that is not the plain case; raise unless it will do."""

@@ -4,6 +4,19 @@ from ..kernel import launches
 from .check_op import Report, check_op
 from .check_update import check_update
 from .gradcheck import gradcheck
+from .run_kernel import run_kernel
+from .samples import KernelSample, samples
 from .tolerance import TOLERANCE, assert_close
 
-__all__ = ["TOLERANCE", "Report", "assert_close", "check_op", "check_update", "gradcheck", "launches"]
+__all__ = [
+    "TOLERANCE",
+    "KernelSample",
+    "Report",
+    "assert_close",
+    "check_op",
+    "check_update",
+    "gradcheck",
+    "launches",
+    "run_kernel",
+    "samples",
+]

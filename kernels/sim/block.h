@@ -19,6 +19,7 @@
 #undef blockDim
 #undef gridDim
 #include "fiber.h"
+#include "fault.h"
 
 namespace gradlib_sim {
 
@@ -42,10 +43,15 @@ struct Job {
     std::atomic<bool> stop{false};
     std::mutex mutex;
     std::string error;  // of the first fault
+    Fault fault{};      // the same in parts; its kind may be empty
+    const CheckedOptions* checked = nullptr;
 
-    void fail(const std::string& text) {
+    void fail(const std::string& text, const Fault& parts = Fault{}) {
         std::lock_guard<std::mutex> lock(mutex);
-        if (error.empty()) error = text;
+        if (error.empty()) {
+            error = text;
+            fault = parts;
+        }
         stop = true;
     }
 };
@@ -58,6 +64,7 @@ struct Fiber {
     uint3 thread{};    // the CUDA thread it carries, while suspended
     unsigned linear = 0;
     const Site* site = nullptr;  // where that waits; lies on its stack
+    void* frame = nullptr;       // of the function in which it waits
     explicit Fiber(unsigned number) : stack(number) {}
 };
 
@@ -104,6 +111,7 @@ struct Warp {
 
 class Engine;
 class Cluster;
+class Checker;
 
 class Worker {
     friend class Engine;   // asynchronous copies and products, mbarriers
@@ -119,6 +127,17 @@ class Worker {
                                   const Site& site);
     unsigned active(const Site& site);
     void thread_exited();
+    bool start_thread();  // the checked build's: in the order of the launch
+    void finish_thread();
+    void yield();  // to the other threads of the block, from one that waits for a value in memory
+    Checker* checker() const { return checker_; }
+    bool on_stack(uintptr_t address) const { return current_ && current_->stack.holds(address); }
+    uint64_t last_writer(uint64_t address);
+    void report(const Fault& fault);              // and go on
+    [[noreturn]] void fault(const Fault& parts);  // one whose place is known already
+    // A fault of this kind at the running thread, or at `waiting`, a suspended one.
+    [[noreturn]] void fault_at(const char* kind, const Fiber* waiting, const char* format, ...)
+        __attribute__((format(printf, 4, 5)));
     [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 2, 3)));
     Engine& engine();
     [[noreturn]] void carry();  // the life of a fiber
@@ -149,8 +168,10 @@ class Worker {
     bool resolve_active();
     void complete(Warp& warp, Rendezvous& rendezvous);
     [[noreturn]] void leave(bool failed);
+    void stop(const char* kind, const Fiber* waiting, const char* text);
+    void run_blocks(Job& job);
     [[noreturn]] void deadlock();
-    std::string waiting_places();
+    std::string waiting_places(const Fiber*& blamed, const char*& kind);
     Machine& next_machine() { return current_ ? current_->machine : main_; }  // main_: parked, for a cluster's sake
 
     Job* job_ = nullptr;
@@ -167,9 +188,12 @@ class Worker {
     size_t used_ = 0, payload_ = 0;
     std::vector<Variable> variables_;
     bool failed_ = false;
-    bool outside_ = false;  // of any fiber: a fault is thrown instead
-    std::unique_ptr<Engine> engine_;  // made on the first use
-    Cluster* cluster_ = nullptr;      // of the running block, if it has more than one
+    bool outside_ = false;                       // of any fiber: a fault is thrown instead
+    std::unique_ptr<Engine> engine_;             // made on the first use
+    Cluster* cluster_ = nullptr;                 // of the running block, if it has more than one
+    const Site* barrier_site_ = nullptr;         // of the first thread at the barrier
+    std::unique_ptr<Checker> owned_;             // made for this worker's first checked launch
+    Checker* checker_ = nullptr;                 // while one runs
 };
 
 Worker& this_worker();

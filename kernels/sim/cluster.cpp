@@ -12,6 +12,7 @@ unsigned Cluster::rank(const Worker& worker) const {
 void Cluster::enter(unsigned rank) { gradlib_sim_context = contexts_[rank]; }
 
 void Cluster::run(Job& job) {
+    if (job.checked) return job.fail("the checked build does not cover clusters: run this kernel in the fast one");
     static thread_local Cluster cluster;
     Context mine = gradlib_sim_context;
     cluster.size_ = job.cluster.x * job.cluster.y * job.cluster.z;
@@ -71,11 +72,13 @@ bool Cluster::run_blocks(Job& job, uint3 first) {
         }
         if (!moved && !failed) {
             failed = true;
+            const Fiber* blamed;
+            const char* kind;
             for (unsigned r = 0; r < size_; ++r) {
                 enter(r);
                 if (gradlib_sim_context.finished == gradlib_sim_context.count) continue;
                 stuck += (stuck.empty() ? "" : "; ") + ("in the block of rank " + std::to_string(r) + " " +
-                                                        members_[r]->waiting_places());
+                                                        members_[r]->waiting_places(blamed, kind));
             }
             job.fail("no thread can go on: " + stuck.substr(0, 900) + ", in the cluster of block (" +
                      std::to_string(first.x) + ", " + std::to_string(first.y) + ", " + std::to_string(first.z) + ")");

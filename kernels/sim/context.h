@@ -89,6 +89,8 @@ extern "C" {
 extern __thread gradlib_sim::Context gradlib_sim_context;
 void* gradlib_sim_shared(gradlib_sim::SharedVariable* variable);
 void gradlib_sim_thread_exit();
+bool gradlib_sim_start_thread();
+void gradlib_sim_finish_thread();
 int gradlib_sim_barrier(gradlib_sim::BarrierKind kind, int predicate, const gradlib_sim::Site& site);
 unsigned long long gradlib_sim_collective(gradlib_sim::CollectiveKind kind, unsigned mask, unsigned long long value,
                                           int source, const gradlib_sim::Site& site);
@@ -97,8 +99,14 @@ unsigned gradlib_sim_active(const gradlib_sim::Site& site);
 int printf(const char* format, ...);
 void* memset(void* target, int value, size_t size) noexcept;
 void* memcpy(void* target, const void* source, size_t size) noexcept;
+void* gradlib_sim_memset(void* target, int value, size_t size);
+void* gradlib_sim_memcpy(void* target, const void* source, size_t size);
 }
 #pragma GCC visibility pop
+#if defined(GRADLIB_SIM_CHECKED)  // the compiler reports no call of these
+#define memset gradlib_sim_memset
+#define memcpy gradlib_sim_memcpy
+#endif
 
 #define threadIdx (static_cast<const ::uint3&>(::gradlib_sim_context.thread))
 #define blockIdx (static_cast<const ::uint3&>(::gradlib_sim_context.block))
@@ -114,10 +122,14 @@ namespace gradlib_sim {
 
 template <class V>
 inline __attribute__((always_inline)) V& shared(SharedVariable& variable) {
+#if defined(GRADLIB_SIM_CHECKED)  // nothing but the kernel's own accesses should report themselves
+    return *static_cast<V*>(gradlib_sim_shared(&variable));
+#else
     SharedEntry& entry = gradlib_sim_context.table[__atomic_load_n(&variable.index, __ATOMIC_RELAXED)];
     void* address = entry.address;
     if (__builtin_expect(entry.epoch != gradlib_sim_context.epoch, 0)) address = gradlib_sim_shared(&variable);
     return *static_cast<V*>(address);
+#endif
 }
 
 template <class V>
@@ -180,10 +192,17 @@ struct Parameter {
 
 template <auto kernel, class... P, int... I>
 inline void run_threads(void (*)(P...), Indices<I...>, const void* arguments) {
+#if defined(GRADLIB_SIM_CHECKED)
+    while (gradlib_sim_start_thread()) {
+        kernel(Parameter<P>(static_cast<const char*>(arguments) + parameter_offset<P...>(I))...);
+        gradlib_sim_finish_thread();
+    }
+#else
     while (start_thread()) {
         kernel(Parameter<P>(static_cast<const char*>(arguments) + parameter_offset<P...>(I))...);
         finish_thread();
     }
+#endif
 }
 
 template <class... P>

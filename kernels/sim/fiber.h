@@ -47,6 +47,9 @@ class Stack {
     }
     ~Stack() { munmap(memory_, page_ + size); }
     Stack(const Stack&) = delete;
+    bool holds(uintptr_t address) const {
+        return address - reinterpret_cast<uintptr_t>(memory_) < page_ + size;
+    }
 
     // Make `machine` a flow of control that begins with run(), which must never return.
     void prepare(Machine& machine, void (*run)()) {

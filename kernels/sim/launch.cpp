@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "block.h"
+#include "checker.h"
 #include "engine.h"
 
 namespace gradlib_sim {
@@ -75,7 +76,11 @@ void gradlib_sim_set_workers(unsigned count) { workers = count ? count : 1; }
 
 // What went wrong in this thread's last launch that failed.
 static thread_local std::string last_error;
+static thread_local std::unique_ptr<Fault> last_fault;  // on the heap: room for thread_local is scarce
 const char* gradlib_sim_error() { return last_error.c_str(); }
+const Fault* gradlib_sim_last_fault() { return last_fault.get(); }
+// The place that last wrote to an address of the last checked launch of this thread, relative to the module; 0 if none.
+uint64_t gradlib_sim_last_writer(uint64_t address) { return this_worker().last_writer(address); }
 
 // The size of the clusters of this thread's next launch.
 static thread_local uint3 next_cluster{1, 1, 1};
@@ -83,9 +88,12 @@ void gradlib_sim_set_cluster(unsigned x, unsigned y, unsigned z) { next_cluster 
 
 // Run a kernel and return 0; or 1, with what went wrong in gradlib_sim_error().
 int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                       unsigned block_y, unsigned block_z, unsigned dynamic_size, const void* arguments) {
+                       unsigned block_y, unsigned block_z, unsigned dynamic_size, const void* arguments,
+                       const CheckedOptions* checked) {
     (void)at_fork;
     Job job;
+    if (!last_fault) last_fault = std::make_unique<Fault>();
+    *last_fault = Fault{};
     job.entry = entry;
     job.arguments = arguments;
     job.grid = uint3{grid_x, grid_y, grid_z};
@@ -107,12 +115,13 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     if (threads == 0 || job.blocks == 0) return 0;
     if (members > 1) {
         if (members > Cluster::most || grid_x % job.cluster.x || grid_y % job.cluster.y || grid_z % job.cluster.z) {
-            last_error = "a grid must be a multiple of its clusters, which have at most 8 blocks";
+            last_error = "a grid must be a multiple of its clusters, which have at most 16 blocks";
             return 1;
         }
         job.blocks /= members;  // each is taken whole
     }
-    unsigned helpers = workers - 1;
+    job.checked = checked;
+    unsigned helpers = checked ? 0 : workers - 1;  // a checked launch has one order, and one memory of what happened
     if (job.blocks - 1 < helpers) helpers = (unsigned)(job.blocks - 1);
     job.chunk = job.blocks / (8 * (helpers + 1ull));
     job.chunk = job.chunk < 1 ? 1 : job.chunk > 256 ? 256 : job.chunk;
@@ -124,6 +133,7 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     fflush(stdout);  // what the kernel printed
     if (job.error.empty()) return 0;
     last_error = job.error;
+    *last_fault = job.fault;
     return 1;
 }
 }

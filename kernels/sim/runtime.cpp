@@ -1,5 +1,6 @@
 // The host runtime of the sim device: a block's threads as fibers on one OS thread.  launch.cpp spreads the blocks.
 #include "block.h"
+#include "checker.h"
 #include "engine.h"
 
 __thread gradlib_sim::Context gradlib_sim_context;
@@ -45,6 +46,19 @@ Worker& this_worker() {
 void Worker::run(Job& job) {
     if (job.cluster.x * job.cluster.y * job.cluster.z > 1) return Cluster::run(job);
     prepare(job);
+    checker_ = nullptr;
+    if (job.checked) {
+        if (!owned_) owned_ = std::make_unique<Checker>(*this, reinterpret_cast<uintptr_t>(arena_), arena_bytes);
+        unsigned threads = gradlib_sim_context.count;
+        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks, threads);
+        checker_ = owned_.get();
+    }
+    run_blocks(job);
+    if (checker_ && !job.stop) checker_->end_launch();
+    checker_ = nullptr;
+}
+
+void Worker::run_blocks(Job& job) {
     while (!job.stop.load(std::memory_order_relaxed)) {
         unsigned long long first = job.next.fetch_add(job.chunk), last = first + job.chunk;
         if (first >= job.blocks) break;
@@ -70,8 +84,10 @@ void Worker::prepare(Job& job) {
     }
 }
 
-bool Worker::run_block(unsigned long long number) {
+bool Worker::run_block(unsigned long long position) {
     const uint3 grid = gradlib_sim_context.grid_dim;
+    unsigned long long number = checker_ ? checker_->block_number(position) : position;
+    if (checker_) checker_->begin_block(position, gradlib_sim_context.count);
     begin_block(uint3{(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y),
                       (unsigned)(number / grid.x / grid.y)});
     current_ = next_fiber();
@@ -91,6 +107,7 @@ void Worker::begin_block(uint3 block) {
     variables_.clear();
     failed_ = false;
     if (engine_) engine_->reset();
+    barrier_site_ = nullptr;
     c.dynamic = allocate("dynamic shared memory", c.dynamic_size, 1024);
 }
 
@@ -159,6 +176,7 @@ void Worker::suspend(Queue& queue, const Site& site) {
     me->thread = c.thread;
     me->linear = c.linear;
     me->site = &site;
+    me->frame = __builtin_frame_address(0);
     queue.push(me);
     Fiber* to = ready_.pop();
     if (to) {
@@ -172,58 +190,39 @@ void Worker::suspend(Queue& queue, const Site& site) {
     c.linear = me->linear;
 }
 
-void Worker::leave(bool failed) {
-    failed_ = failed;
-    if (outside_) throw Outside();
-    Machine abandoned;
-    switch_machine(abandoned, main_);
-    __builtin_unreachable();
+// Let every other thread that can move do so first.
+void Worker::yield() {
+    static const Site site = {"a loop that waits for a value in memory", "", 0};
+    Context& c = gradlib_sim_context;
+    Fiber* me = current_;
+    me->thread = c.thread;
+    me->linear = c.linear;
+    me->site = &site;
+    me->frame = __builtin_frame_address(0);
+    if (!ready_.head && c.next == c.count) resolve_active();
+    ready_.push(me);
+    Fiber* fresh = c.next < c.count ? idle_.pop() : nullptr;
+    if (!fresh && c.next < c.count) fresh = new_fiber();
+    current_ = fresh ? fresh : ready_.pop();
+    if (current_ != me) switch_machine(me->machine, current_->machine);
+    c.thread = me->thread;
+    c.linear = me->linear;
 }
 
-void Worker::fault(const char* format, ...) {
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    const Context& c = gradlib_sim_context;
-    char where[64];
-    snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
-    job_->fail(text + std::string(where));
-    leave(true);
+bool Worker::start_thread() {
+    Context& c = gradlib_sim_context;
+    if (c.next == c.count) return false;
+    unsigned linear = checker_ ? checker_->thread_number(c.next) : c.next;
+    ++c.next;
+    c.linear = linear;
+    c.thread = uint3{linear % c.block_dim.x, linear / c.block_dim.x % c.block_dim.y,
+                     linear / c.block_dim.x / c.block_dim.y};
+    return true;
 }
 
-void Worker::deadlock() { fault("no thread can go on: %.900s,", waiting_places().c_str()); }
-
-std::string Worker::waiting_places() {
-    // One line for each place where threads wait; the fibers know their places.
-    struct Place {
-        Site site;
-        unsigned first, threads;
-    };
-    std::vector<Place> places;
-    for (auto& fiber : fibers_) {
-        if (fiber->idle) continue;
-        bool known = false;
-        for (Place& place : places) {
-            if (place.site.line == fiber->site->line && !strcmp(place.site.what, fiber->site->what) &&
-                !strcmp(place.site.file, fiber->site->file)) {
-                ++place.threads;
-                place.first = std::min(place.first, fiber->linear);
-                known = true;
-            }
-        }
-        if (!known) places.push_back({*fiber->site, fiber->linear, 1});
-    }
-    std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.first < b.first; });
-    const Context& c = gradlib_sim_context;
-    std::string text = "of " + std::to_string(c.count) + " threads";
-    for (const Place& place : places) {
-        text += ", " + std::to_string(place.threads) + " wait in " + place.site.what + " at " + place.site.file + ":" +
-                std::to_string(place.site.line);
-    }
-    text += ", " + std::to_string(c.finished) + " have returned";
-    return engine_ ? text + engine_->describe() : text;
+void Worker::finish_thread() {
+    gradlib_sim::finish_thread();
+    if (checker_) checker_->progress();
 }
 
 // ---- shared memory
@@ -242,6 +241,7 @@ void* Worker::allocate(const char* name, size_t size, size_t alignment, SharedVa
     memset(address + size, guard_byte, guard_bytes);
     used_ = start + size + guard_bytes;
     variables_.push_back({name, address, size, declared});
+    if (checker_) checker_->add_shared(name, reinterpret_cast<uintptr_t>(address), size);
     return address;
 }
 
@@ -270,41 +270,25 @@ void* Worker::allocate_shared(SharedVariable& variable, unsigned long long epoch
     return entry.address;
 }
 
-static bool intact(const unsigned char* guard) {
-    unsigned long long words[guard_bytes / 8], difference = 0;
-    memcpy(words, guard, guard_bytes);
-    for (unsigned long long word : words) difference |= word ^ (guard_byte * 0x0101010101010101ull);
-    return difference == 0;
-}
-
-bool Worker::check_guards() {
-    for (const Variable& v : variables_) {
-        bool before = !intact(v.address - guard_bytes);
-        if (!before && intact(v.address + v.size)) continue;
-        const unsigned char* byte = before ? v.address - 1 : v.address + v.size;
-        while (*byte == guard_byte) byte += before ? -1 : 1;
-        const Context& c = gradlib_sim_context;
-        char text[512];
-        snprintf(text, sizeof text,
-                 "a write %s the shared variable %.200s: byte %td of its %zu was overwritten, in block (%u, %u, %u)",
-                 before ? "before the start of" : "past the end of", v.name, byte - v.address, v.size, c.block.x,
-                 c.block.y, c.block.z);
-        job_->fail(text);
-        return false;
-    }
-    return true;
-}
-
 // ---- barrier of the block
 
 int Worker::barrier(BarrierKind kind, int predicate, const Site& site) {
     votes_ += predicate != 0;
+    if (checker_) {
+        if (arrived_ == 0) {
+            barrier_site_ = &site;
+        } else if (barrier_site_->line != site.line || strcmp(barrier_site_->file, site.file)) {
+            fault_at("barrier", nullptr, "%s is reached at %s:%d by one thread and at %s:%d by another,", site.what,
+                     site.file, site.line, barrier_site_->file, barrier_site_->line);
+        }
+    }
     if (++arrived_ < gradlib_sim_context.count) {
         suspend(at_barrier_, site);
     } else {
         outcome_ = kind == barrier_and ? votes_ == arrived_ : kind == barrier_or ? votes_ != 0 : (int)votes_;
         arrived_ = votes_ = 0;
         ready_.take(at_barrier_);
+        if (checker_) checker_->barrier_complete();
     }
     return outcome_;  // the next barrier cannot complete before this thread reaches it
 }
@@ -317,6 +301,8 @@ using namespace gradlib_sim;
 extern "C" {
 void* gradlib_sim_shared(SharedVariable* variable) { return running().enter_shared(*variable); }
 void gradlib_sim_thread_exit() { running().thread_exited(); }
+bool gradlib_sim_start_thread() { return running().start_thread(); }
+void gradlib_sim_finish_thread() { running().finish_thread(); }
 int gradlib_sim_barrier(BarrierKind kind, int predicate, const Site& site) {
     return running().barrier(kind, predicate, site);
 }

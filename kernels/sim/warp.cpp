@@ -1,5 +1,6 @@
 // Collectives of a warp: the lanes named in the mask wait for each other, the last one to come computes for all.
 #include "block.h"
+#include "checker.h"
 
 namespace gradlib_sim {
 
@@ -63,6 +64,9 @@ static void compute(CollectiveKind kind, Warp& warp, unsigned lanes) {
 
 void Worker::complete(Warp& warp, Rendezvous& rendezvous) {
     compute(rendezvous.kind, warp, rendezvous.arrived);
+    if (checker_ && rendezvous.kind == collective_sync) {
+        checker_->lanes_joined((unsigned)(&warp - warps_), rendezvous.arrived);
+    }
     ready_.take(rendezvous.waiting);
     Rendezvous& last = warp.rendezvous[--warp.pending];
     if (&last != &rendezvous) rendezvous = last;
@@ -74,7 +78,7 @@ unsigned long long Worker::collective(CollectiveKind kind, unsigned mask, unsign
     unsigned number = c.linear / warp_size, lane = c.linear % warp_size;
     Warp& warp = warps_[number];
     if (!(mask >> lane & 1)) {
-        fault("%s at %s:%d: thread (%u, %u, %u) is lane %u, which its mask 0x%08x leaves out,", site.what, site.file,
+        fault_at("warp-mask", nullptr, "%s at %s:%d: thread (%u, %u, %u) is lane %u, which its mask 0x%08x leaves out,", site.what, site.file,
               site.line, c.thread.x, c.thread.y, c.thread.z, lane, mask);
     }
     Rendezvous* place = nullptr;
@@ -85,7 +89,7 @@ unsigned long long Worker::collective(CollectiveKind kind, unsigned mask, unsign
         place = &warp.rendezvous[warp.pending++];
         *place = Rendezvous{kind, mask, 0, Queue()};
     } else if (place->kind != kind) {
-        fault("lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,", mask,
+        fault_at("warp-mask", nullptr, "lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,", mask,
               site.what, site.file, site.line, place->waiting.head->site->what, place->waiting.head->site->file,
               place->waiting.head->site->line);
     }

@@ -1,0 +1,214 @@
+"""A launch of the checked build of `sim`: several orders of the threads on guarded copies, faults with lines.
+
+The runtime watches every access (kernels/sim/checker.h); what it finds becomes a `KernelFault` here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import struct
+import subprocess
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import KernelError, KernelFault, message
+from .checking import ORDERS, Checks, current
+from .protocol import Dim3
+from .sim_guard import Named, Span, spans_of
+
+__all__ = ["CheckedFunction", "Fault"]
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("begin", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint64),
+        ("written", ctypes.c_uint64),
+    )
+
+
+class _Options(ctypes.Structure):
+    _fields_ = (
+        ("arguments", ctypes.POINTER(_Argument)),
+        ("count", ctypes.c_uint32),
+        ("order", ctypes.c_uint32),
+        ("seed", ctypes.c_uint64),
+        ("packed_bytes", ctypes.c_uint64),
+    )
+
+
+class Fault(ctypes.Structure):
+    """What the runtime says of a fault (kernels/sim/fault.h)."""
+
+    _fields_ = (
+        ("kind", ctypes.c_char * 16),
+        ("text", ctypes.c_char * 512),
+        ("argument", ctypes.c_char * 64),
+        ("block", ctypes.c_uint32 * 3),
+        ("thread", ctypes.c_uint32 * 3),
+        ("has_thread", ctypes.c_uint32),
+        ("frame_count", ctypes.c_uint32),
+        ("address", ctypes.c_uint64),
+        ("frames", ctypes.c_uint64 * 16),
+        ("other", ctypes.c_uint64),
+    )
+
+
+# ---- lines
+
+
+@lru_cache(maxsize=4096)
+def _frames(library: str, address: int) -> tuple[tuple[str, int], ...]:
+    """Return (file, line) of a return address, innermost inlined function first."""
+    try:
+        done = subprocess.run(
+            ["addr2line", "-i", "-e", library, hex(address - 1)], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ()
+    found = re.findall(r"^(.*):(\d+)(?: \(discriminator \d+\))?$", done.stdout, re.MULTILINE)
+    return tuple((Path(file).name, int(line)) for file, line in found)
+
+
+def _line(library: str, source: str, addresses: Sequence[int]) -> int | None:
+    """Return the innermost line of `source` itself among the frames; headers are skipped."""
+    for address in addresses:
+        for file, line in _frames(library, address):
+            if file == source:
+                return line
+    return None
+
+
+class CheckedFunction:
+    """A kernel entry of the checked build, called as `SimFunction` is, with the names of its arrays besides.
+
+    Raises
+    ------
+    KernelFault
+        At the first fault; the arrays are then as they were before the launch.
+    """
+
+    __slots__ = ("_cluster", "_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
+    describes_arrays = True  # a Launch passes name, array and offset of each array parameter
+
+    def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, entry: Any, name: str, parameter_bytes: int,
+                 cluster: tuple[int, ...] = ()) -> None:  # fmt: skip
+        self._cluster = cluster
+        self.name, self.parameter_bytes = name, parameter_bytes
+        self._runtime, self._library, self._entry = runtime, library, entry
+        text = ctypes.cast(getattr(library, "gradlib_sim_source"), ctypes.c_char_p).value or b""  # noqa: B009
+        self._source = text.decode()
+
+    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, arrays: Sequence[Named] = (),
+                 unwritten: Collection[str] = ()) -> None:  # fmt: skip
+        if not 0 <= len(packed) - self.parameter_bytes < 8:
+            raise KernelError(
+                f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
+            )
+        checks = current() or Checks()
+        spans = spans_of(arrays)
+        for span in spans:
+            span.written &= not any(name in unwritten for name in span.names)
+        relocated = self._relocate(packed, arrays, spans)
+        one_thread = grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2] == 1
+        first: list[Any] = []
+        for order in checks.orders[:1] if one_thread else checks.orders:
+            for span in spans:
+                span.copy[:] = span.original
+            self._run(order, checks.seed, grid, block, shared, relocated, spans)
+            if not first:
+                first = [span.copy.copy() for span in spans]
+            else:
+                self._compare(order, checks, grid, block, first, spans)
+        for span, result in zip(spans, first, strict=True):
+            span.original[:] = result
+
+    def _relocate(self, packed: bytes, arrays: Sequence[Named], spans: list[Span]) -> bytes:
+        """Return the arguments with each array's address replaced by that of its guarded copy."""
+        relocated = bytearray(packed)
+        for _, array, offset in arrays:
+            if array is not None:
+                own = int(array.__array_interface__["data"][0])
+                span = next(s for s in spans if s.begin <= own <= s.end and (own < s.end or own == s.begin))
+                struct.pack_into("=Q", relocated, offset, span.address + own - span.begin)
+        return bytes(relocated)
+
+    def _run(
+        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[Span]
+    ) -> None:
+        rows = [_Argument(" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans]
+        table = (_Argument * max(len(rows), 1))(*rows)
+        if self._cluster:
+            self._runtime.gradlib_sim_set_cluster(*self._cluster)
+        options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
+        if self._runtime.gradlib_sim_launch(self._entry, *grid, *block, shared, packed, ctypes.byref(options)):
+            fault = self._runtime.gradlib_sim_last_fault().contents
+            if not fault.kind:
+                text = self._runtime.gradlib_sim_error().decode()
+                raise KernelError(f"{self.name} on sim, grid {grid}, block {block}: {text}")
+            raise self._fault(fault, grid, block, order)
+
+    def _fault(self, fault: Fault, grid: Dim3, block: Dim3, order: str) -> KernelFault:
+        line = _line(self._library._name, self._source, fault.frames[: fault.frame_count])
+        kind, text = fault.kind.decode(), fault.text.decode(errors="replace")
+        if fault.other:
+            other = _line(self._library._name, self._source, [fault.other])
+            text = re.sub(r"(, and nothing orders the two)$", rf" at line {other}\1", text) if other else text
+        where, thread = tuple(fault.block), tuple(fault.thread) if fault.has_thread else None
+        place = f"{self._source}:{line}" if line is not None else self._source
+        subject = f"line {line} " if line is not None and text.partition(" ")[0] in _VERBS else ""
+        rows = [f"place: {place}, entry {self.name}", f"launch: grid {grid}, block {block}, threads {order}"]
+        rows.append(f"thread: {thread} of block {where}" if thread else f"block: {where}")
+        if fault.address:
+            rows.append(f"address: {fault.address:#x}")
+        return KernelFault(
+            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, _FIX.get(kind, "")),
+            kind=kind, line=line, block=where, thread=thread, argument=fault.argument.decode() or None,
+        )  # fmt: skip
+
+    def _compare(
+        self, order: str, checks: Checks, grid: Dim3, block: Dim3, first: list[Any], spans: list[Span]
+    ) -> None:
+        for span, expected in zip(spans, first, strict=True):
+            floating = np.dtype(span.dtype).kind not in "iub"
+            if (checks.float_atomics and floating) or np.array_equal(span.copy, expected):
+                continue
+            byte = int(np.flatnonzero(span.copy != expected)[0])
+            writer = self._runtime.gradlib_sim_last_writer(span.address + byte)
+            line = _line(self._library._name, self._source, [writer]) if writer else None
+            size = np.dtype(span.dtype).itemsize
+            start = byte // size * size
+            got, wanted = (a[start : start + size].view(span.dtype)[0] for a in (span.copy, expected))
+            name = " / ".join(span.names)
+            raise KernelFault(
+                message(
+                    f"{self.name} on sim: order: element {byte // size} of {name} depends on the order of the threads",
+                    [
+                        f"{checks.orders[0]}: {wanted!r}",
+                        f"{order}: {got!r}",
+                        f"written: {self._source}:{line}",
+                        f"launch: grid {grid}, block {block}",
+                    ],
+                    _FIX["order"],
+                ),
+                kind="order", line=line, argument=name,
+            )  # fmt: skip
+
+
+_VERBS = ("reads", "writes", "waits")
+_FIX = {
+    "out-of-bounds": "need an index below the array's length",
+    "misaligned": "need an address that is a multiple of the access's size",
+    "uninitialised": "need a value written before it is read",
+    "race": "need a barrier (or a release and an acquire) between the two",
+    "barrier": "need every thread of the block at the same barrier",
+    "warp-mask": "need every lane of the mask at the same call",
+    "deadlock": "need a thread that ends the wait",
+    "order": "need a result that no order of the threads changes (float atomics can be exempted)",
+}

@@ -1,0 +1,121 @@
+"""A test of the checked build on the project's own kernels: without any one of their barriers, it reports a fault."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradlib as gl
+from gradlib import backend
+from gradlib.core import PRIMITIVES, UPDATES
+from gradlib.errors import KernelFault
+from gradlib.kernel import Kernel, folder
+from gradlib.kernel import source as sources
+from gradlib.testing import check_op, check_update
+
+WAIT = re.compile(r"\b(__syncthreads|__syncwarp|__threadfence)\s*\([^()]*\)\s*;")
+
+# What launches the kernels that a file's barriers are in.
+USERS = {
+    "matmul.cu": ["matmul"],
+    "update.cu": ["adam"],
+    "gemm.cuh": ["matmul"],
+    "epilogue.cuh": ["dense"],
+    "reduce.cuh": ["softmax", "sum", "batch_norm", "cross_entropy"],
+}
+
+# Files that only give the instructions names: no kernel waits there.
+VOCABULARY = {"groups.cuh"}
+
+# Redundant ones, with the reason.
+REDUNDANT: dict[str, str] = {}
+
+
+def waits() -> list[tuple[Path, int]]:
+    """List file (below the kernels' folder) and line of every barrier and fence in a kernel."""
+    base = folder()
+    files = [*base.glob("*.cu"), *base.glob("include/gradlib/*.cuh")]
+    return [
+        (path.relative_to(base), number)
+        for path in sorted(files)
+        if path.name not in VOCABULARY
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if WAIT.search(line.partition("//")[0])
+    ]
+
+
+def forget_compiled() -> None:
+    for kernel in Kernel.declared():
+        if not (folder() / kernel.file).is_file():
+            continue  # made of a string
+        kernel.__dict__.pop("source", None)
+        kernel.__dict__.pop("signature", None)
+        kernel._launches.clear()
+
+
+def several_matrices(device: str) -> None:
+    """Several matrices for one block, which takes a batch of more than 65535."""
+    a, b, c = (backend.get(device).asarray(np.ones((3, 4, 4), np.float32)) for _ in range(3))
+    kernel = Kernel("matmul.cu", "matmul", "a b c | batch m n k a_batch a_row a_col b_batch b_row b_col")
+    kernel((1, 1, 1), 256, a, b, c, 3, 4, 4, 4, 16, 4, 1, 16, 4, 1)
+
+
+def long_rows(device: str) -> None:
+    """Rows that take a block of several warps."""
+    x = np.random.default_rng(0).standard_normal((2, 5000)).astype(np.float32)
+    gl.softmax(gl.tensor(x, device=device), axis=-1)
+
+
+# What no sample of an op is large enough for.
+LARGER = {"matmul.cu": [several_matrices], "reduce.cuh": [long_rows]}
+
+
+@pytest.fixture
+def mutable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the kernels that the loader takes for the real ones."""
+    copy = tmp_path / "kernels"
+    shutil.copytree(folder(), copy, ignore=shutil.ignore_patterns("sim"))
+    monkeypatch.setattr(sources, "folder", lambda: copy)
+    forget_compiled()
+    yield copy
+    monkeypatch.undo()
+    forget_compiled()
+
+
+@pytest.mark.parametrize("launch", [several_matrices, long_rows])
+def test_the_kernels_are_clean_there(sim: str, launch: Callable[[str], None]) -> None:
+    with backend.checked():
+        launch(sim)
+
+
+def test_every_file_with_barriers_has_a_user() -> None:
+    assert {path.name for path, _ in waits()} == set(USERS)
+
+
+@pytest.mark.parametrize(("path", "number"), waits(), ids=lambda part: getattr(part, "name", part))
+def test_without_this_barrier_there_is_a_fault(sim: str, mutable: Path, path: Path, number: int) -> None:
+    lines = (mutable / path).read_text().splitlines(keepends=True)
+    lines[number - 1] = WAIT.sub(";", lines[number - 1], count=1)
+    (mutable / path).write_text("".join(lines))
+    found = None
+    with backend.checked(orders=("forward",)):
+        for name in [*LARGER.get(path.name, ()), *USERS[path.name]]:
+            try:
+                if callable(name):
+                    name(sim)
+                elif name in UPDATES:
+                    check_update(UPDATES[name], device=sim)
+                else:
+                    check_op(PRIMITIVES[name], device=sim, dtypes=["float32"])
+            except KernelFault as fault:
+                found = fault
+                break
+            except AssertionError:
+                continue  # a wrong result, and no fault
+    redundant = f"{path.name}:{number}" in REDUNDANT
+    assert (found is None) == redundant, f"{path}:{number} is {'needed' if redundant else 'not missed'}: {found}"
