@@ -41,7 +41,8 @@ _KERNEL = (
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
     "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp",
-    "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp", "cluster.cpp",
+    "callbacks.cpp", "launch.cpp", "engine.cpp", "matrix.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp",
+    "engine_checks.cpp", "cluster.cpp",
 )  # fmt: skip
 # The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
 _CHECKED = (

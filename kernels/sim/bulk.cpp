@@ -24,14 +24,18 @@ void Engine::bulk(const BulkCopy& copy, const Site& site) {
                       site.line, alignment);
     }
     if (c.load) {
+        c.agent = fork();
         checked(c.barrier, site);
         shared_offset(c.barrier, 8, site);
         unsigned size = cluster() ? cluster()->size() : 1;
         if (c.receivers >> size) worker_.fault("%s: blocks 0x%x of a cluster of %u,", site.what, c.receivers, size);
         site_ = site;
         touched_ = true;
+        touches_tensor(c);
         loads_.push_back(c);
     } else {
+        c.agent = fork();
+        touches_tensor(c);
         thread().stores.push_back(c);
     }
 }
@@ -79,6 +83,20 @@ static void for_chunks(const BulkCopy& copy, unsigned char* shared, Act act) {
     });
 }
 
+// The agent's accesses, for the checked build.
+void Engine::touches_tensor(const BulkCopy& copy) {
+    if (!copy.agent) return;
+    if (!copy.tensor) {
+        touches(copy.agent, copy.load ? copy.global : copy.shared, copy.bytes, false);
+        touches(copy.agent, copy.load ? copy.shared : copy.global, copy.bytes, true);
+        return;
+    }
+    for_chunks(copy, copy.shared, [&](unsigned char* s, unsigned char* memory, size_t from, size_t to) {
+        if (from < to) touches(copy.agent, memory + from, to - from, !copy.load);
+        touches(copy.agent, s, 16, copy.load);
+    });
+}
+
 void Engine::perform_load(const BulkCopy& copy, unsigned char* shared) {
     if (!copy.tensor) {
         memcpy(shared, copy.global, copy.bytes);
@@ -103,6 +121,7 @@ void Engine::perform(const BulkCopy& copy) {
     }
     if (copy.receivers == 0) {
         perform_load(copy, copy.shared);
+        if (copy.agent) release_as(copy.agent, copy.barrier);
         mbarrier_complete(copy.barrier, copy.bytes, site_);
         return;
     }
@@ -123,7 +142,10 @@ void Engine::bulk_commit() {
 void Engine::bulk_wait(unsigned keep) {
     ThreadAsync& t = thread();
     while (t.store_groups.size() > keep) {
-        for (BulkCopy& copy : t.store_groups.front()) perform(copy);
+        for (BulkCopy& copy : t.store_groups.front()) {
+            perform(copy);
+            join(copy.agent);
+        }
         t.store_groups.pop_front();
     }
 }

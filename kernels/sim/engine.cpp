@@ -63,9 +63,13 @@ bool Engine::advance() {
             auto [number, barrier] = copy_arrivals_.front();
             copy_arrivals_.pop_front();
             ThreadAsync& thread = threads_[number];
-            for (auto& group : thread.copy_groups)
-                for (AsyncCopy& copy : group) perform_copy(copy);
-            for (AsyncCopy& copy : thread.copies) perform_copy(copy);
+            thread.copy_groups.push_back(std::move(thread.copies));
+            for (auto& group : thread.copy_groups) {
+                for (AsyncCopy& copy : group) {
+                    perform_copy(copy);
+                    if (copy.agent) release_as(copy.agent, barrier);
+                }
+            }
             thread.copy_groups.clear();
             thread.copies.clear();
             mbarrier_arrive(barrier, 1, 0, site_);
@@ -112,13 +116,17 @@ void Engine::named_barrier(int id, int count, bool wait_too, const Site& site) {
                       id, count, barrier.count);
     }
     barrier.count = count;
+    const unsigned phase = barrier.phase;
+    releases(&barrier, phase);
     if (++barrier.arrived == count) {
         barrier.arrived = 0;
+        ++barrier.phase;
         worker_.ready_.take(barrier.waiting);
         polls_ = 0;
     } else if (wait_too) {
         wait(barrier.waiting, site);
     }
+    if (wait_too) acquires(&barrier, phase);
 }
 
 // ---- cp.async
@@ -130,7 +138,11 @@ void Engine::copy(const AsyncCopy& copy, const Site& site) {
                       site.what, site.file, site.line, copy.bytes, copy.valid, gradlib_sim_context.linear);
     }
     shared_offset(copy.to, copy.bytes, site);
-    thread().copies.push_back(copy);
+    std::vector<AsyncCopy>& open = thread().copies;
+    open.push_back(copy);
+    open.back().agent = fork();
+    touches(open.back().agent, copy.from, copy.valid, false);
+    touches(open.back().agent, copy.to, copy.bytes, true);
 }
 
 void Engine::copy_commit() {
@@ -143,7 +155,10 @@ void Engine::copy_wait(unsigned keep, bool all) {
     ThreadAsync& t = thread();
     if (all) copy_commit();
     while (t.copy_groups.size() > keep) {
-        for (AsyncCopy& copy : t.copy_groups.front()) perform_copy(copy);
+        for (AsyncCopy& copy : t.copy_groups.front()) {
+            perform_copy(copy);
+            join(copy.agent);
+        }
         t.copy_groups.pop_front();
     }
 }

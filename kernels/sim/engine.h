@@ -9,10 +9,14 @@
 
 namespace gradlib_sim {
 
+float value(ElementKind kind, const void* from);  // what a tensor core reads
+unsigned short half_of(double x);
+
 struct AsyncCopy {  // one cp.async
     unsigned char* to;
     const unsigned char* from;
     unsigned bytes, valid;  // of which `valid` come from memory, the others are zero
+    unsigned agent;         // of the checker, if there is one: who does it
 };
 
 struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
@@ -24,6 +28,7 @@ struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
     unsigned bytes;
     unsigned long long* barrier;
     unsigned receivers;  // of a load: ranks in the cluster, as bits; 0 for this block alone
+    unsigned agent;
 };
 
 // Accumulators of a chain of products, out of the threads' sight until they wait: [thread][register].
@@ -37,6 +42,7 @@ struct Product {  // one wgmma.mma_async
     unsigned issued = 0;     // threads
     unsigned delivered = 0;  // threads
     bool computed = false;
+    unsigned agents[4] = {};  // one a warp
     float* d[128];
     std::vector<unsigned> a_registers;  // [thread][4]
     std::shared_ptr<Accumulators> accumulators;
@@ -95,6 +101,7 @@ class Engine {
     void* cluster_map(const void* address, unsigned rank, const Site& site);
     bool cluster_complete();  // the barrier, if all threads that have not returned are there
 
+    void called_from(void* pc) { pc_ = reinterpret_cast<uintptr_t>(pc); }  // by a kernel
     size_t shared_offset(const void* address, size_t bytes, const Site& site);
     unsigned rank();
     Cluster* cluster();
@@ -103,12 +110,23 @@ class Engine {
   private:
     struct NamedBarrier {
         int count = 0, arrived = 0;
+        unsigned phase = 0;
         Queue waiting;
     };
     struct Waiters {
         unsigned long long* barrier;
         Queue queue;
     };
+
+    // What the checked build is told; all of it nothing in the fast one.
+    unsigned fork();
+    void join(unsigned agent);
+    void touches(unsigned agent, const void* address, size_t bytes, bool writes);
+    void touches_tensor(const BulkCopy& copy);
+    void touches_operands(Product& product, unsigned warp);
+    void release_as(unsigned agent, unsigned long long* barrier);
+    void releases(const void* object, unsigned phase);
+    void acquires(const void* object, unsigned phase);
 
     ThreadAsync& thread();
     void wait(Queue& queue, const Site& site);
@@ -122,6 +140,7 @@ class Engine {
     const unsigned char* at(size_t offset);
 
     Worker& worker_;
+    uintptr_t pc_ = 0;
     NamedBarrier named_[16];
     std::vector<ThreadAsync> threads_;
     std::vector<WarpGroup> groups_;
