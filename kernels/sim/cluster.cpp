@@ -224,7 +224,8 @@ void gradlib_sim_named_barrier(int id, int count, bool wait, const Site& site) {
     GRADLIB_SIM_ENGINE.named_barrier(id, count, wait, site);
 }
 void gradlib_sim_copy_async(void* to, const void* from, unsigned bytes, unsigned valid, const Site& site) {
-    GRADLIB_SIM_ENGINE.copy({static_cast<unsigned char*>(to), static_cast<const unsigned char*>(from), bytes, valid, 0}, site);
+    const AsyncCopy copy{static_cast<unsigned char*>(to), static_cast<const unsigned char*>(from), bytes, valid, 0};
+    GRADLIB_SIM_ENGINE.copy(copy, site);
 }
 void gradlib_sim_copy_commit() { GRADLIB_SIM_ENGINE.copy_commit(); }
 void gradlib_sim_copy_wait(unsigned keep, bool all) { GRADLIB_SIM_ENGINE.copy_wait(keep, all); }

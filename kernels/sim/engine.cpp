@@ -102,7 +102,7 @@ size_t Engine::shared_offset(const void* address, size_t bytes, const Site& site
 
 void Engine::named_barrier(int id, int count, bool wait_too, const Site& site) {
     if (id < 0 || id > 15 || count <= 0 || count % 32 || count > (int)gradlib_sim_context.count + 31) {
-        worker_.fault("%s at %s:%d: barrier %d for %d threads (need 0 to 15, and a multiple of 32 threads of the block)",
+        worker_.fault("%s at %s:%d: barrier %d for %d threads (need 0 to 15, and a multiple of 32 of the threads)",
                       site.what, site.file, site.line, id, count);
     }
     if (id == 0 && wait_too && count == (int)gradlib_sim_context.count) {  // __syncthreads
@@ -138,9 +138,13 @@ void Engine::copy(const AsyncCopy& copy, const Site& site) {
                       site.what, site.file, site.line, copy.bytes, copy.valid, gradlib_sim_context.linear);
     }
     shared_offset(copy.to, copy.bytes, site);
-    std::vector<AsyncCopy>& open = thread().copies;
+    ThreadAsync& t = thread();
+    std::vector<AsyncCopy>& open = t.copies;
+    const bool same = !open.empty() && t.copies_begun == ordered;
+    const unsigned agent = same ? open.back().agent : fork();
+    t.copies_begun = ordered;
     open.push_back(copy);
-    open.back().agent = fork();
+    open.back().agent = agent;
     touches(open.back().agent, copy.from, copy.valid, false);
     touches(open.back().agent, copy.to, copy.bytes, true);
 }

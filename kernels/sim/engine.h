@@ -62,6 +62,7 @@ struct ThreadAsync {
     unsigned long long issued = 0, delivered = 0;  // products
     std::deque<unsigned long long> product_groups;  // number of products issued when each was committed
     bool fenced = false;
+    unsigned long long copies_begun = 0;  // Engine::ordered when `copies` got its agent
     bool arrived = false;  // at the cluster's barrier, in the phase `cluster_phase`
     unsigned long long cluster_phase = 0;
 };
@@ -106,6 +107,7 @@ class Engine {
     unsigned rank();
     Cluster* cluster();
     Queue at_cluster;
+    unsigned long long ordered = 0;  // how often threads learned of each other: an agent knows no more than at its fork
 
   private:
     struct NamedBarrier {

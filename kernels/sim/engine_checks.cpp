@@ -29,6 +29,7 @@ void Engine::release_as(unsigned agent, unsigned long long* barrier) {
 }
 
 void Engine::acquires(const void* object, unsigned phase) {
+    ++ordered;
     if (Checker* checker = worker_.checker()) {
         checker->atomic_done(reinterpret_cast<Address>(object) + phase % 2, true, false, true);
     }

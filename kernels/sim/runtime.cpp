@@ -289,6 +289,7 @@ int Worker::barrier(BarrierKind kind, int predicate, const Site& site) {
         arrived_ = votes_ = 0;
         ready_.take(at_barrier_);
         if (checker_) checker_->barrier_complete();
+        if (engine_) ++engine_->ordered;
     }
     return outcome_;  // the next barrier cannot complete before this thread reaches it
 }

@@ -66,6 +66,7 @@ void Worker::complete(Warp& warp, Rendezvous& rendezvous) {
     compute(rendezvous.kind, warp, rendezvous.arrived);
     if (checker_ && rendezvous.kind == collective_sync) {
         checker_->lanes_joined((unsigned)(&warp - warps_), rendezvous.arrived);
+        if (engine_) ++engine_->ordered;
     }
     ready_.take(rendezvous.waiting);
     Rendezvous& last = warp.rendezvous[--warp.pending];

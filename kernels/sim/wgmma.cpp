@@ -199,7 +199,9 @@ void Engine::deliver(WarpGroup& group, unsigned linear, unsigned long long end) 
     for (unsigned long long i = t.delivered; i < end; ++i) {
         Product& product = group.products[i - group.first];
         bool last = true;  // into these registers
-        for (unsigned long long j = i + 1; j < t.issued; ++j) last = last && group.products[j - group.first].d[me] != product.d[me];
+        for (unsigned long long j = i + 1; j < t.issued; ++j) {
+            last = last && group.products[j - group.first].d[me] != product.d[me];
+        }
         if (last) {
             unsigned registers = product.accumulators->registers;
             memcpy(product.d[me], &product.accumulators->values[me * registers], registers * sizeof(float));
