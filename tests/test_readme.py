@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
-def test_the_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_code_runs(capsys: pytest.CaptureFixture[str], sim: str) -> None:
     names: dict[str, object] = {
         "images": np.ones((2, 8, 8, 3), np.float32),
         "filters": np.ones((3, 3, 3, 4), np.float32),
@@ -27,6 +27,7 @@ def test_the_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "tensor([ 3., 12.], dtype=float32)" in printed
     assert "tensor([ 6., 12.], dtype=float32)" in printed
+    assert "race 4 tile" in printed
     assert type(names["y"]) is np.ndarray
     assert names["y"].shape == (2, 4, 4, 4)
 

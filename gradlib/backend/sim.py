@@ -41,7 +41,7 @@ class SimFunction:
         ever, a write past a shared variable, a failed assertion.  What it wrote until then stays written.
     """
 
-    __slots__ = ("_cluster", "_entry", "_launch", "_library", "_runtime", "name", "parameter_bytes")
+    __slots__ = ("_cluster", "_entry", "_launch", "_library", "_runtime", "_set_cluster", "name", "parameter_bytes")
 
     def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, name: str) -> None:
         self.name = name
@@ -51,8 +51,12 @@ class SimFunction:
             self.parameter_bytes = ctypes.c_uint.in_dll(library, f"gradlib_sim_bytes_{name}").value
         except (AttributeError, ValueError):
             raise KernelError(f"{library._name} has no entry {name}\n  need its name in Unit.entries") from None
-        self._cluster = _cluster(library, name)
         self._runtime = runtime
+        try:
+            self._cluster = tuple((ctypes.c_uint * 3).in_dll(library, f"gradlib_sim_cluster_{name}"))
+        except ValueError:
+            self._cluster = ()
+        self._set_cluster = runtime.gradlib_sim_set_cluster
         self._launch = runtime.gradlib_sim_launch
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
@@ -61,7 +65,7 @@ class SimFunction:
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
         if self._cluster:
-            self._runtime.gradlib_sim_set_cluster(*self._cluster)
+            self._set_cluster(*self._cluster)
         if self._launch(self._entry, *grid, *block, shared, packed, None):
             text = f"{self.name} on sim, grid {grid}, block {block}: {self._runtime.gradlib_sim_error().decode()}"
             fault = self._runtime.gradlib_sim_last_fault().contents
@@ -166,22 +170,14 @@ class SimBackend:
         """Load the runtime, whose symbols the kernels refer to."""
         runtime = _open(sim_build.runtime(folder), ctypes.RTLD_GLOBAL)
         runtime.gradlib_sim_launch.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_char_p, ctypes.c_void_p]
-        runtime.gradlib_sim_set_cluster.argtypes = [ctypes.c_uint] * 3
         runtime.gradlib_sim_last_fault.restype = ctypes.POINTER(Fault)
         runtime.gradlib_sim_last_writer.argtypes = [ctypes.c_uint64]
         runtime.gradlib_sim_last_writer.restype = ctypes.c_uint64
+        runtime.gradlib_sim_set_cluster.argtypes = [ctypes.c_uint] * 3
         runtime.gradlib_sim_error.restype = ctypes.c_char_p
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         runtime.gradlib_sim_set_workers(int(os.environ.get("GRADLIB_SIM_THREADS") or cores))
         return runtime
-
-
-def _cluster(library: ctypes.CDLL, name: str) -> tuple[int, ...]:
-    """Return the size of the entry's clusters, () if it declares none."""
-    try:
-        return tuple((ctypes.c_uint * 3).in_dll(library, f"gradlib_sim_cluster_{name}"))
-    except ValueError:
-        return ()
 
 
 def _open(path: Path, mode: int) -> ctypes.CDLL:

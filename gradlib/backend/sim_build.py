@@ -41,8 +41,7 @@ _KERNEL = (
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
     "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp",
-    "callbacks.cpp", "launch.cpp", "engine.cpp", "matrix.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp",
-    "engine_checks.cpp", "cluster.cpp",
+    "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp", "cluster.cpp",
 )  # fmt: skip
 # The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
 _CHECKED = (
@@ -209,8 +208,8 @@ def build(unit: Unit, target: Path, checked: bool = False) -> str:
             rewrite(unit.text, unit.name),
             f'#line 1 "<entries of {shown.name}>"',
             *(f"GRADLIB_SIM_ENTRY({entry})" for entry in unit.entries),
-            *(f"GRADLIB_SIM_CLUSTER({entry}, {dims})" for entry, dims in clusters(unit.text, unit.entries).items()),
             f'GRADLIB_SIM_EXPORT const char gradlib_sim_source[] = "{shown.name}";',
+            *(f"GRADLIB_SIM_CLUSTER({entry}, {dims})" for entry, dims in clusters(unit.text, unit.entries).items()),
             "",
         ]
         source, built = folder / "gradlib-unit.cpp", folder / "gradlib-unit.so"

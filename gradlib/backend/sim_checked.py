@@ -97,10 +97,16 @@ class CheckedFunction:
     __slots__ = ("_cluster", "_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
     describes_arrays = True  # a Launch passes name, array and offset of each array parameter
 
-    def __init__(self, runtime: ctypes.CDLL, library: ctypes.CDLL, entry: Any, name: str, parameter_bytes: int,
-                 cluster: tuple[int, ...] = ()) -> None:  # fmt: skip
-        self._cluster = cluster
-        self.name, self.parameter_bytes = name, parameter_bytes
+    def __init__(
+        self,
+        runtime: ctypes.CDLL,
+        library: ctypes.CDLL,
+        entry: Any,
+        name: str,
+        parameter_bytes: int,
+        cluster: tuple[int, ...] = (),
+    ) -> None:
+        self.name, self.parameter_bytes, self._cluster = name, parameter_bytes, cluster
         self._runtime, self._library, self._entry = runtime, library, entry
         text = ctypes.cast(getattr(library, "gradlib_sim_source"), ctypes.c_char_p).value or b""  # noqa: B009
         self._source = text.decode()
@@ -144,9 +150,9 @@ class CheckedFunction:
     ) -> None:
         rows = [_Argument(" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans]
         table = (_Argument * max(len(rows), 1))(*rows)
+        options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
         if self._cluster:
             self._runtime.gradlib_sim_set_cluster(*self._cluster)
-        options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
         if self._runtime.gradlib_sim_launch(self._entry, *grid, *block, shared, packed, ctypes.byref(options)):
             fault = self._runtime.gradlib_sim_last_fault().contents
             if not fault.kind:
@@ -201,7 +207,7 @@ class CheckedFunction:
             )  # fmt: skip
 
 
-_VERBS = ("reads", "writes", "waits")
+_VERBS = ("reads", "writes", "waits", "asynchronously")
 _FIX = {
     "out-of-bounds": "need an index below the array's length",
     "misaligned": "need an address that is a multiple of the access's size",
@@ -209,6 +215,7 @@ _FIX = {
     "race": "need a barrier (or a release and an acquire) between the two",
     "barrier": "need every thread of the block at the same barrier",
     "warp-mask": "need every lane of the mask at the same call",
+    "async": "need a wait for the asynchronous operation between the two",
     "deadlock": "need a thread that ends the wait",
     "order": "need a result that no order of the threads changes (float atomics can be exempted)",
 }

@@ -15,7 +15,6 @@ __all__ = ["SWIZZLES", "TensorMap", "Tiling", "encode_sim", "tiling"]
 
 SWIZZLES = (0, 32, 64, 128)  # bytes of the pattern
 _SIM_FORMAT = "<8sQBBBx5I4Q5I36x"  # as TensorMapBits in kernels/sim/ptx_interface.h
-ADDRESS_OFFSET = 8  # of the array's address in it
 _MAGIC = b"gradsim\1"
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..backend.protocol import Dim3, Function, KernelBackend
-from ..backend.tensor_map import ADDRESS_OFFSET
 from ..errors import DeviceError, KernelError, message, operand
 from . import log
 from .signature import alignment
@@ -102,9 +101,8 @@ class Launch:
     def _describing(self, args: tuple[Any, ...]) -> Function:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
         named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
-        offsets = _offsets(self.slots)
-        for index in self.maps:  # the array of a tensor map, whose address stands inside it
-            named.append((self.slots[index].name, args[index].array, offsets[index] + ADDRESS_OFFSET))
+        # A tensor map of sim holds the address of its array 8 bytes from its start (backend/tensor_map.py).
+        named += [(self.slots[i].name, args[i].array, _layout(self.slots[: i + 1]).size - 128 + 8) for i in self.maps]
         function: Any = self.function
         return partial(function, arrays=named)
 
@@ -185,19 +183,12 @@ def _layout(slots: list[Slot]) -> struct.Struct:
 
     (Python's native alignment would do the same, but its "f" turns what overflows into infinity.)
     """
-    layout = "="
-    for slot, offset in zip(slots, _offsets(slots), strict=True):
-        layout += f"{offset - struct.calcsize(layout)}x{slot.format}"
-    return struct.Struct(layout)
-
-
-def _offsets(slots: list[Slot]) -> list[int]:
-    """Return where each argument stands in the block."""
-    found, end = [], 0
+    layout, offset = "=", 0
     for slot in slots:
-        found.append(end + -end % alignment(slot.format))
-        end = found[-1] + struct.calcsize("=" + slot.format)
-    return found
+        gap, size = -offset % alignment(slot.format), struct.calcsize("=" + slot.format)
+        layout += f"{gap}x{slot.format}"
+        offset += gap + size
+    return struct.Struct(layout)
 
 
 def _dim3(size: Any) -> Dim3:

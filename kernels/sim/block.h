@@ -109,9 +109,9 @@ struct Warp {
     Rendezvous rendezvous[warp_size];
 };
 
+class Checker;
 class Engine;
 class Cluster;
-class Checker;
 
 class Worker {
     friend class Engine;   // asynchronous copies and products, mbarriers
@@ -132,6 +132,7 @@ class Worker {
     void yield();  // to the other threads of the block, from one that waits for a value in memory
     Checker* checker() const { return checker_; }
     bool on_stack(uintptr_t address) const { return current_ && current_->stack.holds(address); }
+    bool on_any_stack(uintptr_t address) const;  // of this block's threads
     uint64_t last_writer(uint64_t address);
     void report(const Fault& fault);              // and go on
     [[noreturn]] void fault(const Fault& parts);  // one whose place is known already
@@ -171,7 +172,7 @@ class Worker {
     void stop(const char* kind, const Fiber* waiting, const char* text);
     void run_blocks(Job& job);
     [[noreturn]] void deadlock();
-    std::string waiting_places(const Fiber*& blamed, const char*& kind);
+    std::string waiting_places();
     Machine& next_machine() { return current_ ? current_->machine : main_; }  // main_: parked, for a cluster's sake
 
     Job* job_ = nullptr;
@@ -188,12 +189,12 @@ class Worker {
     size_t used_ = 0, payload_ = 0;
     std::vector<Variable> variables_;
     bool failed_ = false;
-    bool outside_ = false;                       // of any fiber: a fault is thrown instead
-    std::unique_ptr<Engine> engine_;             // made on the first use
-    Cluster* cluster_ = nullptr;                 // of the running block, if it has more than one
     const Site* barrier_site_ = nullptr;         // of the first thread at the barrier
     std::unique_ptr<Checker> owned_;             // made for this worker's first checked launch
     Checker* checker_ = nullptr;                 // while one runs
+    bool outside_ = false;  // of any fiber: a fault is thrown instead
+    std::unique_ptr<Engine> engine_;  // made on the first use
+    Cluster* cluster_ = nullptr;      // of the running block, if it has more than one
 };
 
 Worker& this_worker();

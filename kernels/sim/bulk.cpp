@@ -23,19 +23,16 @@ void Engine::bulk(const BulkCopy& copy, const Site& site) {
         worker_.fault("%s at %s:%d: the address in shared memory is no multiple of %zu,", site.what, site.file,
                       site.line, alignment);
     }
+    watch(c);
     if (c.load) {
-        c.agent = fork();
         checked(c.barrier, site);
         shared_offset(c.barrier, 8, site);
         unsigned size = cluster() ? cluster()->size() : 1;
         if (c.receivers >> size) worker_.fault("%s: blocks 0x%x of a cluster of %u,", site.what, c.receivers, size);
         site_ = site;
         touched_ = true;
-        touches_tensor(c);
         loads_.push_back(c);
     } else {
-        c.agent = fork();
-        touches_tensor(c);
         thread().stores.push_back(c);
     }
 }
@@ -83,20 +80,6 @@ static void for_chunks(const BulkCopy& copy, unsigned char* shared, Act act) {
     });
 }
 
-// The agent's accesses, for the checked build.
-void Engine::touches_tensor(const BulkCopy& copy) {
-    if (!copy.agent) return;
-    if (!copy.tensor) {
-        touches(copy.agent, copy.load ? copy.global : copy.shared, copy.bytes, false);
-        touches(copy.agent, copy.load ? copy.shared : copy.global, copy.bytes, true);
-        return;
-    }
-    for_chunks(copy, copy.shared, [&](unsigned char* s, unsigned char* memory, size_t from, size_t to) {
-        if (from < to) touches(copy.agent, memory + from, to - from, !copy.load);
-        touches(copy.agent, s, 16, copy.load);
-    });
-}
-
 void Engine::perform_load(const BulkCopy& copy, unsigned char* shared) {
     if (!copy.tensor) {
         memcpy(shared, copy.global, copy.bytes);
@@ -121,7 +104,7 @@ void Engine::perform(const BulkCopy& copy) {
     }
     if (copy.receivers == 0) {
         perform_load(copy, copy.shared);
-        if (copy.agent) release_as(copy.agent, copy.barrier);
+        if (checker() && copy.agent) checker()->release_as(copy.agent, (Address)copy.barrier);
         mbarrier_complete(copy.barrier, copy.bytes, site_);
         return;
     }
@@ -131,6 +114,25 @@ void Engine::perform(const BulkCopy& copy) {
         void* barrier = cluster_map(copy.barrier, rank, site_);
         mbarrier_complete(static_cast<unsigned long long*>(barrier), copy.bytes, site_);
     }
+}
+
+// Both ends are in use from the issue until somebody waits.
+void Engine::watch(BulkCopy& copy) {
+    Checker* c = checker();
+    if (!c) return;
+    copy.agent = c->fork();
+    const Address pc = c->caller();
+    const AccessKind here = copy.load ? plain_write : plain_read, there = copy.load ? plain_read : plain_write;
+    c->access_as(copy.agent, (Address)copy.shared, copy.bytes, here, 1, pc);
+    if (!copy.tensor) {
+        c->access_as(copy.agent, (Address)copy.global, copy.bytes, there, 1, pc);
+        return;
+    }
+    for_rows(copy.map, copy.at, [&](unsigned char* memory, long long first, long long last, size_t) {
+        if (first >= last) return;
+        const long long size = copy.map.element_bytes;
+        c->access_as(copy.agent, (Address)(memory + first * size), (unsigned)((last - first) * size), there, 1, pc);
+    });
 }
 
 void Engine::bulk_commit() {
@@ -144,7 +146,7 @@ void Engine::bulk_wait(unsigned keep) {
     while (t.store_groups.size() > keep) {
         for (BulkCopy& copy : t.store_groups.front()) {
             perform(copy);
-            join(copy.agent);
+            if (checker() && copy.agent) checker()->join(copy.agent);
         }
         t.store_groups.pop_front();
     }

@@ -24,7 +24,7 @@ static inline unsigned long long bits(V value) {
     return (unsigned long long)value;
 }
 
-// The memory order of an atomic, as the compiler passes it on: 0 relaxed, 1 consume, 2 acquire, 3 release, 4 both, 5 seq.
+// The memory order of an atomic as the compiler says it: 0 relaxed, 1 consume, 2 acquire, 3 release, 4 both, 5 seq.
 static inline void synchronize(Checker* checker, void* address, bool reads, bool writes, int order) {
     Address a = reinterpret_cast<Address>(address);
     if (writes) checker->atomic_done(a, false, true, order >= 3);

@@ -31,15 +31,20 @@ void Shadow::split(size_t used) {
 void Checker::access(Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc) {
     Region* region = last_;
     if (!region || address < region->begin || address + size > region->end) {
-        if (elsewhere(address)) return;
+        if (elsewhere(address)) {
+            if (!held_.empty()) check_held(address, kind, pc);
+            return;
+        }
         region = find(address, size);
+        // A lane that computes for its whole warp (ldmatrix, mma) reads what the others hand it.
+        if (!region && worker_.on_any_stack(address)) return;
         if (!region) out_of_bounds(address, size, kind, pc);
     }
     if (address & (alignment - 1)) {
         raise("misaligned",
               std::string(verb(kind)) + " " + std::to_string(size) + " bytes at byte " +
-                  std::to_string(address - region->begin) + " of " + region->name + ", an address that is no multiple of " +
-                  std::to_string(alignment),
+                  std::to_string(address - region->begin) + " of " + region->name +
+                  ", an address that is no multiple of " + std::to_string(alignment),
               region->name, address, pc);
     }
     Shadow& shadow = *region->shadow;
@@ -52,7 +57,8 @@ void Checker::access(Address address, unsigned size, AccessKind kind, unsigned a
 
 Access Checker::mine(AccessKind kind, Address pc) const {
     unsigned thread = actor();
-    return Access{serial_, thread < first_agent ? clocks_.generation() : unordered, clocks_.time(thread), (uint32_t)(pc - code_begin_), thread,
+    uint32_t generation = thread < first_agent ? clocks_.generation() : unordered;
+    return Access{serial_, generation, clocks_.time(thread), (uint32_t)(pc - code_begin_), thread,
                   kind};
 }
 
@@ -139,7 +145,7 @@ void Checker::atomic_done(Address address, bool acquires, bool releases, bool st
 
 void Checker::fence() { clocks_.fence(gradlib_sim_context.linear); }
 
-unsigned Checker::fork(Address) {
+unsigned Checker::fork() {
     issuers_.push_back(gradlib_sim_context.linear);
     return clocks_.fork(gradlib_sim_context.linear);
 }
@@ -151,6 +157,24 @@ void Checker::access_as(unsigned agent, Address address, unsigned size, AccessKi
     agent_ = agent;
     access(address, size, kind, alignment, pc);
     agent_ = 0;
+}
+
+void Checker::hold(const void* begin, size_t bytes) {
+    Address first = reinterpret_cast<Address>(begin);
+    held_.push_back({gradlib_sim_context.linear, first, first + bytes});
+}
+
+void Checker::let_go(const void* begin) {
+    Address first = reinterpret_cast<Address>(begin);
+    held_.erase(std::remove_if(held_.begin(), held_.end(), [&](const Held& h) { return h.begin == first; }),
+                held_.end());
+}
+
+void Checker::check_held(Address address, AccessKind kind, Address pc) {
+    for (const Held& h : held_) {
+        if (address < h.begin || address >= h.end || h.thread != gradlib_sim_context.linear) continue;
+        raise("async", std::string(verb(kind)) + " accumulators of a wgmma before its wait", "", address, pc);
+    }
 }
 
 void Checker::barrier_complete() {
@@ -282,6 +306,7 @@ void Checker::begin_block(unsigned long long position, unsigned threads) {
     last_ = nullptr;
     list_.assign(1, Listed{});
     issuers_.clear();
+    held_.clear();
     agent_ = 0;
     spins_.assign(threads, Spin{});
     yields_ = 0;

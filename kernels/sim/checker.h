@@ -75,9 +75,14 @@ class Checker {
     // Asynchronous copies and products.  `fork` numbers one, issued here; its accesses are checked as it is issued, and
     // count as done at any time until somebody waits: `join` for the issuing thread, `atomic_done` with `as` for a
     // barrier object that it completes.  Named barriers and mbarriers release and acquire by `atomic_done`, strong.
-    unsigned fork(Address pc);
+    unsigned fork();
     void join(unsigned agent);
     void access_as(unsigned agent, Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc);
+    // Locals of the running thread that an asynchronous product is filling.
+    void hold(const void* begin, size_t bytes);
+    void let_go(const void* begin);
+    // Of the innermost call in the kernel that leads here.
+    Address caller() const;
     void release_as(unsigned agent, Address object) { clocks_.release(agent, object, true); }
     void barrier_complete();
     void lanes_joined(unsigned warp, uint32_t lanes);
@@ -90,6 +95,7 @@ class Checker {
   private:
     Region* find(Address address, unsigned size);
     bool elsewhere(Address address) const;
+    void check_held(Address address, AccessKind kind, Address pc);
     void touch(Region& region, Cell& cell, Address address, unsigned size, AccessKind kind, Address pc);
     void add(Cell& cell, const Access& access);
     Access mine(AccessKind kind, Address pc) const;
@@ -117,6 +123,11 @@ class Checker {
     Address code_begin_ = 0, code_end_ = 0, packed_begin_ = 0, packed_end_ = 0;
     unsigned agent_ = 0;              // on whose behalf an access is made; 0: the running thread
     std::vector<unsigned> issuers_;  // of the agents
+    struct Held {
+        unsigned thread;
+        Address begin, end;
+    };
+    std::vector<Held> held_;
     bool pending_ = false;  // a read of what nothing has written
     Fault unwritten_{};
     struct Spin {

@@ -12,7 +12,6 @@ unsigned Cluster::rank(const Worker& worker) const {
 void Cluster::enter(unsigned rank) { gradlib_sim_context = contexts_[rank]; }
 
 void Cluster::run(Job& job) {
-    if (job.checked) return job.fail("the checked build does not cover clusters: run this kernel in the fast one");
     static thread_local Cluster cluster;
     Context mine = gradlib_sim_context;
     cluster.size_ = job.cluster.x * job.cluster.y * job.cluster.z;
@@ -72,13 +71,11 @@ bool Cluster::run_blocks(Job& job, uint3 first) {
         }
         if (!moved && !failed) {
             failed = true;
-            const Fiber* blamed;
-            const char* kind;
             for (unsigned r = 0; r < size_; ++r) {
                 enter(r);
                 if (gradlib_sim_context.finished == gradlib_sim_context.count) continue;
                 stuck += (stuck.empty() ? "" : "; ") + ("in the block of rank " + std::to_string(r) + " " +
-                                                        members_[r]->waiting_places(blamed, kind));
+                                                        members_[r]->waiting_places());
             }
             job.fail("no thread can go on: " + stuck.substr(0, 900) + ", in the cluster of block (" +
                      std::to_string(first.x) + ", " + std::to_string(first.y) + ", " + std::to_string(first.z) + ")");
@@ -200,11 +197,19 @@ void Engine::cluster_wait(const Site& site) {
 // ---- what compiled kernels call
 
 using namespace gradlib_sim;
-#define GRADLIB_SIM_ENGINE engine_from(__builtin_return_address(0))
-static Engine& engine_from(void* pc) {
-    Engine& found = running().engine();
-    found.called_from(pc);
-    return found;
+static Engine& engine() { return running().engine(); }
+
+// For the checker: an mbarrier orders what came before an arrival and what comes after a wait; so does a named barrier,
+// whose number stands for its address.
+static void use_barrier(unsigned long long* barrier, AccessKind kind) {
+    Checker* c = running().checker();
+    if (c) c->access(reinterpret_cast<Address>(barrier), 8, kind, 8, c->caller());
+}
+static void released(const void* object) {
+    if (Checker* c = running().checker()) c->atomic_done(reinterpret_cast<Address>(object), false, true, true);
+}
+static void acquired(const void* object) {
+    if (Checker* c = running().checker()) c->atomic_done(reinterpret_cast<Address>(object), true, false, true);
 }
 static BulkCopy tensor_copy(const void* map, const void* shared, int rank, const int* at, const Site& site) {
     BulkCopy copy{};
@@ -221,32 +226,41 @@ static BulkCopy tensor_copy(const void* map, const void* shared, int rank, const
 
 extern "C" {
 void gradlib_sim_named_barrier(int id, int count, bool wait, const Site& site) {
-    GRADLIB_SIM_ENGINE.named_barrier(id, count, wait, site);
+    const void* object = reinterpret_cast<const void*>((Address)(unsigned)id + 1);
+    released(object);
+    engine().named_barrier(id, count, wait, site);
+    if (wait) acquired(object);
 }
 void gradlib_sim_copy_async(void* to, const void* from, unsigned bytes, unsigned valid, const Site& site) {
-    const AsyncCopy copy{static_cast<unsigned char*>(to), static_cast<const unsigned char*>(from), bytes, valid, 0};
-    GRADLIB_SIM_ENGINE.copy(copy, site);
+    engine().copy({static_cast<unsigned char*>(to), static_cast<const unsigned char*>(from), bytes, valid}, site);
 }
-void gradlib_sim_copy_commit() { GRADLIB_SIM_ENGINE.copy_commit(); }
-void gradlib_sim_copy_wait(unsigned keep, bool all) { GRADLIB_SIM_ENGINE.copy_wait(keep, all); }
+void gradlib_sim_copy_commit() { engine().copy_commit(); }
+void gradlib_sim_copy_wait(unsigned keep, bool all) { engine().copy_wait(keep, all); }
 void gradlib_sim_copy_arrive(unsigned long long* barrier, bool counts, const Site& site) {
-    GRADLIB_SIM_ENGINE.copy_arrive(barrier, counts, site);
+    engine().copy_arrive(barrier, counts, site);
 }
 unsigned gradlib_sim_shared_offset(const void* address, size_t bytes, const Site& site) {
-    return (unsigned)GRADLIB_SIM_ENGINE.shared_offset(address, bytes, site);
+    return (unsigned)engine().shared_offset(address, bytes, site);
 }
 void gradlib_sim_mbarrier_init(unsigned long long* barrier, unsigned count, const Site& site) {
-    GRADLIB_SIM_ENGINE.mbarrier_init(barrier, count, site);
+    use_barrier(barrier, plain_write);
+    engine().mbarrier_init(barrier, count, site);
 }
 void gradlib_sim_mbarrier_inval(unsigned long long* barrier, const Site& site) {
-    GRADLIB_SIM_ENGINE.mbarrier_inval(barrier, site);
+    use_barrier(barrier, plain_write);
+    engine().mbarrier_inval(barrier, site);
 }
 unsigned long long gradlib_sim_mbarrier_arrive(unsigned long long* barrier, unsigned count, unsigned bytes,
                                                const Site& site) {
-    return GRADLIB_SIM_ENGINE.mbarrier_arrive(barrier, count, bytes, site);
+    use_barrier(barrier, atomic_write);
+    released(barrier);
+    return engine().mbarrier_arrive(barrier, count, bytes, site);
 }
 bool gradlib_sim_mbarrier_test(unsigned long long* barrier, unsigned parity, bool wait, const Site& site) {
-    return GRADLIB_SIM_ENGINE.mbarrier_test(barrier, parity, wait, site);
+    use_barrier(barrier, atomic_write);
+    bool done = engine().mbarrier_test(barrier, parity, wait, site);
+    if (done) acquired(barrier);
+    return done;
 }
 void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barrier, unsigned receivers, int rank,
                              const int* at, const Site& site) {
@@ -254,10 +268,10 @@ void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barr
     copy.load = true;
     copy.barrier = barrier;
     copy.receivers = receivers;
-    GRADLIB_SIM_ENGINE.bulk(copy, site);
+    engine().bulk(copy, site);
 }
 void gradlib_sim_tensor_store(const void* map, const void* from, int rank, const int* at, const Site& site) {
-    GRADLIB_SIM_ENGINE.bulk(tensor_copy(map, from, rank, at, site), site);
+    engine().bulk(tensor_copy(map, from, rank, at, site), site);
 }
 void gradlib_sim_bulk_load(void* to, const void* from, unsigned bytes, unsigned long long* barrier, const Site& site) {
     BulkCopy copy{};
@@ -266,28 +280,28 @@ void gradlib_sim_bulk_load(void* to, const void* from, unsigned bytes, unsigned 
     copy.global = static_cast<unsigned char*>(const_cast<void*>(from));
     copy.bytes = bytes;
     copy.barrier = barrier;
-    GRADLIB_SIM_ENGINE.bulk(copy, site);
+    engine().bulk(copy, site);
 }
 void gradlib_sim_bulk_store(void* to, const void* from, unsigned bytes, const Site& site) {
     BulkCopy copy{};
     copy.shared = static_cast<unsigned char*>(const_cast<void*>(from));
     copy.global = static_cast<unsigned char*>(to);
     copy.bytes = bytes;
-    GRADLIB_SIM_ENGINE.bulk(copy, site);
+    engine().bulk(copy, site);
 }
-void gradlib_sim_bulk_commit() { GRADLIB_SIM_ENGINE.bulk_commit(); }
-void gradlib_sim_bulk_wait(unsigned keep) { GRADLIB_SIM_ENGINE.bulk_wait(keep); }
+void gradlib_sim_bulk_commit() { engine().bulk_commit(); }
+void gradlib_sim_bulk_wait(unsigned keep) { engine().bulk_wait(keep); }
 void gradlib_sim_product(const ProductKind& kind, float* d, const unsigned* a, const Site& site) {
-    GRADLIB_SIM_ENGINE.product(kind, d, a, site);
+    engine().product(kind, d, a, site);
 }
-void gradlib_sim_product_fence() { GRADLIB_SIM_ENGINE.product_fence(); }
-void gradlib_sim_product_commit() { GRADLIB_SIM_ENGINE.product_commit(); }
-void gradlib_sim_product_wait(unsigned keep, const Site& site) { GRADLIB_SIM_ENGINE.product_wait(keep, site); }
-unsigned gradlib_sim_cluster_rank() { return GRADLIB_SIM_ENGINE.rank(); }
-unsigned gradlib_sim_cluster_size() { return GRADLIB_SIM_ENGINE.cluster() ? GRADLIB_SIM_ENGINE.cluster()->size() : 1; }
-void gradlib_sim_cluster_arrive(const Site& site) { GRADLIB_SIM_ENGINE.cluster_arrive(site); }
-void gradlib_sim_cluster_wait(const Site& site) { GRADLIB_SIM_ENGINE.cluster_wait(site); }
+void gradlib_sim_product_fence() { engine().product_fence(); }
+void gradlib_sim_product_commit() { engine().product_commit(); }
+void gradlib_sim_product_wait(unsigned keep, const Site& site) { engine().product_wait(keep, site); }
+unsigned gradlib_sim_cluster_rank() { return engine().rank(); }
+unsigned gradlib_sim_cluster_size() { return engine().cluster() ? engine().cluster()->size() : 1; }
+void gradlib_sim_cluster_arrive(const Site& site) { engine().cluster_arrive(site); }
+void gradlib_sim_cluster_wait(const Site& site) { engine().cluster_wait(site); }
 void* gradlib_sim_cluster_map(const void* address, unsigned rank, const Site& site) {
-    return GRADLIB_SIM_ENGINE.cluster_map(address, rank, site);
+    return engine().cluster_map(address, rank, site);
 }
 }

@@ -63,14 +63,12 @@ bool Engine::advance() {
             auto [number, barrier] = copy_arrivals_.front();
             copy_arrivals_.pop_front();
             ThreadAsync& thread = threads_[number];
-            thread.copy_groups.push_back(std::move(thread.copies));
-            for (auto& group : thread.copy_groups) {
-                for (AsyncCopy& copy : group) {
-                    perform_copy(copy);
-                    if (copy.agent) release_as(copy.agent, barrier);
-                }
-            }
+            for (auto& group : thread.copy_groups)
+                for (AsyncCopy& copy : group) perform_copy(copy);
+            for (AsyncCopy& copy : thread.copies) perform_copy(copy);
             thread.copy_groups.clear();
+            thread.copy_agents.clear();
+            thread.copy_agent = 0;
             thread.copies.clear();
             mbarrier_arrive(barrier, 1, 0, site_);
         } else if (!loads_.empty()) {
@@ -102,7 +100,7 @@ size_t Engine::shared_offset(const void* address, size_t bytes, const Site& site
 
 void Engine::named_barrier(int id, int count, bool wait_too, const Site& site) {
     if (id < 0 || id > 15 || count <= 0 || count % 32 || count > (int)gradlib_sim_context.count + 31) {
-        worker_.fault("%s at %s:%d: barrier %d for %d threads (need 0 to 15, and a multiple of 32 of the threads)",
+        worker_.fault("%s at %s:%d: barrier %d for %d threads (need 0 to 15, and a multiple of 32 threads of the block)",
                       site.what, site.file, site.line, id, count);
     }
     if (id == 0 && wait_too && count == (int)gradlib_sim_context.count) {  // __syncthreads
@@ -116,17 +114,13 @@ void Engine::named_barrier(int id, int count, bool wait_too, const Site& site) {
                       id, count, barrier.count);
     }
     barrier.count = count;
-    const unsigned phase = barrier.phase;
-    releases(&barrier, phase);
     if (++barrier.arrived == count) {
         barrier.arrived = 0;
-        ++barrier.phase;
         worker_.ready_.take(barrier.waiting);
         polls_ = 0;
     } else if (wait_too) {
         wait(barrier.waiting, site);
     }
-    if (wait_too) acquires(&barrier, phase);
 }
 
 // ---- cp.async
@@ -139,31 +133,31 @@ void Engine::copy(const AsyncCopy& copy, const Site& site) {
     }
     shared_offset(copy.to, copy.bytes, site);
     ThreadAsync& t = thread();
-    std::vector<AsyncCopy>& open = t.copies;
-    const bool same = !open.empty() && t.copies_begun == ordered;
-    const unsigned agent = same ? open.back().agent : fork();
-    t.copies_begun = ordered;
-    open.push_back(copy);
-    open.back().agent = agent;
-    touches(open.back().agent, copy.from, copy.valid, false);
-    touches(open.back().agent, copy.to, copy.bytes, true);
+    t.copies.push_back(copy);
+    if (Checker* c = checker()) {  // both ends are in use from here until the wait
+        if (!t.copy_agent) t.copy_agent = c->fork();
+        Address pc = c->caller();
+        if (copy.valid) c->access_as(t.copy_agent, (Address)copy.from, copy.valid, plain_read, 1, pc);
+        c->access_as(t.copy_agent, (Address)copy.to, copy.bytes, plain_write, 1, pc);
+    }
 }
 
 void Engine::copy_commit() {
     ThreadAsync& t = thread();
     t.copy_groups.push_back(std::move(t.copies));
     t.copies.clear();
+    t.copy_agents.push_back(t.copy_agent);
+    t.copy_agent = 0;
 }
 
 void Engine::copy_wait(unsigned keep, bool all) {
     ThreadAsync& t = thread();
     if (all) copy_commit();
     while (t.copy_groups.size() > keep) {
-        for (AsyncCopy& copy : t.copy_groups.front()) {
-            perform_copy(copy);
-            join(copy.agent);
-        }
+        for (AsyncCopy& copy : t.copy_groups.front()) perform_copy(copy);
         t.copy_groups.pop_front();
+        if (Checker* c = checker(); c && t.copy_agents.front()) c->join(t.copy_agents.front());
+        t.copy_agents.pop_front();
     }
 }
 
@@ -175,6 +169,13 @@ void Engine::copy_arrive(unsigned long long* barrier, bool counts, const Site& s
     site_ = site;
     if (!counts) mbarrier_expect_arrival(barrier, site);
     copy_arrivals_.push_back({gradlib_sim_context.linear, barrier});
+    if (Checker* c = checker()) {
+        ThreadAsync& t = thread();
+        for (unsigned agent : t.copy_agents) {
+            if (agent) c->release_as(agent, (Address)barrier);
+        }
+        if (t.copy_agent) c->release_as(t.copy_agent, (Address)barrier);
+    }
 }
 
 }  // namespace gradlib_sim

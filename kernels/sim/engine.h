@@ -5,18 +5,15 @@
 #include <deque>
 
 #include "block.h"
+#include "checker.h"
 #include "ptx_interface.h"
 
 namespace gradlib_sim {
-
-float value(ElementKind kind, const void* from);  // what a tensor core reads
-unsigned short half_of(double x);
 
 struct AsyncCopy {  // one cp.async
     unsigned char* to;
     const unsigned char* from;
     unsigned bytes, valid;  // of which `valid` come from memory, the others are zero
-    unsigned agent;         // of the checker, if there is one: who does it
 };
 
 struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
@@ -28,7 +25,7 @@ struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
     unsigned bytes;
     unsigned long long* barrier;
     unsigned receivers;  // of a load: ranks in the cluster, as bits; 0 for this block alone
-    unsigned agent;
+    unsigned agent;      // the checker's name for it
 };
 
 // Accumulators of a chain of products, out of the threads' sight until they wait: [thread][register].
@@ -42,10 +39,10 @@ struct Product {  // one wgmma.mma_async
     unsigned issued = 0;     // threads
     unsigned delivered = 0;  // threads
     bool computed = false;
-    unsigned agents[4] = {};  // one a warp
     float* d[128];
     std::vector<unsigned> a_registers;  // [thread][4]
     std::shared_ptr<Accumulators> accumulators;
+    unsigned agent = 0;  // the checker's name for it
 };
 
 struct WarpGroup {
@@ -57,12 +54,13 @@ struct WarpGroup {
 struct ThreadAsync {
     std::vector<AsyncCopy> copies;  // not yet in a group
     std::deque<std::vector<AsyncCopy>> copy_groups;
+    unsigned copy_agent = 0;  // the checker's name for these copies
+    std::deque<unsigned> copy_agents;  // and for the groups
     std::vector<BulkCopy> stores;
     std::deque<std::vector<BulkCopy>> store_groups;
     unsigned long long issued = 0, delivered = 0;  // products
     std::deque<unsigned long long> product_groups;  // number of products issued when each was committed
     bool fenced = false;
-    unsigned long long copies_begun = 0;  // Engine::ordered when `copies` got its agent
     bool arrived = false;  // at the cluster's barrier, in the phase `cluster_phase`
     unsigned long long cluster_phase = 0;
 };
@@ -102,17 +100,14 @@ class Engine {
     void* cluster_map(const void* address, unsigned rank, const Site& site);
     bool cluster_complete();  // the barrier, if all threads that have not returned are there
 
-    void called_from(void* pc) { pc_ = reinterpret_cast<uintptr_t>(pc); }  // by a kernel
     size_t shared_offset(const void* address, size_t bytes, const Site& site);
     unsigned rank();
     Cluster* cluster();
     Queue at_cluster;
-    unsigned long long ordered = 0;  // how often threads learned of each other: an agent knows no more than at its fork
 
   private:
     struct NamedBarrier {
         int count = 0, arrived = 0;
-        unsigned phase = 0;
         Queue waiting;
     };
     struct Waiters {
@@ -120,19 +115,12 @@ class Engine {
         Queue queue;
     };
 
-    // What the checked build is told; all of it nothing in the fast one.
-    unsigned fork();
-    void join(unsigned agent);
-    void touches(unsigned agent, const void* address, size_t bytes, bool writes);
-    void touches_tensor(const BulkCopy& copy);
-    void touches_operands(Product& product, unsigned warp);
-    void release_as(unsigned agent, unsigned long long* barrier);
-    void releases(const void* object, unsigned phase);
-    void acquires(const void* object, unsigned phase);
-
     ThreadAsync& thread();
     void wait(Queue& queue, const Site& site);
     void wake(unsigned long long* barrier);
+    Checker* checker() { return worker_.checker(); }
+    void watch(BulkCopy& copy);
+    void watch(Product& product);
     unsigned long long checked(unsigned long long* barrier, const Site& site);
     void settle(unsigned long long* barrier, unsigned long long state);
     void perform(const BulkCopy& copy);
@@ -142,7 +130,6 @@ class Engine {
     const unsigned char* at(size_t offset);
 
     Worker& worker_;
-    uintptr_t pc_ = 0;
     NamedBarrier named_[16];
     std::vector<ThreadAsync> threads_;
     std::vector<WarpGroup> groups_;

@@ -39,8 +39,9 @@ void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
     snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
     Fault parts{};
     snprintf(parts.kind, sizeof parts.kind, "%s", kind);
-    snprintf(parts.text, sizeof parts.text, "%.*s", (int)(strlen(text) - (strlen(text) && text[strlen(text) - 1] == ',')),
-             text);
+    size_t length = strlen(text);
+    if (length && text[length - 1] == ',') --length;
+    snprintf(parts.text, sizeof parts.text, "%.*s", (int)length, text);
     if (waiting) {
         c.thread = waiting->thread;
         current_ = const_cast<Fiber*>(waiting);
@@ -58,21 +59,31 @@ void Worker::report(const Fault& parts) { job_->fail(parts.text, parts); }
 
 uint64_t Worker::last_writer(uint64_t address) { return owned_ ? owned_->last_writer(address) : 0; }
 
-// What the block's threads wait for; `blamed` and `kind`: the one to blame, and what to call it.
-std::string Worker::waiting_places(const Fiber*& blamed, const char*& kind) {
-    // One line for each place where threads wait; the fibers know their places.
+void Worker::deadlock() {
+    // A lane that its warp waits for stands elsewhere, perhaps at a barrier: the warp is to blame.
+    const char *kinds[] = {"warp-mask", "barrier", "deadlock"};
+    const Fiber* first[3] = {};
+    for (auto& fiber : fibers_) {
+        if (fiber->idle) continue;
+        const char* what = fiber->site->what;
+        bool barrier = !strncmp(what, "__syncthreads", 13) || !strncmp(what, "bar.", 4) ||
+                       !strncmp(what, "barrier.", 8);
+        const Fiber*& one = first[barrier ? 1 : what[0] == '_' && strstr(what, "sync") ? 0 : 2];
+        if (!one || fiber->linear < one->linear) one = fiber.get();
+    }
+    int kind = first[0] ? 0 : first[1] ? 1 : 2;
+    fault_at(kinds[kind], first[kind], "no thread can go on: %.900s,", waiting_places().c_str());
+}
+
+// One part for each place where threads wait; the fibers know their places.
+std::string Worker::waiting_places() {
     struct Place {
         Site site;
         unsigned first, threads;
     };
     std::vector<Place> places;
-    const Fiber *in_warp = nullptr, *in_barrier = nullptr, *elsewhere = nullptr;
     for (auto& fiber : fibers_) {
         if (fiber->idle) continue;
-        const char* what = fiber->site->what;
-        const Fiber*& first = !strncmp(what, "__syncthreads", 13) ? in_barrier
-                              : what[0] == '_' && strstr(what, "sync") ? in_warp : elsewhere;
-        if (!first || fiber->linear < first->linear) first = fiber.get();
         bool known = false;
         for (Place& place : places) {
             if (place.site.line == fiber->site->line && !strcmp(place.site.what, fiber->site->what) &&
@@ -91,18 +102,8 @@ std::string Worker::waiting_places(const Fiber*& blamed, const char*& kind) {
         text += ", " + std::to_string(place.threads) + " wait in " + place.site.what + " at " + place.site.file + ":" +
                 std::to_string(place.site.line);
     }
-    // A lane that its warp waits for stands elsewhere, perhaps at a barrier: the warp is to blame.
-    blamed = in_warp ? in_warp : in_barrier ? in_barrier : elsewhere;
-    kind = in_warp ? "warp-mask" : in_barrier ? "barrier" : "deadlock";
     text += ", " + std::to_string(c.finished) + " have returned";
     return engine_ ? text + engine_->describe() : text;
-}
-
-void Worker::deadlock() {
-    const Fiber* blamed = nullptr;
-    const char* kind = "";
-    std::string text = waiting_places(blamed, kind);
-    fault_at(kind, blamed, "no thread can go on: %.900s,", text.c_str());
 }
 
 // ---- guard zones

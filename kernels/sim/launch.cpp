@@ -115,7 +115,7 @@ int gradlib_sim_launch(Entry entry, unsigned grid_x, unsigned grid_y, unsigned g
     if (threads == 0 || job.blocks == 0) return 0;
     if (members > 1) {
         if (members > Cluster::most || grid_x % job.cluster.x || grid_y % job.cluster.y || grid_z % job.cluster.z) {
-            last_error = "a grid must be a multiple of its clusters, which have at most 16 blocks";
+            last_error = "a grid must be a multiple of its clusters, which have at most 8 blocks";
             return 1;
         }
         job.blocks /= members;  // each is taken whole

@@ -34,7 +34,7 @@ void Engine::mbarrier_init(unsigned long long* barrier, unsigned count, const Si
         worker_.fault("%s at %s:%d: an mbarrier for %u arrivals at byte %zu (need 1 to 2^20 - 1, and a multiple of 8),",
                       site.what, site.file, site.line, count, offset);
     }
-    *barrier = mbarrier_bits::join(0, count, count, 0);
+    *barrier = join(0, count, count, 0);
 }
 
 void Engine::mbarrier_inval(unsigned long long* barrier, const Site& site) {
@@ -50,7 +50,7 @@ void Engine::mbarrier_inval(unsigned long long* barrier, const Site& site) {
 // Store the state; where nothing is pending any more the phase is complete, and the next one begins.
 void Engine::settle(unsigned long long* barrier, unsigned long long state) {
     if (pending(state) == 0 && bytes(state) == 0) {
-        *barrier = mbarrier_bits::join(phase(state) ^ 1, expected(state), expected(state), 0);
+        *barrier = join(phase(state) ^ 1, expected(state), expected(state), 0);
         if (Cluster* c = cluster()) {
             for (unsigned i = 0; i < c->size(); ++i) c->member(i).engine().wake(barrier);
         } else {
@@ -81,36 +81,30 @@ unsigned long long Engine::mbarrier_arrive(unsigned long long* barrier, unsigned
         worker_.fault("%s at %s:%d: %lld bytes pending on one mbarrier, above 2^20 - 1,", site.what, site.file,
                       site.line, total);
     }
-    if (count) releases(barrier, phase(state));
-    settle(barrier, mbarrier_bits::join(phase(state), expected(state), pending(state) - count, (int)total));
+    settle(barrier, join(phase(state), expected(state), pending(state) - count, (int)total));
     return state;
 }
 
 void Engine::mbarrier_expect_arrival(unsigned long long* barrier, const Site& site) {
     unsigned long long state = checked(barrier, site);
-    *barrier = mbarrier_bits::join(phase(state), expected(state), pending(state) + 1, bytes(state));
+    *barrier = join(phase(state), expected(state), pending(state) + 1, bytes(state));
 }
 
 void Engine::mbarrier_complete(unsigned long long* barrier, unsigned done, const Site& site) {
     unsigned long long state = checked(barrier, site);
     long long left = (long long)bytes(state) - done;
     if (left < -(long long)low20) worker_.fault("%s: more than 2^20 - 1 bytes arrived unexpected,", site.what);
-    settle(barrier, mbarrier_bits::join(phase(state), expected(state), pending(state), (int)left));
+    settle(barrier, join(phase(state), expected(state), pending(state), (int)left));
 }
 
 // Whether the phase of this parity is complete; with `wait`, back only then.
 bool Engine::mbarrier_test(unsigned long long* barrier, unsigned parity, bool wait_for_it, const Site& site) {
     if (parity > 1) worker_.fault("%s at %s:%d: parity %u,", site.what, site.file, site.line, parity);
     shared_offset(barrier, 8, site);
-    if (phase(checked(barrier, site)) != parity) {
-        acquires(barrier, parity);
-        return true;
-    }
+    if (phase(checked(barrier, site)) != parity) return true;
     if (!wait_for_it) {  // let others run before it asks again
         worker_.suspend(polling_, site);
-        bool done = phase(checked(barrier, site)) != parity;
-        if (done) acquires(barrier, parity);
-        return done;
+        return phase(checked(barrier, site)) != parity;
     }
     while (phase(checked(barrier, site)) == parity) {
         Waiters* place = nullptr;
@@ -123,7 +117,6 @@ bool Engine::mbarrier_test(unsigned long long* barrier, unsigned parity, bool wa
         }
         wait(place->queue, site);
     }
-    acquires(barrier, parity);
     return true;
 }
 

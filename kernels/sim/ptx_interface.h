@@ -5,7 +5,6 @@
 
 namespace gradlib_sim {
 
-enum WarpProduct { product_f16, product_bf16, product_f16_sums, product_tf32, product_s8 };
 enum ElementKind { element_half, element_bfloat16, element_tf32 };
 
 struct ProductKind {  // of a wgmma.mma_async; equal in all threads of the warpgroup
@@ -35,11 +34,6 @@ void gradlib_sim_copy_commit();
 void gradlib_sim_copy_wait(unsigned keep, bool all);
 void gradlib_sim_copy_arrive(unsigned long long* barrier, bool counts, const gradlib_sim::Site& site);
 unsigned gradlib_sim_shared_offset(const void* address, size_t bytes, const gradlib_sim::Site& site);
-
-void gradlib_sim_matrix(void* row, unsigned* registers, int n, bool transposed, bool store,
-                        const gradlib_sim::Site& site);
-void gradlib_sim_warp_product(gradlib_sim::WarpProduct kind, const unsigned* a, const unsigned* b, void* d,
-                              const gradlib_sim::Site& site);
 
 void gradlib_sim_mbarrier_init(unsigned long long* barrier, unsigned count, const gradlib_sim::Site& site);
 void gradlib_sim_mbarrier_inval(unsigned long long* barrier, const gradlib_sim::Site& site);

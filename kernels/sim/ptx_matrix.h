@@ -1,34 +1,144 @@
-// ldmatrix, stmatrix and mma.sync on the host; the runtime (matrix.cpp) computes.
+// ldmatrix, stmatrix and mma.sync on the host: the last lane of a warp to come computes for all.  Layouts as in the PTX
+// manual, sections "Matrix Fragments for mma.m16n8k16 ..." and "ldmatrix".
 #pragma once
+
+namespace gradlib_sim {
+
+template <class Call>
+inline void warp_call(Call& call, const Site& site) {
+    gradlib_sim_collective(collective_call, ~0u, reinterpret_cast<unsigned long long>(static_cast<WarpCall*>(&call)), 0,
+                           site);
+}
+
+// ---- 8 x 8 matrices of 16-bit elements
+
+struct MatrixCall : WarpCall {
+    unsigned short* row;  // that this lane points to
+    unsigned* registers;
+};
+
+// Pairs (element in memory, element in a register) of matrix i: act(element of a row, element of the lane's register).
+template <int n, bool transposed, class Act>
+inline void for_matrix_elements(WarpCall* const* lanes, Act act) {
+    for (int i = 0; i < n; ++i) {
+        for (int l = 0; l < 32; ++l) {
+            unsigned short* held =
+                reinterpret_cast<unsigned short*>(&static_cast<MatrixCall*>(lanes[l])->registers[i]);
+            for (int e = 0; e < 2; ++e) {
+                int row = l / 4, column = l % 4 * 2 + e;
+                if (transposed) {
+                    int swap = row;
+                    row = column;
+                    column = swap;
+                }
+                act(static_cast<MatrixCall*>(lanes[8 * i + row])->row[column], held[e]);
+            }
+        }
+    }
+}
+
+template <int n>
+inline void matrix_call(MatrixCall& call, const void* row, unsigned* registers, const Site& site) {
+    call.row = static_cast<unsigned short*>(const_cast<void*>(row));
+    call.registers = registers;
+    if (lane() < 8 * n && gradlib_sim_shared_offset(row, 16, site) % 16) {
+        gradlib_sim_fault("a row that is not aligned to 16 bytes in ", site.what, site.file, site.line);
+    }
+    warp_call(call, site);
+}
+
+// ---- products: a[16][depth], b[depth][8], d[16][8], summed exactly enough (double) and rounded once
+
+struct ProductCall : WarpCall {
+    const unsigned *a, *b;
+    void* d;
+};
+
+template <class Element>
+inline double element(const unsigned* registers, int index) {
+    Element value;
+    __builtin_memcpy(&value, reinterpret_cast<const char*>(registers) + index * (int)sizeof(Element), sizeof(Element));
+    if constexpr (sizeof(Element) == 4) value = __uint_as_float(__float_as_uint(value) & 0xffffe000);  // tf32
+    return (float)value;
+}
+
+// Elements of E in fours of bytes: `pack` to a register; depth = 8 * pack, two registers deep.
+template <class Element, class Sum>
+inline void multiply_warp(WarpCall* const* lanes) {
+    constexpr int pack = 4 / (int)sizeof(Element), depth = 8 * pack;
+    double a[16][depth], b[depth][8];
+    for (int l = 0; l < 32; ++l) {
+        const ProductCall& call = *static_cast<ProductCall*>(lanes[l]);
+        for (int r = 0; r < 4; ++r)
+            for (int e = 0; e < pack; ++e)
+                a[l / 4 + r % 2 * 8][l % 4 * pack + r / 2 * 4 * pack + e] = element<Element>(call.a, r * pack + e);
+        for (int r = 0; r < 2; ++r)
+            for (int e = 0; e < pack; ++e)
+                b[l % 4 * pack + r * 4 * pack + e][l / 4] = element<Element>(call.b, r * pack + e);
+    }
+    double d[16][8] = {};
+    for (int i = 0; i < 16; ++i)
+        for (int k = 0; k < depth; ++k)
+            for (int j = 0; j < 8; ++j) d[i][j] += a[i][k] * b[k][j];
+    for (int l = 0; l < 32; ++l) {
+        Sum* out = static_cast<Sum*>(static_cast<ProductCall*>(lanes[l])->d);
+        for (int r = 0; r < 4; ++r) {
+            double sum = d[l / 4 + r / 2 * 8][l % 4 * 2 + r % 2];
+            if constexpr (same<Sum, int>) {
+                out[r] = (int)((long long)out[r] + (long long)sum);  // wraps
+            } else {
+                out[r] = Sum((double)(float)out[r] + sum);
+            }
+        }
+    }
+}
+
+template <class Element, class Sum>
+inline void product_call(const unsigned* a, const unsigned* b, void* d, const Site& site) {
+    ProductCall call;
+    call.compute = multiply_warp<Element, Sum>;
+    call.a = a;
+    call.b = b;
+    call.d = d;
+    warp_call(call, site);
+}
+
+}  // namespace gradlib_sim
 
 namespace ptx {
 
 template <int n, bool transposed = false>
 inline void ldmatrix(unsigned (&d)[n], const void* shared_row, GRADLIB_SIM_AT) {
     static_assert(n == 1 || n == 2 || n == 4, "ldmatrix loads 1, 2 or 4 matrices");
-    gradlib_sim_matrix(const_cast<void*>(shared_row), d, n, transposed, false, GRADLIB_SIM_SITE("ldmatrix"));
+    gradlib_sim::MatrixCall call;
+    call.compute = [](gradlib_sim::WarpCall* const* lanes) {
+        gradlib_sim::for_matrix_elements<n, transposed>(lanes, [](unsigned short& m, unsigned short& r) { r = m; });
+    };
+    gradlib_sim::matrix_call<n>(call, shared_row, d, GRADLIB_SIM_SITE("ldmatrix"));
 }
 template <int n, bool transposed = false>
 inline void stmatrix(void* shared_row, const unsigned (&d)[n], GRADLIB_SIM_AT) {
     static_assert(n == 1 || n == 2 || n == 4, "stmatrix stores 1, 2 or 4 matrices");
-    gradlib_sim_matrix(shared_row, const_cast<unsigned*>(d), n, transposed, true, GRADLIB_SIM_SITE("stmatrix"));
+    gradlib_sim::MatrixCall call;
+    call.compute = [](gradlib_sim::WarpCall* const* lanes) {
+        gradlib_sim::for_matrix_elements<n, transposed>(lanes, [](unsigned short& m, unsigned short& r) { m = r; });
+    };
+    gradlib_sim::matrix_call<n>(call, shared_row, const_cast<unsigned*>(d), GRADLIB_SIM_SITE("stmatrix"));
 }
 
 template <class Element>
 inline void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
     static_assert(gradlib_sim::one_of<Element, __half, __nv_bfloat16>, "mma_m16n8k16 takes __half or __nv_bfloat16");
-    constexpr bool half = gradlib_sim::same<Element, __half>;
-    gradlib_sim_warp_product(half ? gradlib_sim::product_f16 : gradlib_sim::product_bf16, a, b, d,
-                             GRADLIB_SIM_SITE("mma.sync.m16n8k16"));
+    gradlib_sim::product_call<Element, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16"));
 }
 inline void mma_m16n8k16_f16(unsigned (&d)[2], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
-    gradlib_sim_warp_product(gradlib_sim::product_f16_sums, a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16.f16"));
+    gradlib_sim::product_call<__half, __half>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16.f16"));
 }
 inline void mma_m16n8k8_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
-    gradlib_sim_warp_product(gradlib_sim::product_tf32, a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k8.tf32"));
+    gradlib_sim::product_call<float, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k8.tf32"));
 }
 inline void mma_m16n8k32_s8(int (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
-    gradlib_sim_warp_product(gradlib_sim::product_s8, a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k32.s8"));
+    gradlib_sim::product_call<signed char, int>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k32.s8"));
 }
 // Round to nearest, ties away from zero (PTX, "cvt": .rna), to 10 bits of fraction.
 inline unsigned to_tf32(float x) {

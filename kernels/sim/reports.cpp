@@ -24,10 +24,12 @@ void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Add
             }
         }
     }
-    if (!nearest || least > (Address)1 << 32) raise("out-of-bounds", text + "at an address of no argument", "", address, pc);
+    if (!nearest || least > (Address)1 << 32) {
+        raise("out-of-bounds", text + "at an address of no argument", "", address, pc);
+    }
     raise("out-of-bounds",
-          text + "at byte " + std::to_string((long long)(address - nearest->begin)) + " of " + nearest->name + ", which has " +
-              std::to_string(nearest->end - nearest->begin),
+          text + "at byte " + std::to_string((long long)(address - nearest->begin)) + " of " + nearest->name +
+              ", which has " + std::to_string(nearest->end - nearest->begin),
           nearest->name, address, pc);
 }
 
@@ -52,12 +54,13 @@ void Checker::race(Region& region, Address address, unsigned size, AccessKind ki
     block[1] = (uint32_t)(number / grid.x % grid.y);
     block[2] = (uint32_t)(number / grid.x / grid.y);
     std::string text = std::string(verb(kind)) + " " + std::to_string(size) + " bytes at byte " +
-                       std::to_string(address - region.begin) + " of " + region.name + ", which " + (other.thread >= first_agent ? "an asynchronous operation of " : "") +
+                       std::to_string(address - region.begin) + " of " + region.name + ", which " +
+                       (other.thread >= first_agent ? "an asynchronous operation of " : "") +
                        "thread " + triple(thread);
     text += other.block == serial_ ? " of the same block " : " of block " + triple(block) + " ";
     if (agent_) text = "asynchronously " + text;
-    raise(asynchronous ? "async" : "race", text + verb(other.kind) + ", and nothing orders the two", region.name, address,
-          pc, &other);
+    text += std::string(verb(other.kind)) + ", and nothing orders the two";
+    raise(asynchronous ? "async" : "race", text, region.name, address, pc, &other);
 }
 
 void Checker::uninitialised(Region& region, Address address, unsigned size, Address pc) {
@@ -90,6 +93,12 @@ void Checker::describe(Fault& fault, Address pc, void* frame) const {
         if (words[0] <= at) break;
         at = words[0];
     }
+}
+
+Address Checker::caller() const {
+    Fault place{};
+    describe(place, 0, __builtin_frame_address(0));
+    return place.frame_count ? code_begin_ + place.frames[0] : code_begin_;
 }
 
 Fault Checker::make(const char* kind, const std::string& text, const std::string& argument, Address address,

@@ -44,13 +44,12 @@ Worker& this_worker() {
 // ---- one block
 
 void Worker::run(Job& job) {
-    if (job.cluster.x * job.cluster.y * job.cluster.z > 1) return Cluster::run(job);
+    if (job.cluster.x * job.cluster.y * job.cluster.z > 1) return Cluster::run(job);  // which is not checked
     prepare(job);
-    checker_ = nullptr;
     if (job.checked) {
         if (!owned_) owned_ = std::make_unique<Checker>(*this, reinterpret_cast<uintptr_t>(arena_), arena_bytes);
-        unsigned threads = gradlib_sim_context.count;
-        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks, threads);
+        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks,
+                             gradlib_sim_context.count);
         checker_ = owned_.get();
     }
     run_blocks(job);
@@ -72,6 +71,7 @@ void Worker::run_blocks(Job& job) {
 void Worker::prepare(Job& job) {
     job_ = &job;
     cluster_ = nullptr;
+    checker_ = nullptr;
     Context& c = gradlib_sim_context;
     c.block_dim = job.block;
     c.grid_dim = job.grid;
@@ -85,9 +85,9 @@ void Worker::prepare(Job& job) {
 }
 
 bool Worker::run_block(unsigned long long position) {
-    const uint3 grid = gradlib_sim_context.grid_dim;
     unsigned long long number = checker_ ? checker_->block_number(position) : position;
     if (checker_) checker_->begin_block(position, gradlib_sim_context.count);
+    const uint3 grid = gradlib_sim_context.grid_dim;
     begin_block(uint3{(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y),
                       (unsigned)(number / grid.x / grid.y)});
     current_ = next_fiber();
@@ -106,8 +106,8 @@ void Worker::begin_block(uint3 block) {
     used_ = payload_ = 0;
     variables_.clear();
     failed_ = false;
-    if (engine_) engine_->reset();
     barrier_site_ = nullptr;
+    if (engine_) engine_->reset();
     c.dynamic = allocate("dynamic shared memory", c.dynamic_size, 1024);
 }
 
@@ -225,6 +225,13 @@ void Worker::finish_thread() {
     if (checker_) checker_->progress();
 }
 
+bool Worker::on_any_stack(uintptr_t address) const {
+    for (const auto& fiber : fibers_) {
+        if (fiber->stack.holds(address)) return true;
+    }
+    return false;
+}
+
 // ---- shared memory
 
 void* Worker::allocate(const char* name, size_t size, size_t alignment, SharedVariable* declared) {
@@ -289,7 +296,6 @@ int Worker::barrier(BarrierKind kind, int predicate, const Site& site) {
         arrived_ = votes_ = 0;
         ready_.take(at_barrier_);
         if (checker_) checker_->barrier_complete();
-        if (engine_) ++engine_->ordered;
     }
     return outcome_;  // the next barrier cannot complete before this thread reaches it
 }

@@ -66,7 +66,6 @@ void Worker::complete(Warp& warp, Rendezvous& rendezvous) {
     compute(rendezvous.kind, warp, rendezvous.arrived);
     if (checker_ && rendezvous.kind == collective_sync) {
         checker_->lanes_joined((unsigned)(&warp - warps_), rendezvous.arrived);
-        if (engine_) ++engine_->ordered;
     }
     ready_.take(rendezvous.waiting);
     Rendezvous& last = warp.rendezvous[--warp.pending];
@@ -79,8 +78,9 @@ unsigned long long Worker::collective(CollectiveKind kind, unsigned mask, unsign
     unsigned number = c.linear / warp_size, lane = c.linear % warp_size;
     Warp& warp = warps_[number];
     if (!(mask >> lane & 1)) {
-        fault_at("warp-mask", nullptr, "%s at %s:%d: thread (%u, %u, %u) is lane %u, which its mask 0x%08x leaves out,", site.what, site.file,
-              site.line, c.thread.x, c.thread.y, c.thread.z, lane, mask);
+        fault_at("warp-mask", nullptr,
+                 "%s at %s:%d: thread (%u, %u, %u) is lane %u, which its mask 0x%08x leaves out,", site.what, site.file,
+                 site.line, c.thread.x, c.thread.y, c.thread.z, lane, mask);
     }
     Rendezvous* place = nullptr;
     for (unsigned i = 0; i < warp.pending && !place; ++i) {
@@ -90,9 +90,10 @@ unsigned long long Worker::collective(CollectiveKind kind, unsigned mask, unsign
         place = &warp.rendezvous[warp.pending++];
         *place = Rendezvous{kind, mask, 0, Queue()};
     } else if (place->kind != kind) {
-        fault_at("warp-mask", nullptr, "lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,", mask,
-              site.what, site.file, site.line, place->waiting.head->site->what, place->waiting.head->site->file,
-              place->waiting.head->site->line);
+        fault_at("warp-mask", nullptr,
+                 "lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,", mask,
+                 site.what, site.file, site.line, place->waiting.head->site->what, place->waiting.head->site->file,
+                 place->waiting.head->site->line);
     }
     warp.in[lane] = value;
     warp.source[lane] = source;

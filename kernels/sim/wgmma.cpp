@@ -42,6 +42,33 @@ const unsigned char* Engine::at(size_t offset) {
     return worker_.arena_ + offset;
 }
 
+static float half_value(unsigned short h) {
+    unsigned sign = (unsigned)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff, bits;
+    if (exponent == 0) {
+        float f = (float)fraction * 0x1p-24f;
+        return sign ? -f : f;
+    }
+    bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static float value(ElementKind kind, const void* from) {
+    unsigned bits;
+    unsigned short low;
+    float f;
+    memcpy(&low, from, 2);
+    if (kind == element_half) return half_value(low);
+    bits = (unsigned)low << 16;
+    if (kind == element_tf32) {
+        memcpy(&bits, from, 4);
+        bits &= 0xffffe000;  // the tensor core ignores the other bits
+    }
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
 static void check(Worker& worker, const Descriptor& d, const char* name) {
     size_t row = d.start >> 7 & (d.width - 1);
     if (d.base || (d.width > 1 && row)) {
@@ -92,21 +119,6 @@ void Engine::compute(Product& product) {
         }
     }
     product.computed = true;
-}
-
-// What one warp's share of the product reads of shared memory, for the checked build.
-void Engine::touches_operands(Product& product, unsigned warp) {
-    unsigned agent = product.agents[warp] = fork();
-    if (!agent) return;
-    const ProductKind& kind = product.kind;
-    const unsigned size = kind.element == element_tf32 ? 4 : 2, chunk = 16 / size;
-    auto read = [&](const Descriptor& tile, unsigned first, unsigned last, bool mn_major) {
-        for (unsigned i = first; i < last; i += mn_major ? chunk : 1)
-            for (unsigned k = 0; k < 2 * chunk; k += mn_major ? 1 : chunk)
-                touches(agent, at(tile.offset(i, k, size, mn_major)), 16, false);
-    };
-    if (!kind.a_in_registers) read(Descriptor(kind.a), warp * 16, warp * 16 + 16, kind.a_transposed);
-    read(Descriptor(kind.b), 0, kind.n, kind.b_transposed);
 }
 
 static bool equal(const ProductKind& x, const ProductKind& y) {
@@ -166,9 +178,31 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     if (!chain) {
         memcpy(&product.accumulators->values[me * registers], d, registers * sizeof(float));
         memset(d, poison_byte, registers * sizeof(float));  // until the wait
+        if (Checker* c = checker()) c->hold(d, registers * sizeof(float));
     }
-    if (me % 32 == 0) touches_operands(product, me / 32);
-    if (++product.issued == 128) worker_.ready_.take(group.waiting);
+    if (++product.issued == 128) {
+        watch(product);
+        worker_.ready_.take(group.waiting);
+    }
+}
+
+// The operands in shared memory are in use from the issue until the wait.
+void Engine::watch(Product& product) {
+    Checker* c = checker();
+    if (!c) return;
+    const ProductKind& kind = product.kind;
+    product.agent = c->fork();
+    const Address pc = c->caller();
+    const unsigned size = kind.element == element_tf32 ? 4 : 2, depth = 32 / size;
+    auto read = [&](const Descriptor& tile, unsigned count, bool mn_major) {
+        for (unsigned i = 0; i < count; ++i) {
+            for (unsigned k = 0; k < depth; ++k) {
+                c->access_as(product.agent, (Address)at(tile.offset(i, k, size, mn_major)), size, plain_read, 1, pc);
+            }
+        }
+    };
+    if (!kind.a_in_registers) read(Descriptor(kind.a), 64, kind.a_transposed);
+    read(Descriptor(kind.b), kind.n, kind.b_transposed);
 }
 
 void Engine::product_fence() { thread().fenced = true; }
@@ -188,7 +222,6 @@ void Engine::product_wait(unsigned keep, const Site& site) {
         while (group.products[i - group.first].issued < 128) wait(group.waiting, site);
         Product& product = group.products[i - group.first];
         if (!product.computed) compute(product);
-        join(product.agents[linear % 128 / 32]);
     }
     if (end > t.delivered) deliver(groups_[linear / 128], linear, end);
 }
@@ -199,13 +232,13 @@ void Engine::deliver(WarpGroup& group, unsigned linear, unsigned long long end) 
     for (unsigned long long i = t.delivered; i < end; ++i) {
         Product& product = group.products[i - group.first];
         bool last = true;  // into these registers
-        for (unsigned long long j = i + 1; j < t.issued; ++j) {
-            last = last && group.products[j - group.first].d[me] != product.d[me];
-        }
+        for (unsigned long long j = i + 1; j < t.issued; ++j) last = last && group.products[j - group.first].d[me] != product.d[me];
         if (last) {
+            if (checker()) checker()->let_go(product.d[me]);
             unsigned registers = product.accumulators->registers;
             memcpy(product.d[me], &product.accumulators->values[me * registers], registers * sizeof(float));
         }
+        if (checker() && product.agent) checker()->join(product.agent);
         ++product.delivered;
     }
     t.delivered = end;

@@ -94,7 +94,7 @@ def test_named_barriers(ptx_kernel):
     ("body", "says"),
     [
         ("ptx::bar_sync(16, 64);", "bar.sync at test.cu:5: barrier 16 for 64 threads"),
-        ("ptx::bar_sync(1, 33);", "a multiple of 32 of the threads"),
+        ("ptx::bar_sync(1, 33);", "a multiple of 32 threads"),
         ("ptx::bar_sync(1, threadIdx.x < 32 ? 32 * 2 : 32);", r"barrier 1 for \d+ threads, others came for"),
         ("if (threadIdx.x < 32) ptx::bar_sync(1, 64);", "32 wait in bar.sync at test.cu:5, 32 have returned"),
         ("ptx::cp_async<16>(s + 1, x);", "cp.async at test.cu:5: 16 bytes are not aligned to their size"),

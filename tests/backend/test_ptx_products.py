@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from gradlib.backend import Unit, get, nvrtc
-from gradlib.errors import KernelError
+from gradlib.backend import Unit, checked, get, nvrtc
+from gradlib.errors import KernelError, KernelFault
 from gradlib.kernel import Kernel, load
 
 HERE = Path(__file__).parent
@@ -101,8 +102,47 @@ def test_a_missing_wait_for_copies_shows(sim, line):
     product = Kernel.from_source("without.cu", without("mma_product.cu", line), "mma_product", "x w y | m k n")
     x, w, expected = operands(128, 64, 128, ml_dtypes.bfloat16)
     y = get(sim).zeros((128, 128), np.float32)
-    product(1, 256, x, w, y, 128, 64, 128, shared=3 * 18944)
+    with checked(False):
+        product(1, 256, x, w, y, 128, 64, 128, shared=3 * 18944)
     assert not np.allclose(y, expected, rtol=1e-3, atol=1e-3)
+
+
+WAITS = re.compile(r"[^;{}]*\b(\w*wait\w*|\w*arrive\w*|bar_sync|__syncthreads)(<[^;]*>)?\([^;]*;")
+
+# Waits that nothing misses on sim, with the reason.
+REDUNDANT = {
+    "wgmma_product.cu:70": "shared memory that ends with the block outlives the copy engine's reading of it on sim",
+}
+
+
+def waits(source: str) -> list[tuple[str, int]]:
+    lines = (HERE / source).read_text().splitlines()
+    return [(source, n) for n, line in enumerate(lines, 1) if WAITS.match(line.partition("//")[0])]
+
+
+@pytest.mark.parametrize(("source", "number"), waits("wgmma_product.cu") + waits("mma_product.cu"))
+def test_without_this_wait_there_is_a_fault(sim, source, number):
+    lines = (HERE / source).read_text().splitlines(keepends=True)
+    lines[number - 1] = WAITS.sub(";", lines[number - 1].partition("//")[0], count=1) + "\n"
+    entry = source.removesuffix(".cu")
+    found = None
+    with checked(orders=("forward",)):
+        try:
+            if source == "wgmma_product.cu":
+                parameters = "unused | steps x w y"
+                wgmma_product(128, 640, 128, Kernel.from_source("without.cu", "".join(lines), entry, parameters))
+            else:
+                x, w, _ = operands(128, 192, 128, ml_dtypes.bfloat16)
+                y = get(sim).zeros((128, 128), np.float32)
+                kernel = Kernel.from_source("without.cu", "".join(lines), entry, "x w y | m k n")
+                kernel(1, 256, x, w, y, 128, 192, 128, shared=3 * 18944)
+        except KernelError as error:
+            found = error
+    if f"{source}:{number}" in REDUNDANT:
+        assert found is None
+    else:
+        assert found is not None, lines[number - 1]
+        assert isinstance(found, KernelFault) or "without.cu:" in str(found)
 
 
 @needs_nvrtc

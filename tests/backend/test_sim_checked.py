@@ -12,7 +12,7 @@ from gradlib.kernel import load
 from gradlib.testing import samples
 
 FAULTS = sorted((Path(__file__).parents[1] / "faults").glob("*.cu"))
-KINDS = {"out-of-bounds", "misaligned", "uninitialised", "race", "barrier", "warp-mask", "deadlock", "order"}
+KINDS = {"out-of-bounds", "misaligned", "uninitialised", "race", "barrier", "warp-mask", "deadlock", "async", "order"}
 
 
 def kind_of(path: Path) -> str:

@@ -29,7 +29,7 @@ USERS = {
     "reduce.cuh": ["softmax", "sum", "batch_norm", "cross_entropy"],
 }
 
-# Files that only give the instructions names: no kernel waits there.
+# Wrappers, whose barriers are their users'.
 VOCABULARY = {"groups.cuh"}
 
 # Redundant ones, with the reason.
