@@ -57,7 +57,8 @@ template <int n, bool transposed = false> GRADLIB_DEVICE void stmatrix(void* sha
 // ---- PTX: "Matrix multiply-accumulate operation using mma instruction" ----------------------------------------------
 // d += a b with a (16 x k) by rows and b (k x 8) by columns, in the fragments that ldmatrix gives.
 
-template <class Element> GRADLIB_DEVICE void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+template <class Element>
+GRADLIB_DEVICE void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
 #define GRADLIB_MMA(element, name)                                                                                   \
   template <> GRADLIB_DEVICE void mma_m16n8k16<element>(float (&d)[4], const unsigned (&a)[4],                       \
                                                         const unsigned (&b)[2]) {                                    \
