@@ -156,7 +156,7 @@ inline void wgmma_wait_group(GRADLIB_SIM_AT) {
 template <class Element, int columns>
 inline gradlib_sim::ProductKind wgmma_kind(bool transposed) {
     static_assert(columns >= 8 && columns <= 256 && columns % 8 == 0, "wgmma: N is 8 to 256, in steps of 8");
-    static_assert(gradlib_sim::one_of<Element, __half, __nv_bfloat16, tf32>, "wgmma takes __half, __nv_bfloat16 or tf32");
+    static_assert(gradlib_sim::one_of<Element, __half, __nv_bfloat16, tf32>, "__half, __nv_bfloat16 or tf32");
     if (gradlib_sim::same<Element, tf32> && transposed) {
         gradlib_sim_fault("wgmma takes tf32 in K-major order alone", "", "", 0);
     }

@@ -1,5 +1,5 @@
-// All the PTX of the project: each instruction wrapped once, under its PTX name, in namespace ptx.  Compiled by NVRTC the
-// wrappers are inline PTX; on the sim device the same names are host functions (kernels/sim/ptx.h).
+// All the PTX of the project: each instruction wrapped once, under its PTX name, in namespace ptx.  Compiled by NVRTC
+// the wrappers are inline PTX; on the sim device the same names are host functions (kernels/sim/ptx.h).
 // Addresses are ordinary pointers; `shared` ones must point into the block's shared memory.
 // What needs sm_90 or sm_90a is declared only there.
 #pragma once

@@ -44,8 +44,8 @@ GRADLIB_TENSOR("3", (int c0, int c1, int c2), "%4, %5, %6", "%3, %4, %5", "%2, %
                ("r"(c0), "r"(c1), "r"(c2)))
 GRADLIB_TENSOR("4", (int c0, int c1, int c2, int c3), "%4, %5, %6, %7", "%3, %4, %5, %6", "%2, %3, %4, %5",
                ("r"(c0), "r"(c1), "r"(c2), "r"(c3)))
-GRADLIB_TENSOR("5", (int c0, int c1, int c2, int c3, int c4), "%4, %5, %6, %7, %8", "%3, %4, %5, %6, %7", "%2, %3, %4, %5, %6",
-               ("r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)))
+GRADLIB_TENSOR("5", (int c0, int c1, int c2, int c3, int c4), "%4, %5, %6, %7, %8", "%3, %4, %5, %6, %7",
+               "%2, %3, %4, %5, %6", ("r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)))
 #undef GRADLIB_TENSOR
 #undef GRADLIB_UNPACK
 

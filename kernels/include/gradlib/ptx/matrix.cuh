@@ -12,7 +12,8 @@ template <int n, bool transposed = false> GRADLIB_DEVICE void ldmatrix(unsigned 
   const unsigned row = shared_address(shared_row);
 #define GRADLIB_LDMATRIX(trans)                                                                                     \
   if constexpr (n == 1) {                                                                                           \
-    asm volatile("ldmatrix.sync.aligned.m8n8.x1" trans ".shared.b16 {%0}, [%1];" : "=r"(d[0]) : "r"(row) : "memory"); \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x1" trans ".shared.b16 {%0}, [%1];"                                    \
+                 : "=r"(d[0]) : "r"(row) : "memory");                                                               \
   } else if constexpr (n == 2) {                                                                                    \
     asm volatile("ldmatrix.sync.aligned.m8n8.x2" trans ".shared.b16 {%0, %1}, [%2];"                                \
                  : "=r"(d[0]), "=r"(d[1]) : "r"(row) : "memory");                                                   \
@@ -35,7 +36,8 @@ template <int n, bool transposed = false> GRADLIB_DEVICE void stmatrix(void* sha
   const unsigned row = shared_address(shared_row);
 #define GRADLIB_STMATRIX(trans)                                                                                     \
   if constexpr (n == 1) {                                                                                           \
-    asm volatile("stmatrix.sync.aligned.m8n8.x1" trans ".shared.b16 [%0], {%1};" :: "r"(row), "r"(d[0]) : "memory"); \
+    asm volatile("stmatrix.sync.aligned.m8n8.x1" trans ".shared.b16 [%0], {%1};"                                    \
+                 :: "r"(row), "r"(d[0]) : "memory");                                                                \
   } else if constexpr (n == 2) {                                                                                    \
     asm volatile("stmatrix.sync.aligned.m8n8.x2" trans ".shared.b16 [%0], {%1, %2};"                                \
                  :: "r"(row), "r"(d[0]), "r"(d[1]) : "memory");                                                     \
@@ -55,7 +57,8 @@ template <int n, bool transposed = false> GRADLIB_DEVICE void stmatrix(void* sha
 // ---- PTX: "Matrix multiply-accumulate operation using mma instruction" ----------------------------------------------
 // d += a b with a (16 x k) by rows and b (k x 8) by columns, in the fragments that ldmatrix gives.
 
-template <class Element> GRADLIB_DEVICE void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+template <class Element>
+GRADLIB_DEVICE void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
 #define GRADLIB_MMA(element, name)                                                                                   \
   template <> GRADLIB_DEVICE void mma_m16n8k16<element>(float (&d)[4], const unsigned (&a)[4],                       \
                                                         const unsigned (&b)[2]) {                                    \

@@ -80,21 +80,23 @@ template <int keep> GRADLIB_DEVICE void wgmma_wait_group() {
 #define GRADLIB_D128_ GRADLIB_D124_, GRADLIB_D4(124)
 
 // d (64 x N) += a b, or = a b where `add` is 0.  The descriptors tell where a (64 x K) and b (K x N) lie in shared
-// memory; or a is in registers.  Elements are __half and __nv_bfloat16 (K = 16, either major order) and tf32 (K = 8, K-major).
+// memory; or a is in registers.  Elements are __half and __nv_bfloat16 (K = 16, either major order) and tf32 (K = 8,
+// K-major).
 template <int columns> struct Wgmma;
 
 #define GRADLIB_SS(shape, type, regs, A, B, add, ...)                                                                 \
   asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.b32 p, %" #add ", 0;\n\t"                                              \
-               "wgmma.mma_async.sync.aligned.m64n" shape ".f32." type "." type " {" GRADLIB_N##regs##_ "}, %" #A ", %" #B \
+               "wgmma.mma_async.sync.aligned.m64n" shape ".f32." type "." type " {" GRADLIB_N##regs##_ "}, %" #A      \
+               ", %" #B                                                                                               \
                ", p, 1, 1" __VA_ARGS__
 #define GRADLIB_WGMMA(N, regs, a0, a1, a2, a3, a4, a5, a6)                                                            \
   template <> struct Wgmma<N> {                                                                                       \
-    template <class Element, int a_transposed, int b_transposed>                                                            \
+    template <class Element, int a_transposed, int b_transposed>                                                       \
     static GRADLIB_DEVICE void multiply(float (&d)[regs], unsigned long long a, unsigned long long b, int add) {      \
-      if constexpr (Same<Element, __half>::value) {                                                                         \
+      if constexpr (Same<Element, __half>::value) {                                                                    \
         GRADLIB_SS(#N "k16", "f16", regs, a0, a1, a2, ", %" #a3 ", %" #a4) ";\n\t}"                                   \
                    : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add), "n"(a_transposed), "n"(b_transposed));            \
-      } else if constexpr (Same<Element, __nv_bfloat16>::value) {                                                           \
+      } else if constexpr (Same<Element, __nv_bfloat16>::value) {                                                      \
         GRADLIB_SS(#N "k16", "bf16", regs, a0, a1, a2, ", %" #a3 ", %" #a4) ";\n\t}"                                  \
                    : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add), "n"(a_transposed), "n"(b_transposed));            \
       } else {                                                                                                        \
@@ -102,12 +104,12 @@ template <int columns> struct Wgmma;
                    : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add));                                                  \
       }                                                                                                               \
     }                                                                                                                 \
-    template <class Element, int b_transposed>                                                                              \
+    template <class Element, int b_transposed>                                                                         \
     static GRADLIB_DEVICE void multiply(float (&d)[regs], const unsigned (&a)[4], unsigned long long b, int add) {    \
-      if constexpr (Same<Element, __half>::value) {                                                                         \
+      if constexpr (Same<Element, __half>::value) {                                                                    \
         GRADLIB_RS(#N "k16", "f16", regs, a0, a1, a2, a3, a4, a5, ", %" #a6) ";\n\t}"                                 \
                    : GRADLIB_D##regs##_ : GRADLIB_A, "l"(b), "r"(add), "n"(b_transposed));                            \
-      } else if constexpr (Same<Element, __nv_bfloat16>::value) {                                                           \
+      } else if constexpr (Same<Element, __nv_bfloat16>::value) {                                                      \
         GRADLIB_RS(#N "k16", "bf16", regs, a0, a1, a2, a3, a4, a5, ", %" #a6) ";\n\t}"                                \
                    : GRADLIB_D##regs##_ : GRADLIB_A, "l"(b), "r"(add), "n"(b_transposed));                            \
       } else {                                                                                                        \
@@ -182,8 +184,9 @@ GRADLIB_DEVICE void wgmma(float (&d)[columns / 2], const unsigned (&a)[4], unsig
 template <int swizzle> GRADLIB_DEVICE unsigned long long wgmma_descriptor(const void* shared, int leading, int stride) {
   static_assert(swizzle == 0 || swizzle == 32 || swizzle == 64 || swizzle == 128, "0, 32, 64 or 128 bytes");
   constexpr unsigned long long mode = swizzle == 128 ? 1 : swizzle == 64 ? 2 : swizzle == 32 ? 3 : 0;
+  const unsigned long long start = (shared_address(shared) >> 4) & 0x3fff;
   return mode << 62 | (unsigned long long)((stride >> 4) & 0x3fff) << 32 |
-         (unsigned long long)((leading >> 4) & 0x3fff) << 16 | (unsigned long long)((shared_address(shared) >> 4) & 0x3fff);
+         (unsigned long long)((leading >> 4) & 0x3fff) << 16 | start;
 }
 
 }  // namespace ptx
