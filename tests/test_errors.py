@@ -38,6 +38,30 @@ def test_list_in_place_of_an_array() -> None:
         gl.add([1.0], [2.0])
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "sum", "mean", "var", "std", "prod", "cumsum", "max", "min", "argmax", "any", "all", "flatten", "expand_dims",
+        "squeeze", "permute_dims", "matrix_transpose", "broadcast_arrays", "unstack", "flip", "argsort", "sort",
+        "nonzero", "zeros_like", "ones_like", "full_like", "meshgrid", "logsumexp", "clip", "reshape", "split", "tile",
+        "pad", "take", "broadcast_to", "moveaxis", "swapaxes", "exp", "softmax",
+    ],
+)  # fmt: skip
+def test_list_in_place_of_the_array_of_any_function(call: str) -> None:
+    more = {"full_like": (1,), "reshape": ((2,),), "split": (2,), "tile": (2,), "pad": (1,), "take": (np.array(0),),
+            "broadcast_to": ((2,),), "moveaxis": (0, 0), "swapaxes": (0, 0)}  # fmt: skip
+    with pytest.raises(gl.DTypeError, match=r"\): .* is of type list\n  need a Tensor or an array"):
+        getattr(gl, call)([1.0, 2.0], *more.get(call, ()))
+
+
+def test_list_in_place_of_the_input_of_a_loss() -> None:
+    loss = gl.nn.functional.mse_loss
+    with pytest.raises(gl.DTypeError, match=r"^mse_loss\(input, target, reduction\): input is of type list"):
+        loss([1.0], np.ones(1))
+    with pytest.raises(gl.DTypeError, match="target is of type list"):
+        loss(np.ones(1), [1.0])
+
+
 def test_mixed_devices(sim: str) -> None:
     with pytest.raises(
         gl.DeviceError, match=r"operands are on two devices, cpu and sim(.|\n)*need one device: x.to\(device=\"cpu\"\)"

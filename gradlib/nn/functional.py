@@ -21,6 +21,7 @@ from .. import ops
 from ..core import Tensor, no_grad, op, per_example
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
+from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
 from . import functional_activation as _activation
 from . import functional_loss as _loss
@@ -201,6 +202,7 @@ def cross_entropy(
     )
 
 
+@of_arrays
 def nll_loss(
     input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
 ) -> Array:
@@ -234,6 +236,7 @@ def nll_loss(
     return op.divide(op.sum(losses), op.sum(hot))
 
 
+@of_arrays
 def mse_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
     """loss = (input - target)^2, reduced by "mean", "sum" or "none".
 
@@ -311,6 +314,7 @@ def log_softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
 # -- shapes
 
 
+@of_arrays
 def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     """y[..., k] = 1 where tensor[...] == k, else 0; int64.
 
@@ -337,6 +341,7 @@ def _hot(values: Array, count: int) -> Array:
     return backend.coerce((plain[..., None] == backend.xp.arange(count)).astype(int64))
 
 
+@of_arrays
 def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
     """y = the same elements, axes `start_dim` to `end_dim` joined into one.
 

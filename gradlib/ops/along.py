@@ -13,6 +13,7 @@ from ..spec import INTEGER, Spec, as_dtype, default_float, int64, normalize_axis
 from .comparisons import equal
 from .elementwise import cast
 from .index import as_indices
+from .operands import of_arrays
 from .shape import reshape
 
 __all__ = ["argsort", "one_hot", "sort", "take_along_axis", "tril", "triu"]
@@ -85,6 +86,7 @@ def _put_along(xp: Any, g: Array, indices: Array, *, axis: int, size: int) -> Ar
     return y
 
 
+@of_arrays
 def take_along_axis(x: Any, indices: Any, *, axis: int = -1) -> Any:
     """Return, for each line of x along `axis`, its elements at the indices of the same line of `indices`."""
     axis = normalize_axis("take_along_axis(x, indices, axis)", axis, x.ndim)
@@ -111,11 +113,13 @@ def _argsort(xp: Any, x: Array, *, axis: int, descending: bool) -> Array:
     return xp.ascontiguousarray(xp.flip(last - xp.argsort(xp.flip(x, axis), axis, kind="stable"), axis))
 
 
+@of_arrays
 def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
     """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest."""
     return _argsort(x, axis=normalize_axis("argsort(x, axis)", axis, x.ndim), descending=descending)
 
 
+@of_arrays
 def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
     """Return x sorted along `axis`; the derivative goes back to where each element came from."""
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
@@ -124,6 +128,7 @@ def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
 # -- made of indices
 
 
+@of_arrays
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None) -> Any:
     """Return 1 where the new last axis equals x, else 0, in float32 or `dtype`; a class out of range gives zeros."""
     array = x.data if isinstance(x, Tensor) else x

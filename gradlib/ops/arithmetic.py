@@ -9,6 +9,7 @@ from ..core import apart, between, op, sample, zeros_as
 from ..spec import is_floating
 from .comparisons import equal, greater_equal, less_equal, logical_and, where
 from .elementwise import as_array, elementwise, no_slope, pairs, unary
+from .operands import of_arrays
 
 __all__ = [
     "abs", "add", "clip", "divide", "floor_divide", "maximum", "minimum", "multiply", "negative", "pow", "power",
@@ -310,6 +311,7 @@ def _clip(xp: Any, x: Any, *, min: float, max: float) -> Any:
 _NUMBER = (int, float, type(None))
 
 
+@of_arrays
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Return x held between min and max, each a number, an array or None.
 

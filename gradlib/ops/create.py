@@ -10,6 +10,7 @@ from .. import backend as backends
 from ..core import Tensor, current_backend, op, zeros_as
 from ..errors import ShapeError
 from ..spec import as_dtype, default_float, int64
+from .operands import of_arrays
 from .shape import as_shape, broadcast_to, reshape
 
 __all__ = [
@@ -59,6 +60,7 @@ def empty(shape: Any, *, dtype: Any = None, device: str | None = None, requires_
     return Tensor(current_backend(device).empty(as_shape("empty(shape)", shape), dtype), requires_grad)
 
 
+@of_arrays
 def full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
     """Return an array of x's shape and dtype, on its device, of `fill_value`; a Tensor if x is one."""
     result = zeros_as(x, shape=x.shape, dtype=x.dtype if dtype is None else as_dtype(dtype))
@@ -66,11 +68,13 @@ def full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
     return result
 
 
+@of_arrays
 def zeros_like(x: Any, *, dtype: Any = None) -> Any:
     """Return zeros of x's shape and dtype, on its device; a Tensor if x is one."""
     return zeros_as(x, shape=x.shape, dtype=x.dtype if dtype is None else as_dtype(dtype))
 
 
+@of_arrays
 def ones_like(x: Any, *, dtype: Any = None) -> Any:
     """Return ones of x's shape and dtype, on its device; a Tensor if x is one."""
     return full_like(x, 1, dtype=dtype)
@@ -140,6 +144,7 @@ def eye(
     return _place(values, device, requires_grad)
 
 
+@of_arrays
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """Return one coordinate array for each 1-d array, all over their grid; "xy" swaps the first two axes."""
     if indexing not in ("xy", "ij"):

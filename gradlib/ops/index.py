@@ -18,6 +18,7 @@ from ..spec import INTEGER, Spec, bool_, default_float, int64, normalize_axis
 from .arithmetic import add, multiply
 from .comparisons import less, where
 from .elementwise import cast
+from .operands import of_arrays
 from .shape import broadcast_arrays, permute_dims, reshape
 
 __all__ = ["getitem", "nonzero", "take"]
@@ -188,6 +189,7 @@ def as_indices(indices: Any) -> Any:
 # -- brackets
 
 
+@of_arrays
 def getitem(x: Any, index: Any) -> Any:
     """Return x[index], for whole numbers, slices, ``...``, None, index arrays and masks, as NumPy does.
 
@@ -327,6 +329,7 @@ def _check_bounds(indices: Any, size: int) -> None:
         raise IndexError(f"x[index]: indices from {array.min()} to {array.max()} on an axis of size {size}")
 
 
+@of_arrays
 def nonzero(x: Any) -> tuple[Any, ...]:
     """Return, for each axis, the indices of the elements that are not zero, in row-major order."""
     array = x.data if isinstance(x, Tensor) else x

@@ -10,6 +10,7 @@ from typing import Any
 from ..core import leaf, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, normalize_axes, normalize_axis, promote
+from .operands import of_arrays
 from .shape import as_shape, broadcast_to, reshape
 
 __all__ = [
@@ -121,6 +122,7 @@ def stack(arrays: Iterable[Any], axis: int = 0) -> Any:
     return _stack(*several, axis=normalize_axis("stack(arrays, axis)", axis, several[0].ndim + 1))
 
 
+@of_arrays
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """Return x cut along `axis`: into so many equal pieces, or before each of the indices (as NumPy's)."""
     call = "split(x, indices_or_sections, axis)"
@@ -138,6 +140,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [op.getitem(x, (*before, slice(a, b))) for a, b in pairwise(cuts)]
 
 
+@of_arrays
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """Return the slices of x along `axis`, without that axis."""
     axis = normalize_axis("unstack(x, axis)", axis, x.ndim)
@@ -170,6 +173,7 @@ def _flip(xp: Any, x: Array, *, axis: Shape) -> Array:
     return xp.flip(x, axis)
 
 
+@of_arrays
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Return x with the elements along `axis` in reverse order; along every axis for None."""
     return _flip(x, axis=normalize_axes("flip(x, axis)", axis, x.ndim))
@@ -203,6 +207,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
     return _roll(x, shift=shifts, axis=tuple(normalize_axis("roll(x, shift, axis)", a, x.ndim) for a in axes))
 
 
+@of_arrays
 def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
     """Return x repeated so many times along each axis (axes are added in front where there are more numbers)."""
     times = as_shape("tile(x, repetitions)", repetitions)
@@ -257,6 +262,7 @@ def _pad(xp: Any, x: Array, *, pad_width: Widths, value: float) -> Array:
     return y
 
 
+@of_arrays
 def pad(x: Any, pad_width: Any, value: float = 0.0) -> Any:
     """Return x with `value` added before and after it: ``pad_width`` has a pair (before, after) per axis.
 

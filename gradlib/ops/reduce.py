@@ -14,6 +14,7 @@ from .comparisons import equal
 from .elementwise import cast
 from .functions import sqrt
 from .join import flip
+from .operands import of_arrays
 from .shape import broadcast_to, reshape
 from .total import total
 
@@ -98,6 +99,7 @@ def _sum(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     return total(xp, x, axis, keepdims)
 
 
+@of_arrays
 def sum(x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """Return the sum of x over `axis` (all axes for None), added in `dtype` if given.
 
@@ -129,6 +131,7 @@ def _mean(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     return total(xp, x, axis, keepdims) / (_count(x, axis) or math.nan)
 
 
+@of_arrays
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean of x over `axis` (all axes for None); integers become float32, the mean of nothing is NaN."""
     return _mean(x, axis=_axes("mean", x, axis), keepdims=keepdims)
@@ -151,6 +154,7 @@ def _var(x: Any, *, axis: Axes, correction: float, keepdims: bool) -> Any:
     return divide(squares, float(degrees) if degrees > 0 else math.nan)
 
 
+@of_arrays
 def var(x: Any, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Return the variance of x over `axis`: the sum of (x - mean)^2 over (n - correction), NaN where that is not > 0.
 
@@ -159,6 +163,7 @@ def var(x: Any, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = 
     return _var(x, axis=_axes("var", x, axis), correction=float(correction), keepdims=keepdims)
 
 
+@of_arrays
 def std(x: Any, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Return the standard deviation of x over `axis`, the square root of `var`."""
     return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
@@ -195,6 +200,7 @@ def _prod(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     return x.prod(axis, keepdims=keepdims)
 
 
+@of_arrays
 def prod(x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """Return the product of x over `axis` (all axes for None); integers and bool are multiplied in 64 bits.
 
@@ -264,6 +270,7 @@ def _min(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     return x.min(axis, keepdims=keepdims)
 
 
+@of_arrays
 def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the largest element of x over `axis` (all axes for None); NaN if there is one.
 
@@ -272,6 +279,7 @@ def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return _max(x, axis=_axes("max", x, axis), keepdims=keepdims)
 
 
+@of_arrays
 def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the smallest element of x over `axis` (all axes for None); NaN if there is one.
 
@@ -348,11 +356,13 @@ def _all(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     return xp.all(x, axis, keepdims=keepdims)
 
 
+@of_arrays
 def any(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return whether some element of x over `axis` (all axes for None) is not zero; False for none."""
     return _any(x, axis=_axes("any", x, axis), keepdims=keepdims)
 
 
+@of_arrays
 def all(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return whether every element of x over `axis` (all axes for None) is not zero; True for none."""
     return _all(x, axis=_axes("all", x, axis), keepdims=keepdims)

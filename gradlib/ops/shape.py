@@ -10,6 +10,7 @@ from typing import Any
 from ..core import leaf, op, sample
 from ..errors import ShapeError, message, operand
 from ..spec import Spec, broadcast_shapes, normalize_axes, normalize_axis
+from .operands import of_arrays
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "expand_dims", "flatten", "matrix_transpose", "moveaxis", "permute_dims",
@@ -77,6 +78,7 @@ def reshape(x: Any, shape: Any) -> Any:
     return _reshape(x, shape=shape)
 
 
+@of_arrays
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Return x with the axes from `start_dim` to `end_dim`, both included, joined into one."""
     if x.ndim == 0:
@@ -88,6 +90,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return reshape(x, (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))
 
 
+@of_arrays
 def expand_dims(x: Any, axis: int | Sequence[int] = 0) -> Any:
     """Return x with new axes of size 1, at the places `axis` has in the result."""
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
@@ -96,6 +99,7 @@ def expand_dims(x: Any, axis: int | Sequence[int] = 0) -> Any:
     return _reshape(x, shape=tuple(1 if i in new else next(sizes) for i in range(x.ndim + len(axes))))
 
 
+@of_arrays
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Return x without the named axes, which must have size 1; without every such axis for None."""
     if axis is None:
@@ -140,6 +144,7 @@ def _permute(xp: Any, x: Array, *, axes: Shape) -> Array:
     return x.transpose(axes)
 
 
+@of_arrays
 def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Any:
     """Return x with axis ``axes[i]`` of x as axis i of the result; the axes reversed for None."""
     if axes is None:
@@ -154,6 +159,7 @@ def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Any:
     return _permute(x, axes=places)
 
 
+@of_arrays
 def matrix_transpose(x: Any) -> Any:
     """Return x with its last two axes exchanged."""
     n = x.ndim
@@ -162,6 +168,7 @@ def matrix_transpose(x: Any) -> Any:
     return _permute(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
+@of_arrays
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """Return x with the axes `source` at the places `destination`, the others in their order."""
     call = "moveaxis(x, source, destination)"
@@ -175,6 +182,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return _permute(x, axes=tuple(axes))
 
 
+@of_arrays
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Return x with two axes exchanged."""
     axes = list(range(x.ndim))
@@ -214,12 +222,14 @@ def _broadcast_to(xp: Any, x: Array, *, shape: Shape) -> Array:
     return xp.broadcast_to(x, shape)
 
 
+@of_arrays
 def broadcast_to(x: Any, shape: Any) -> Any:
     """Return x repeated to `shape`, by NumPy's rules, without copying."""
     shape = as_shape("broadcast_to(x, shape)", shape)
     return x if x.shape == shape else _broadcast_to(x, shape=shape)
 
 
+@of_arrays
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Return the arrays, each repeated to their common shape."""
     shape = broadcast_shapes("broadcast_arrays(*arrays)", *[x.shape for x in arrays])

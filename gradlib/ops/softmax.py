@@ -12,6 +12,7 @@ from ..core import Primitive, Saved, between, fused, leaf, op, sample
 from ..errors import DTypeError, message, operand
 from ..kernel import Kernel
 from ..spec import Spec, is_floating, normalize_axes, normalize_axis
+from .operands import of_arrays
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -149,6 +150,7 @@ def _logsumexp(xp: Any, x: Array, *, axis: tuple[int, ...], keepdims: bool) -> A
     return y if keepdims else y.reshape(_infer_logsumexp(Spec(x.shape, x.dtype), axis=axis, keepdims=False).shape)
 
 
+@of_arrays
 def logsumexp(x: Any, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """y = log(sum(exp(x))) along `axis` (all axes if None), computed without overflow.
 
