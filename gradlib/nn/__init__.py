@@ -67,7 +67,7 @@ from .more_norms import (
     LayerNorm,
     RMSNorm,
 )
-from .norm import BatchNorm1d, BatchNorm2d
+from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from .padding import (
     CircularPad1d,
     CircularPad2d,
@@ -133,6 +133,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CTCLoss",
     "CircularPad1d",

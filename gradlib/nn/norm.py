@@ -108,3 +108,19 @@ class BatchNorm2d(_BatchNorm):
 
     dimensions = (4,)
     layout = "batch, height, width, channels"
+
+
+class BatchNorm3d(_BatchNorm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias for each channel of (batch, depth, height, width, channels).
+
+    Arguments, state and errors are those of `BatchNorm2d`.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.BatchNorm3d(3)(gl.tensor(np.ones((2, 4, 4, 4, 3), np.float32))).shape
+    (2, 4, 4, 4, 3)
+    """
+
+    dimensions = (5,)
+    layout = "batch, depth, height, width, channels"

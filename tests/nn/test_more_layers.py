@@ -103,6 +103,16 @@ def test_layers_train_in_every_precision(layer: nn.Module, shape: tuple[int, ...
     assert all(p.grad is not None for p in layer.parameters())
 
 
+def test_batch_norm_of_volumes_is_that_of_their_rows() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 2, 4, 5))
+    volumes, rows = nn.BatchNorm3d(5, dtype="float64"), nn.BatchNorm1d(5, dtype="float64")
+    y = volumes(gl.tensor(x)).numpy()
+    np.testing.assert_allclose(y.reshape(-1, 5), rows(gl.tensor(x.reshape(-1, 5))).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(volumes.running_var.numpy(), rows.running_var.numpy(), rtol=1e-12)
+    with pytest.raises(gl.ShapeError, match="5 dimensions"):
+        volumes(gl.tensor(x[0]))
+
+
 def test_second_order() -> None:
     x = gl.tensor(STORED["x"][0, 0])
 
