@@ -177,8 +177,11 @@ def _select(xp: Any, t: Array, x: Array, y: Array, *, window: Window) -> Array:
 def _hits(xp: Any, x: Array, y: Array, window: Window) -> Any:
     """Yield, tap by tap, (output index, input index, the windows whose first maximum is at this tap)."""
     open_ = xp.ones(y.shape, bool)
+    unequal = bool((y != y).any())  # a NaN is its window's maximum, and equal to nothing
     for o, i in _taps(x.shape[1:-1], y.shape[1:-1], window):
         hit = x[i] == y[o]
+        if unequal:
+            hit |= x[i] != x[i]
         hit &= open_[o]
         open_[o] ^= hit
         yield o, i, hit

@@ -72,6 +72,12 @@ def test_nan_is_the_maximum(device: str) -> None:
     assert np.array_equal(np.asarray(y)[0, :, :, 0], [[np.nan, 7], [13, 15]], equal_nan=True)
 
 
+def test_the_gradient_goes_to_the_first_nan(device: str) -> None:
+    x = np.array([[1.0, np.nan, 5.0, 2.0], [np.nan, 3.0, 4.0, 6.0]]).reshape(1, 2, 4, 1)
+    _, dx = run(lambda t: max_pool2d(t, 2), x, np.ones((1, 1, 2, 1)), device)
+    assert dx.numpy().reshape(2, 4).tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+
+
 def test_an_infinite_gradient_stays_where_it_belongs(device: str) -> None:
     x = np.array([1.0, 2, 3, 4]).reshape(1, 2, 2, 1)
     _, dx = run(lambda t: max_pool2d(t, 2), x, np.full((1, 1, 1, 1), np.inf), device)
