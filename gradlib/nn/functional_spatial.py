@@ -67,9 +67,13 @@ def conv1d(
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
+    *,
+    activation: Any = None,
 ) -> Array:
-    """y = conv(input, weight) + bias of sequences (batch, length, in), weight (k, in / groups, out); see `conv2d`."""
-    return ops.conv1d(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    """y = activation(conv(input, weight) + bias): input (batch, length, in), weight (k, in / groups, out)."""
+    return ops.conv1d(
+        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+    )
 
 
 def conv3d(
@@ -80,9 +84,13 @@ def conv3d(
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
+    *,
+    activation: Any = None,
 ) -> Array:
-    """y = conv(input, weight) + bias of volumes (batch, d, h, w, in), weight (kd, kh, kw, in / groups, out)."""
-    return ops.conv3d(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    """y = activation(conv(input, weight) + bias): input (batch, d, h, w, in), weight (kd, kh, kw, in / groups, out)."""
+    return ops.conv3d(
+        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+    )
 
 
 def _transposed(

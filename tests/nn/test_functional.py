@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,3 +213,12 @@ def test_tensors_and_arrays_of_one_call_mix() -> None:
     y.sum().backward()
     assert x.grad is not None
     np.testing.assert_allclose(x.grad.numpy(), np.broadcast_to(w.sum(1), (3, 4)))
+
+
+@pytest.mark.parametrize(("ndim", "convolve"), [(1, F.conv1d), (2, F.conv2d), (3, F.conv3d)])
+def test_convolutions_of_every_dimension_fuse_an_activation(ndim: int, convolve: Any) -> None:
+    x, w = np.ones((1, *(3,) * ndim, 2)), np.full((*(2,) * ndim, 2, 1), -1.0)
+    total = -2.0 * 2**ndim  # of one window
+    assert convolve(x, w).ravel().tolist() == [total] * 2**ndim
+    assert convolve(x, w, activation="relu").ravel().tolist() == [0.0] * 2**ndim
+    np.testing.assert_allclose(convolve(x, w, activation="leaky_relu").ravel(), 0.01 * total)
