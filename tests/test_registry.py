@@ -11,6 +11,8 @@ from gradlib import backend as backends
 from gradlib.core import PRIMITIVES, UPDATES
 from gradlib.testing import check_op, check_update
 
+from .devices import device_params
+
 PRIMITIVE_NAMES = sorted(name for name, p in PRIMITIVES.items() if p.module.startswith("gradlib."))
 UPDATE_NAMES = sorted(UPDATES)
 
@@ -36,17 +38,6 @@ CHECKED = [
 
 # Ops of core that only rename or move, and have their own tests.
 WITHOUT_SAMPLES = {"alias", "to_device"}
-
-
-def device_params() -> list[object]:
-    params = []
-    for name in ("sim", "cuda"):
-        there, reason = backends.available(name)
-        marks = [pytest.mark.gpu] if name == "cuda" else []
-        if not there:
-            marks.append(pytest.mark.skip(reason=reason.splitlines()[0]))
-        params.append(pytest.param(name, marks=marks))
-    return params
 
 
 def test_every_primitive_has_samples() -> None:

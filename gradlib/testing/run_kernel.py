@@ -1,4 +1,4 @@
-"""`run_kernel`: a CUDA kernel run and checked on NumPy arrays, without a GPU."""
+"""`run_kernel`: a CUDA kernel run and checked on NumPy arrays without a GPU; or run on one by the same call."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ def run_kernel(
     orders: tuple[str, ...] = ORDERS,
     seed: int = 0,
     float_atomics: bool = False,
+    device: str = "sim",
 ) -> None:
     """Run one launch of a CUDA kernel on the CPU; arrays among `args` change in place, as on a GPU.
 
     Needs a C++ compiler, and neither a GPU nor CUDA.  With `check` every load and store is watched, and the threads
-    are run in several orders from the same initial memory.
+    are run in several orders from the same initial memory.  With ``device="cuda"`` the same call runs on a GPU,
+    unwatched, so that one test serves both.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ def run_kernel(
         Values of the file's macros (``{"T": "__half"}``).
     orders, seed, float_atomics
         See `gradlib.backend.Checks`; `float_atomics=True` allows floating results to depend on the order.
+    device
+        ``"sim"`` or ``"cuda"``, where `check`, `outputs`, `orders`, `seed` and `float_atomics` say nothing.
 
     Raises
     ------
@@ -69,6 +73,8 @@ def run_kernel(
         What the kernel did wrong, with ``kind``, ``line``, ``block``, ``thread`` and ``argument``.
     KernelError
         If it does not compile, or the arguments do not fit its parameters.
+    DeviceError
+        If the device is not here.
 
     Examples
     --------
@@ -97,7 +103,9 @@ def run_kernel(
     unknown = set(outputs) - {p.name for p in parameters if p.pointer}
     if unknown:
         raise KernelError(f"{where}: outputs names {', '.join(sorted(unknown))}, no array parameter")
-    backend = get("sim")
+    if device not in ("sim", "cuda"):
+        raise KernelError(f"{where}: device is {device!r}\n  need 'sim' or 'cuda'")
+    backend = get(device)
     dims = _dim3("grid", grid), _dim3("block", block)
     known = {**unit.defaults, **(macros or {})}
     copies: dict[tuple[int, int], Any] = {}
@@ -111,7 +119,7 @@ def run_kernel(
         size = struct.calcsize("=" + code)
         layout += f"{-offset % size}x{code}"
         if parameter.pointer:
-            array = _copy(where, parameter, c_type, value, copies)
+            array = _copy(where, parameter, c_type, value, copies, backend)
             named.append((parameter.name, array, offset + -offset % size))
             value = 0 if array is None else backend.pointer(array)
         values.append(value.item() if isinstance(value, np.generic) else value)
@@ -120,15 +128,16 @@ def run_kernel(
     except (struct.error, OverflowError, TypeError) as error:
         shown = ", ".join(f"{p.name} = {v!r}" for p, v in zip(parameters, values, strict=True) if not p.pointer)
         raise KernelError(f"{where}: a scalar does not fit: {error}\n  {shown}") from None
-    with checked(check, orders=orders, seed=seed, float_atomics=float_atomics):
+    watched = check and device == "sim"
+    with checked(watched, orders=orders, seed=seed, float_atomics=float_atomics):
         function: Any = backend.load(compile_one(job(unit, macros or {}, backend), backend), entry)
-        if check:
+        if watched:
             function(*dims, shared_mem, packed, named, outputs)
         else:
             function(*dims, shared_mem, packed)
     for value in args:
         if isinstance(value, np.ndarray) and value.flags.writeable:
-            value[...] = copies[_place(value)].reshape(value.shape)
+            value[...] = backend.to_host(copies[_place(value)]).reshape(value.shape)
 
 
 def _source(source: str | Path | Source) -> Source:
@@ -151,8 +160,8 @@ def _place(array: Any) -> tuple[int, int]:
     return array.__array_interface__["data"][0], array.nbytes
 
 
-def _copy(where: str, parameter: Parameter, c_type: str, value: Any, copies: dict[Any, Any]) -> Any:
-    """Return an aligned copy of an array argument on sim; the same one where an array is passed twice."""
+def _copy(where: str, parameter: Parameter, c_type: str, value: Any, copies: dict[Any, Any], backend: Any) -> Any:
+    """Return an aligned copy of an array argument on the device; the same one where an array is passed twice."""
     if value is None:
         return None
     wanted = C_TYPES.get(c_type)
@@ -172,9 +181,12 @@ def _copy(where: str, parameter: Parameter, c_type: str, value: Any, copies: dic
         for begin, size in copies:
             if place[0] < begin + size and begin < place[0] + place[1]:
                 raise KernelError(f"{where}: {parameter.name} overlaps another array without being the same")
+        if backend.name == "cuda":
+            copies[place] = backend.asarray(value)
+            return copies[place]
         memory: Any = (ctypes.c_ubyte * (value.nbytes + _ALIGNMENT))()
         start = -ctypes.addressof(memory) % _ALIGNMENT
         aligned = np.frombuffer(memory, np.uint8, value.nbytes, start)
         aligned[:] = value.reshape(-1).view(np.uint8)
-        copies[place] = get("sim").coerce(aligned.view(value.dtype))
+        copies[place] = backend.coerce(aligned.view(value.dtype))
     return copies[place]

@@ -49,14 +49,14 @@ class KernelSample:
         rng = np.random.default_rng(zlib.crc32(self.text.encode()))
         return [_value(arg, rng, self.text) for arg in self.args]
 
-    def run(self, source: Source, *, check: bool = True, **macros: Any) -> list[Any]:
-        """Run the sample on `sim` and return its arguments; `macros` come on top of its own."""
+    def run(self, source: Source, *, check: bool = True, device: str = "sim", **macros: Any) -> list[Any]:
+        """Run the sample and return its arguments; `macros` come on top of its own."""
         args = self.draw()
         names = [p.name for p in parse(source.text, self.entry).parameters]
         outputs = [name for name, arg in zip(names, self.args, strict=False) if arg.startswith("out:")]
         run_kernel(
             source, self.entry, self.grid, self.block, args, self.shared, check, outputs,
-            macros={**self.macros, **macros}, float_atomics=self.float_atomics,
+            macros={**self.macros, **macros}, float_atomics=self.float_atomics, device=device,
         )  # fmt: skip
         return args
 

@@ -1,4 +1,8 @@
-"""Kernels given as strings, built and launched on sim without the loader."""
+"""Kernels given as strings, built and launched without the loader: on sim, and on a GPU where there is one.
+
+What the manuals promise is tested on both (`device_kernel`, `device_ptx_kernel`), so that sim and the hardware are held
+to the same expectation; what only sim does (poison, late results, errors) on sim (`kernel`, `ptx_kernel`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ import numpy as np
 import pytest
 
 from gradlib.backend import Unit, get
+
+from ..devices import device_params
 
 _FORMAT = {
     "int8": "b", "int16": "h", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
@@ -46,31 +52,71 @@ def sim_folder(sim: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("sim")
 
 
-@pytest.fixture(scope="session")
-def kernel(sim_folder: Path) -> Callable[..., Callable[..., None]]:
-    """`kernel(text)` builds, `kernel(text)(grid, block, *arguments, shared=0)` launches."""
-    numbers, backend = itertools.count(), get("sim")
+class Made:
+    """A kernel: `made(grid, block, *arguments, shared=0)` launches; NumPy arrays change in place on every device."""
 
-    def make(text: str, entry: str = "k", macros: Any = (), includes: tuple[Path, ...] = ()) -> Callable[..., None]:
-        target = sim_folder / f"{next(numbers)}.so"
+    def __init__(self, device: str, function: Any) -> None:
+        self.device, self.function = device, function
+
+    def __call__(self, grid: Any, block: Any, *arguments: Any, shared: int = 0) -> None:
+        dims = [(n, 1, 1) if isinstance(n, int) else (*n, 1, 1)[:3] for n in (grid, block)]
+        if self.device == "sim":
+            self.function(*dims, shared, pack(*arguments))
+            return
+        cuda = get("cuda")
+        arrays = {i: cuda.asarray(a) for i, a in enumerate(arguments) if isinstance(a, np.ndarray)}
+        places = [np.uint64(cuda.pointer(arrays[i])) if i in arrays else a for i, a in enumerate(arguments)]
+        self.function(*dims, shared, pack(*places))
+        cuda.synchronize()
+        for i, array in arrays.items():
+            if arguments[i].flags.writeable:
+                arguments[i][...] = cuda.to_host(array)
+
+
+class Maker:
+    """`make(text, entry, macros, includes)` builds a kernel for one device."""
+
+    def __init__(self, device: str, folder: Path) -> None:
+        self.device, self._folder, self._numbers = device, folder, itertools.count()
+
+    def __call__(self, text: str, entry: str = "k", macros: Any = (), includes: tuple[Path, ...] = ()) -> Made:
+        if self.device == "cuda":  # what sim has without an include
+            text = f"#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n#line 1\n{text}"
+        backend = get(self.device)
+        target = self._folder / f"{self.device}-{next(self._numbers)}{backend.suffix}"
         backend.build(Unit("test.cu", text, tuple(dict(macros).items()), includes, (entry,)), target)
-        function = backend.load(target, entry)
+        return Made(self.device, backend.load(target, entry))
 
-        def launch(grid: Any, block: Any, *arguments: Any, shared: int = 0) -> None:
-            dims = [(n, 1, 1) if isinstance(n, int) else (*n, 1, 1)[:3] for n in (grid, block)]
-            function(*dims, shared, pack(*arguments))
 
-        return launch
+def _ptx_maker(make: Maker) -> Callable[..., Made]:
+    """Return `make` for the body of a function `k` with the given parameters, over gradlib/ptx.cuh."""
 
-    return make
+    def make_body(parameters: str, body: str, before: str = "", attributes: str = "", **macros: str) -> Made:
+        head = f'#include "gradlib/ptx.cuh"\n{before}\nextern "C" __global__ void {attributes} k({parameters})'
+        return make(f"{head} {{\n{body}\n}}\n", macros=macros, includes=(INCLUDE,))
+
+    return make_body
 
 
 @pytest.fixture(scope="session")
-def ptx_kernel(kernel: Callable[..., Callable[..., None]]) -> Callable[..., Callable[..., None]]:
-    """`kernel` for the body of a function `k` with the given parameters, over gradlib/ptx.cuh."""
+def kernel(sim_folder: Path) -> Maker:
+    """`kernel(text)` builds for sim, `kernel(text)(grid, block, *arguments, shared=0)` launches."""
+    return Maker("sim", sim_folder)
 
-    def make(parameters: str, body: str, before: str = "", attributes: str = "", **macros: str) -> Callable[..., None]:
-        head = f'#include "gradlib/ptx.cuh"\n{before}\nextern "C" __global__ void {attributes} k({parameters})'
-        return kernel(f"{head} {{\n{body}\n}}\n", macros=macros, includes=(INCLUDE,))
 
-    return make
+@pytest.fixture(scope="session")
+def ptx_kernel(kernel: Maker) -> Callable[..., Made]:
+    """`kernel` for the body of a function over gradlib/ptx.cuh."""
+    return _ptx_maker(kernel)
+
+
+@pytest.fixture(scope="session", params=device_params())
+def device_kernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """`kernel` on each device that runs kernels."""
+    return Maker(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="session")
+def device_ptx_kernel(device_kernel: Maker) -> Callable[..., Made]:
+    """`ptx_kernel` on each device that runs kernels."""
+    return _ptx_maker(device_kernel)

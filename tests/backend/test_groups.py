@@ -35,8 +35,8 @@ extern "C" __global__ void k(const int* x, int* out) {
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 8, 32])
-def test_groups_of_a_block(kernel, lanes):
-    look = kernel(GROUPS, macros={"LANES": str(lanes)}, includes=(include_folder(),))
+def test_groups_of_a_block(device_kernel, lanes):
+    look = device_kernel(GROUPS, macros={"LANES": str(lanes)}, includes=(include_folder(),))
     x = np.random.default_rng(3).integers(-9, 10, 96).astype(np.int32)
     out = np.zeros((96, 9), np.int32)
     look(1, (16, 3, 2), x, out)
@@ -57,7 +57,7 @@ def test_groups_of_a_block(kernel, lanes):
             assert tuple(out[i, 6:]) == (positive.sum(), positive[: i % 32].sum(), warp[positive][0])
 
 
-def test_clusters(kernel):
+def test_clusters(device_kernel):
     text = """#include "gradlib/groups.cuh"
 extern "C" __global__ void __cluster_dims__(3, 1, 1) k(int* out) {
     __shared__ int mine;
@@ -69,7 +69,7 @@ extern "C" __global__ void __cluster_dims__(3, 1, 1) k(int* out) {
     cluster.sync();
 }"""
     out = np.zeros(6, np.int32)
-    kernel(text, includes=(include_folder(),))(6, 32, out)
+    device_kernel(text, includes=(include_folder(),))(6, 32, out)
     np.testing.assert_array_equal(out, [2, 1, 0, 5, 4, 3])
 
 

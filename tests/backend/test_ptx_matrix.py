@@ -127,11 +127,11 @@ PRODUCTS = {  # call, type of A and B, type of D
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_products_of_a_warp(ptx_kernel, name):
+def test_products_of_a_warp(device_ptx_kernel, name):
     """PTX, "mma": d = a b + d."""
     call, dtype, result, c_type = PRODUCTS[name]
     registers = 2 if name == "f16 sums" else 4
-    multiply = ptx_kernel(
+    multiply = device_ptx_kernel(
         "const uint4* as, const uint2* bs, REGISTER* ds",
         f"""
     uint4 x = as[threadIdx.x];
@@ -166,9 +166,9 @@ def test_products_of_a_warp(ptx_kernel, name):
         np.testing.assert_allclose(got.astype(np.float64), expected.astype(np.float64), rtol=2 * np.finfo(result).eps)
 
 
-def test_rounding_to_tf32(ptx_kernel):
+def test_rounding_to_tf32(device_ptx_kernel):
     """PTX, "cvt": .rna rounds to nearest, ties away from zero."""
-    convert = ptx_kernel("const float* x, unsigned int* y", "y[threadIdx.x] = ptx::to_tf32(x[threadIdx.x]);")
+    convert = device_ptx_kernel("const float* x, unsigned int* y", "y[threadIdx.x] = ptx::to_tf32(x[threadIdx.x]);")
     x = np.array([1, 1 + 2**-11, 1 + 2**-11 - 2**-23, -1 - 2**-11, 1 + 3 * 2**-11, np.inf, 2.0**-130], np.float32)
     y = np.zeros(len(x), np.uint32)
     convert(1, len(x), x, y)
@@ -187,17 +187,17 @@ MOVE = """
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 4])
-def test_matrices_between_shared_memory_and_registers(ptx_kernel, n, transposed):
+def test_matrices_between_shared_memory_and_registers(device_ptx_kernel, n, transposed):
     """PTX, "ldmatrix": lane l receives elements 2 (l mod 4), + 1 of row l / 4 of each matrix, or of its transpose."""
     t = "true" if transposed else "false"
     row = "tile + (threadIdx.x % (8 * N)) * 8"
-    load = ptx_kernel(
+    load = device_ptx_kernel(
         "const unsigned short* from, unsigned int* to",
         MOVE.replace("MOVE_IT", f"ptx::ldmatrix<N, {t}>(d, {row});")
         + "for (int i = 0; i < N; ++i) to[threadIdx.x * N + i] = d[i];",
         N=str(n),
     )
-    store = ptx_kernel(
+    store = device_ptx_kernel(
         "const unsigned short* from, const unsigned int* held, unsigned short* to",
         MOVE.replace(
             "MOVE_IT", f"for (int i = 0; i < N; ++i) d[i] = held[threadIdx.x * N + i]; ptx::stmatrix<N, {t}>({row}, d);"

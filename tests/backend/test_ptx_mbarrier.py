@@ -8,9 +8,9 @@ import pytest
 from gradlib.errors import KernelError
 
 
-def test_phases(ptx_kernel):
+def test_phases(device_ptx_kernel):
     """PTX, "mbarrier": a phase ends when pending arrivals and bytes are zero; the next expects as many arrivals."""
-    phases = ptx_kernel(
+    phases = device_ptx_kernel(
         "int* out",
         """
     __shared__ ptx::mbarrier bar;
@@ -38,9 +38,9 @@ def test_phases(ptx_kernel):
     np.testing.assert_array_equal(out, [1, 0, 0, 1, 1, 0, 1, 0])
 
 
-def test_a_ring_of_full_and_empty_barriers(ptx_kernel):
+def test_a_ring_of_full_and_empty_barriers(device_ptx_kernel):
     """A producer warp fills a ring of three slots, with parities that wrap; 96 consumers read each once."""
-    ring = ptx_kernel(
+    ring = device_ptx_kernel(
         "int* out, int count",
         """
     __shared__ ptx::mbarrier full[3], empty[3];
@@ -68,9 +68,9 @@ def test_a_ring_of_full_and_empty_barriers(ptx_kernel):
     np.testing.assert_array_equal(out, 96 * np.arange(50) ** 2)
 
 
-def test_cp_async_tells_an_mbarrier(ptx_kernel):
+def test_cp_async_tells_an_mbarrier(device_ptx_kernel):
     """PTX, "cp.async.mbarrier.arrive": .noinc arrivals are among those the barrier was initialised for."""
-    copy = ptx_kernel(
+    copy = device_ptx_kernel(
         "const float* x, float* y",
         """
     __shared__ float s[64];
@@ -142,13 +142,15 @@ CLUSTER = """
     o[3] = *ptx::mapa(dynamic + threadIdx.x, (rank + size - 1) % size);
     ptx::barrier_cluster_arrive();
     ptx::barrier_cluster_wait();
-    *ptx::mapa(&other, 0) = 2;"""
+    *ptx::mapa(&other, 0) = 2;
+    ptx::cluster_sync();  // nobody returns while another block may still reach its shared memory
+"""
 
 
 @pytest.mark.parametrize("dims", [(2, 1), (4, 1), (2, 2), (1, 3), (1, 1)])
-def test_clusters_see_each_others_shared_memory(ptx_kernel, dims):
+def test_clusters_see_each_others_shared_memory(device_ptx_kernel, dims):
     """PTX, "%cluster_ctarank", "mapa", "barrier.cluster"; x counts fastest in the rank."""
-    see = ptx_kernel("int* out", CLUSTER, attributes=f"__cluster_dims__({dims[0]}, Y, 1)", Y=str(dims[1]))
+    see = device_ptx_kernel("int* out", CLUSTER, attributes=f"__cluster_dims__({dims[0]}, Y, 1)", Y=str(dims[1]))
     grid = (4, 6)
     out = np.zeros((grid[1], grid[0], 32, 4), np.int32)
     see(grid, 32, out, shared=128)
@@ -167,9 +169,9 @@ def test_clusters_see_each_others_shared_memory(ptx_kernel, dims):
             np.testing.assert_array_equal(out[y, x, :, 3], -(block(rank - 1) + lanes))
 
 
-def test_arrivals_from_other_blocks(ptx_kernel):
+def test_arrivals_from_other_blocks(device_ptx_kernel):
     """Every block of the cluster arrives at the barrier of rank 0, which waits for all and returns last."""
-    gather = ptx_kernel(
+    gather = device_ptx_kernel(
         "int* out",
         """
     __shared__ ptx::mbarrier bar;

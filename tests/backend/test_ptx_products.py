@@ -14,6 +14,8 @@ from gradlib.backend import Unit, checked, get, nvrtc
 from gradlib.errors import KernelError, KernelFault
 from gradlib.kernel import Kernel, load
 
+from ..devices import device_params
+
 HERE = Path(__file__).parent
 WGMMA = Kernel(HERE / "wgmma_product.cu", "wgmma_product", "unused | steps x w y")
 MMA = Kernel(HERE / "mma_product.cu", "mma_product", "x w y | m k n")
@@ -25,27 +27,30 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def operands(m: int, k: int, n: int, dtype: Any) -> tuple[Any, Any, np.ndarray]:
-    """Return x, w on sim, and their product in float64."""
+def operands(m: int, k: int, n: int, dtype: Any, device: str = "sim") -> tuple[Any, Any, np.ndarray]:
+    """Return x, w on the device, and their product in float64."""
     rng = np.random.default_rng(9)
     x, w = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-    return get("sim").asarray(x), get("sim").asarray(w), x.astype(np.float64) @ w.astype(np.float64)
+    return get(device).asarray(x), get(device).asarray(w), x.astype(np.float64) @ w.astype(np.float64)
 
 
-def wgmma_product(m: int, k: int, n: int, kernel: Kernel = WGMMA, **macros: Any) -> tuple[Any, np.ndarray]:
-    sim = get("sim")
-    x, w, expected = operands(m, k, n, ml_dtypes.bfloat16)
-    y = sim.zeros((m, n), ml_dtypes.bfloat16)
+def wgmma_product(
+    m: int, k: int, n: int, kernel: Kernel = WGMMA, device: str = "sim", **macros: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    there = get(device)
+    x, w, expected = operands(m, k, n, ml_dtypes.bfloat16, device)
+    y = there.zeros((m, n), ml_dtypes.bfloat16)
     stages = macros.get("STAGES", 4)
-    maps = [sim.tensor_map(x, (128, 64), 128), sim.tensor_map(w, (64, 64), 128), sim.tensor_map(y, (64, 128))]
+    maps = [there.tensor_map(x, (128, 64), 128), there.tensor_map(w, (64, 64), 128), there.tensor_map(y, (64, 128))]
     grid = ceil_div(n, 128), ceil_div(m, 128)
-    kernel(grid, 384, sim.zeros(1, np.int32), ceil_div(k, 64), *maps, shared=(stages + 1) * 32768, **macros)
-    return y, expected
+    kernel(grid, 384, there.zeros(1, np.int32), ceil_div(k, 64), *maps, shared=(stages + 1) * 32768, **macros)
+    return there.to_host(y), expected
 
 
+@pytest.mark.parametrize("device", device_params())
 @pytest.mark.parametrize(("m", "k", "n"), [(128, 64, 128), (256, 640, 256), (200, 328, 136), (1, 8, 8)])
-def test_wgmma_product(sim, m, k, n):
-    y, expected = wgmma_product(m, k, n)
+def test_wgmma_product(device, m, k, n):
+    y, expected = wgmma_product(m, k, n, device=device)
     scale = np.sqrt(k)
     np.testing.assert_allclose(y.astype(np.float64), expected, rtol=2**-8, atol=1e-4 * scale)
 
@@ -56,15 +61,16 @@ def test_wgmma_product_is_the_same_with_any_number_of_stages(sim):
     np.testing.assert_array_equal(two, five)
 
 
+@pytest.mark.parametrize("device", device_params())
 @pytest.mark.parametrize(("dtype", "m", "k", "n"), [
     (ml_dtypes.bfloat16, 128, 32, 128), (ml_dtypes.bfloat16, 256, 200, 136), (np.float16, 77, 168, 264),
     (np.float16, 3, 8, 8),
 ])  # fmt: skip
-def test_mma_product(sim, dtype, m, k, n):
-    x, w, expected = operands(m, k, n, dtype)
-    y = get(sim).zeros((m, n), np.float32)
+def test_mma_product(device, dtype, m, k, n):
+    x, w, expected = operands(m, k, n, dtype, device)
+    y = get(device).zeros((m, n), np.float32)
     MMA((ceil_div(n, 128), ceil_div(m, 128)), 256, x, w, y, m, k, n, shared=3 * 18944, T=np.dtype(dtype))
-    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5 * np.sqrt(k))
+    np.testing.assert_allclose(get(device).to_host(y), expected, rtol=1e-5, atol=1e-5 * np.sqrt(k))
 
 
 def without(source: str, line: str) -> str:

@@ -153,14 +153,14 @@ TYPES = {"__half": np.float16, "__nv_bfloat16": ml_dtypes.bfloat16, "ptx::tf32":
 
 
 @pytest.fixture(scope="module")
-def multiply(ptx_kernel):
+def multiply(device_ptx_kernel):
     made: dict[Any, Any] = {}
 
     def make(element: str, ta: int, tb: int, ns: tuple[int, ...]) -> Any:
         key = (element, ta, tb, ns)
         if key not in made:
             calls = "".join(f"if (n == {n}) multiply<{n}>({ARGUMENTS});" for n in ns)
-            made[key] = ptx_kernel(PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, TA=str(ta), TB=str(tb))
+            made[key] = device_ptx_kernel(PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, TA=str(ta), TB=str(tb))
         return made[key]
 
     return make
@@ -278,9 +278,9 @@ def test_every_n(multiply):
         )  # fmt: skip
 
 
-def test_descriptors(ptx_kernel):
+def test_descriptors(device_ptx_kernel):
     """PTX, "Matrix Descriptor Format"; CUTLASS, cute/arch/mma_sm90_desc.hpp."""
-    describe = ptx_kernel(
+    describe = device_ptx_kernel(
         "unsigned long long* out",
         """
     extern __shared__ unsigned char s[];

@@ -29,16 +29,23 @@ extern "C" __global__ void k(const float* x, unsigned short* down, unsigned shor
 }"""
 
 
-def convert_macros(name: str) -> dict[str, str]:
-    portable = name == "half"
+def convert_macros(name: str, device: str = "sim") -> dict[str, str]:
+    """Names of one type; what sim does without the host's own instructions stands beside what it does with them."""
+    suffix = "_portable" if name == "half" else ""
+    portable = {
+        "DOWN_PORTABLE": f"gradlib_sim::{name}_from_float{suffix}",
+        "UP_PORTABLE": f"gradlib_sim::float_from_{name}{suffix}",
+    }
+    if device == "cuda":
+        portable = {"DOWN_PORTABLE(x)": f"__{name}_as_ushort(__float2{name}(x))"}
+        portable["UP_PORTABLE(x)"] = f"__{name}2float(__ushort_as_{name}(x))"
     return {
         "TYPE": TYPES[name][0],
         "FROM_FLOAT": f"__float2{name}",
         "TO_FLOAT": f"__{name}2float",
         "AS_USHORT": f"__{name}_as_ushort",
         "FROM_USHORT": f"__ushort_as_{name}",
-        "DOWN_PORTABLE": f"gradlib_sim::{name}_from_float" + ("_portable" if portable else ""),
-        "UP_PORTABLE": f"gradlib_sim::float_from_{name}" + ("_portable" if portable else ""),
+        **portable,
     }
 
 
@@ -50,7 +57,7 @@ def assert_same(bits: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_every_conversion(kernel, name):
+def test_every_conversion(device_kernel, name):
     dtype = TYPES[name][1]
     values = ALL_BITS.view(dtype).astype(np.float32)
     finite = np.sort(values[np.isfinite(values)]).astype(np.float64)
@@ -63,7 +70,7 @@ def test_every_conversion(kernel, name):
     x = np.concatenate([x, rng.integers(0, 2**32, 200_000, dtype=np.uint32).view(np.float32)])
     down, portable = np.zeros(x.size, np.uint16), np.zeros(x.size, np.uint16)
     narrowed, up, portable_up = np.zeros(near.size, np.uint16), np.zeros(65536, np.float32), np.zeros(65536, np.float32)
-    convert = kernel(CONVERT, macros=convert_macros(name))
+    convert = device_kernel(CONVERT, macros=convert_macros(name, device_kernel.device))
     convert(8, 64, x, down, portable, x.size, near, narrowed, near.size, ALL_BITS, up, portable_up)
     np.testing.assert_array_equal(up, values)
     np.testing.assert_array_equal(portable_up, values)
@@ -84,8 +91,8 @@ def test_every_conversion(kernel, name):
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_conversions_of_integers(kernel, name):
-    convert = kernel(
+def test_conversions_of_integers(device_kernel, name):
+    convert = device_kernel(
         """
 extern "C" __global__ void k(const long long* x, unsigned short* out, unsigned short* small, int n,
                              const unsigned short* bits, int* truncated, int* rounded, unsigned char* bytes) {
@@ -143,13 +150,13 @@ extern "C" __global__ void k(const TYPE* a, const TYPE* b, TYPE* out, unsigned c
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_operations_round_every_result(kernel, name):
+def test_operations_round_every_result(device_kernel, name):
     type_name, dtype = TYPES[name]
     a = np.concatenate([ALL_BITS, ALL_BITS]).view(dtype)
     b = np.concatenate([rng.permutation(ALL_BITS), ALL_BITS]).view(dtype)
     n = a.size
     out, compared = np.zeros((9, n), np.uint16), np.zeros(n, np.uint8)
-    kernel(OPERATE, macros={"TYPE": type_name})((n + 255) // 256, 256, a, b, out, compared, n)
+    device_kernel(OPERATE, macros={"TYPE": type_name})((n + 255) // 256, 256, a, b, out, compared, n)
     x, y = a.astype(np.float32), b.astype(np.float32)
     with np.errstate(all="ignore"):
         results = [x + y, x - y, x * y, x / y, -x, np.abs(x), np.sqrt(x), np.fmax(x, y), np.fmin(x, y)]
@@ -162,9 +169,9 @@ def test_operations_round_every_result(kernel, name):
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_fused_multiply_add_rounds_once(kernel, name):
+def test_fused_multiply_add_rounds_once(device_kernel, name):
     type_name, dtype = TYPES[name]
-    fma = kernel(
+    fma = device_kernel(
         """
 extern "C" __global__ void k(const TYPE##2* a, const TYPE##2* b, const TYPE##2* c, TYPE##2* out) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -183,8 +190,8 @@ extern "C" __global__ void k(const TYPE##2* a, const TYPE##2* b, const TYPE##2* 
         assert got == nearest(Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)), dtype), (x, y, z)
 
 
-def test_pairs(kernel):
-    pairs = kernel("""
+def test_pairs(device_kernel):
+    pairs = device_kernel("""
 extern "C" __global__ void k(const __half2* a, const __nv_bfloat162* b, float* out) {
     __half2 h = __hadd2(a[0], __float2half2_rn(1.0f));
     __nv_bfloat162 g = b[0] * __floats2bfloat162_rn(2.0f, 3.0f);

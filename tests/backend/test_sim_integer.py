@@ -67,12 +67,12 @@ extern "C" __global__ void k(const unsigned int* as, const unsigned int* bs, uns
 }""".replace("EXPRESSIONS", ", ".join(INTEGER))
 
 
-def test_integer_intrinsics(kernel):
+def test_integer_intrinsics(device_kernel):
     edges = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, 0x80FF7F01]
     a = np.concatenate([rng.integers(0, M, 40), edges]).astype(np.uint32)
     b = np.concatenate([rng.integers(0, M, 40), edges[::-1]]).astype(np.uint32)
     out = np.zeros((len(INTEGER), a.size), np.uint32)
-    kernel(INTEGERS)(1, 64, a, b, out, a.size)
+    device_kernel(INTEGERS)(1, 64, a, b, out, a.size)
     for (name, reference), got in zip(INTEGER.items(), out, strict=True):
         assert got.tolist() == [reference(int(x), int(y)) % M for x, y in zip(a, b, strict=True)], name
 
@@ -88,10 +88,10 @@ extern "C" __global__ void k(const double* x, int* ints, unsigned int* uints, lo
 }"""
 
 
-def test_conversions_saturate(kernel):
+def test_conversions_saturate(device_kernel):
     x = np.array([0.5, 1.5, -1.5, 2.5, -0.25, 1e10, -1e10, np.inf, -np.inf, np.nan, 3e9])
     ints, uints, longs = np.zeros((x.size, 6), np.int32), np.zeros(x.size, np.uint32), np.zeros(x.size, np.int64)
-    kernel(CONVERSIONS)(1, 1, x, ints, uints, longs, x.size)
+    device_kernel(CONVERSIONS)(1, 1, x, ints, uints, longs, x.size)
     finite = np.nan_to_num(x, nan=0, posinf=1e30, neginf=-1e30)
     rounded = [f(finite) for f in (np.rint, np.trunc, np.floor, np.ceil, np.rint, np.trunc)]
     np.testing.assert_array_equal(ints, np.clip(np.stack(rounded, 1), -(2**31), 2**31 - 1).astype(np.int64))
@@ -137,9 +137,9 @@ extern "C" __global__ void k(int* out, const float4* f, const double2* d) {
 }""".replace("SIZES", ", ".join(f"sizeof({name}), alignof({name})" for name in LAYOUT))
 
 
-def test_vector_types(kernel):
+def test_vector_types(device_kernel):
     out = np.zeros(52, np.int32)
-    kernel(VECTORS)(1, 1, out, np.array([1, 2, 3, 4], np.float32), np.array([5.0, 6.0]))
+    device_kernel(VECTORS)(1, 1, out, np.array([1, 2, 3, 4], np.float32), np.array([5.0, 6.0]))
     assert out[: 2 * len(LAYOUT)].reshape(-1, 2).tolist() == [list(layout) for layout in LAYOUT.values()]
     assert out[50:].tolist() == [4 + 30 + 600 + 1000, 255 + 4 + 3 + 1 + 2]
 
@@ -162,11 +162,11 @@ extern "C" __global__ void k(int* i, unsigned int* u, unsigned long long* l, flo
 }"""
 
 
-def test_atomics(kernel):
+def test_atomics(device_kernel):
     i, u = np.array([0, 0, 0, 0, -1, 0, 0, 0], np.int32), np.array([0, 0, 0, 99, 0, 0], np.uint32)
     w, f, d = np.zeros(3, np.uint64), np.zeros(2, np.float32), np.zeros(1)
     h, b = np.zeros(2, np.float16), np.zeros(2, np.float16)
-    kernel(ATOMICS)(4, 64, i, u, w, f, d, h, b)
+    device_kernel(ATOMICS)(4, 64, i, u, w, f, d, h, b)
     total = 4 * 64 * 63 // 2
     assert i.tolist() == [total, -total, -63, 63, 0, -1, 0, 5]
     assert u.tolist() == [256 % 10, (10 - 256 % 10) % 10, 256, 0, 63, 512]

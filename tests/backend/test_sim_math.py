@@ -111,13 +111,13 @@ extern "C" __global__ void k(const R* xs, const R* ys, R* out, int n) {
 
 
 @pytest.mark.parametrize("real", ["float", "double"])
-def test_functions(kernel, real):
+def test_functions(device_kernel, real):
     dtype = np.dtype(np.float32 if real == "float" else np.float64)
     expressions = [*UNARY, *BINARY, *(FAST if real == "float" else ())]
     x = np.concatenate([rng.uniform(-6, 6, 90), [0.5, -0.5, 1.5, -2.5, 1e-3]]).astype(dtype)
     y = rng.uniform(-3, 3, x.size).astype(dtype)
     out = np.zeros((len(expressions), x.size), dtype)
-    kernel(EVALUATE.replace("EXPRESSIONS", ", ".join(expressions)), macros={"R": real})(2, 64, x, y, out, x.size)
+    device_kernel(EVALUATE.replace("EXPRESSIONS", ", ".join(expressions)), macros={"R": real})(2, 64, x, y, out, x.size)
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
     tolerance = 1e-5 if real == "float" else 3e-14
     for name, got in zip(expressions, out, strict=True):
@@ -125,12 +125,12 @@ def test_functions(kernel, real):
         np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-def test_extremes_of_zeros_and_nan(kernel):
+def test_extremes_of_zeros_and_nan(device_kernel):
     text = EVALUATE.replace("EXPRESSIONS", "fmaxf(x, y), fminf(x, y), (float)fmax((double)x, (double)y)")
     x = np.array([0.0, -0.0, np.nan, 1.0, np.nan, np.inf], np.float32)
     y = np.array([-0.0, 0.0, 2.0, np.nan, np.nan, -np.inf], np.float32)
     out = np.zeros((3, 6), np.float32)
-    kernel(text, macros={"R": "float"})(1, 6, x, y, out, 6)
+    device_kernel(text, macros={"R": "float"})(1, 6, x, y, out, 6)
     largest, smallest = [0.0, 0.0, 2, 1, np.nan, np.inf], [-0.0, -0.0, 2, 1, np.nan, -np.inf]
     for got, expected in zip(out, [largest, smallest, largest], strict=True):
         np.testing.assert_array_equal(got, expected)

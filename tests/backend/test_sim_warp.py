@@ -27,8 +27,8 @@ def source_lane(kind: str, lane: int, b: int, width: int) -> int:
 
 
 @pytest.mark.parametrize("kind", ["", "_up", "_down", "_xor"])
-def test_shuffles(kernel, kind):
-    shuffle = kernel(
+def test_shuffles(device_kernel, kind):
+    shuffle = device_kernel(
         """
 extern "C" __global__ void k(const double* d, const __half* h, const int* b, const int* widths, int n,
                              double* d_out, __half* h_out, int* i_out) {
@@ -53,8 +53,8 @@ extern "C" __global__ void k(const double* d, const __half* h, const int* b, con
         np.testing.assert_array_equal(h_out[i], h[[*lanes, *(32 + lanes)]])
 
 
-def test_collectives_of_a_part_of_the_warp(kernel):
-    collect = kernel("""
+def test_collectives_of_a_part_of_the_warp(device_kernel):
+    collect = device_kernel("""
 extern "C" __global__ void k(const int* x, int* out) {
     unsigned int half = threadIdx.x % 2 ? 0xaaaaaaaa : 0x55555555;
     int* o = out + 14 * threadIdx.x;
@@ -119,9 +119,9 @@ extern "C" __global__ void k(unsigned int* out, int* counts) {
     assert tuple(counts) == (n, n * (n - 1) // 2)
 
 
-def test_barriers_between_different_calls(kernel):
+def test_barriers_between_different_calls(device_kernel):
     """A barrier is the block's, not the line's; waits in loops of different lengths do meet."""
-    meet = kernel("""
+    meet = device_kernel("""
 extern "C" __global__ void k(int* out, int rounds) {
     __shared__ int turn[2];
     for (int i = 0; i < rounds; ++i) {
