@@ -20,7 +20,6 @@ from .tensor_map import SWIZZLES, TensorMap, Tiling, tiling
 __all__ = ["CudaBackend", "available", "backend"]
 
 _INSTALL = "pip install 'gradlib[cuda13]'"
-_BUFFER_POINTER, _BUFFER_SIZE, _END = 1, 2, 0  # CU_LAUNCH_PARAM_*
 _NO_DEVICE = 100  # cudaErrorNoDevice
 
 
@@ -162,8 +161,8 @@ class CudaBackend:
         """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
         return TensorMap.of(_encode(tiling(array, self.pointer(array), box, swizzle)), self.name, array)
 
-    def load(self, path: Path, entry: str) -> CudaFunction:
-        return CudaFunction(self.xp, path, entry, self.limits.shared)
+    def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> CudaFunction:
+        return CudaFunction(self.xp, path, entry, offsets, self.limits.shared)
 
 
 def _encode(tiles: Tiling) -> bytes:
@@ -175,12 +174,13 @@ def _encode(tiles: Tiling) -> bytes:
     def choice(kind: str, name: str) -> Any:
         return getattr(getattr(driver, kind), f"CU_TENSOR_MAP_{name}")
 
+    strides = tiles.strides or (tiles.sizes[0] * tiles.itemsize,)  # for one dimension too it must not be empty
     status, made = driver.cuTensorMapEncodeTiled(
         choice("CUtensorMapDataType", f"DATA_TYPE_{types[tiles.itemsize]}"),
         len(tiles.sizes),
         tiles.address,
         [driver.cuuint64_t(n) for n in tiles.sizes],
-        [driver.cuuint64_t(n) for n in tiles.strides],
+        [driver.cuuint64_t(n) for n in strides],
         [driver.cuuint32_t(n) for n in tiles.box],
         [driver.cuuint32_t(1)] * len(tiles.sizes),
         choice("CUtensorMapInterleave", "INTERLEAVE_NONE"),
@@ -214,13 +214,13 @@ def _is_foreign(dtype: Any) -> bool:
 class CudaFunction:
     """One entry of a cubin, loaded on each device where it is launched.
 
-    Launching goes straight to the driver with the packed argument block (0.2 us; CuPy's own
-    `RawKernel.__call__` takes 2).  The driver copies the block before it returns, so a block may be
+    Launching goes straight to the driver with pointers into the packed argument block (0.2 us; CuPy's own
+    `RawKernel.__call__` takes 2).  The driver copies the arguments before it returns, so a block may be
     used again then; blocks in use are off the list, so threads never share one.
     """
 
-    def __init__(self, cupy: Any, path: Path, entry: str, shared_limit: int) -> None:
-        self._path, self._entry, self._shared_limit = path, entry, shared_limit
+    def __init__(self, cupy: Any, path: Path, entry: str, offsets: tuple[int, ...], shared_limit: int) -> None:
+        self._path, self._entry, self._offsets, self._shared_limit = path, entry, offsets, shared_limit
         self._cupy = cupy
         self._kernel = cupy.RawModule(path=str(path)).get_function(entry)
         self._device = cupy.cuda.runtime.getDevice
@@ -240,10 +240,10 @@ class CudaFunction:
         try:
             arguments = self._blocks.pop()
         except IndexError:
-            arguments = _Block(len(packed))
+            arguments = _Block(len(packed), self._offsets)
         arguments.content[:] = packed
         try:
-            self._launch(self._handles[device], *grid, *block, shared, self._stream(device).ptr, 0, arguments.extra)
+            self._launch(self._handles[device], *grid, *block, shared, self._stream(device).ptr, arguments.table, 0)
         except RuntimeError as error:  # also what an earlier kernel did wrong
             raise KernelError(f"{self._path.stem}.cu: entry {self._entry}: the launch failed: {error}") from error
         self._blocks.append(arguments)
@@ -268,16 +268,18 @@ class CudaFunction:
 
 
 class _Block:
-    """Memory for the arguments of one launch, and the list of pointers by which the driver finds it."""
+    """Memory for the arguments of one launch, and the table of pointers by which the driver finds each.
 
-    __slots__ = ("_keep", "content", "extra")
+    (Not the driver's other way, one buffer for all: its layout is the compiler's, which put a tensor map, aligned to
+    64 bytes, 48 bytes into a buffer where C would have it first.)
+    """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = ("_keep", "content", "table")
+
+    def __init__(self, size: int, offsets: tuple[int, ...]) -> None:
         data = ctypes.create_string_buffer(max(size, 1))
-        length = ctypes.c_size_t(size)
-        table = (ctypes.c_void_p * 5)(
-            _BUFFER_POINTER, ctypes.addressof(data), _BUFFER_SIZE, ctypes.addressof(length), _END
-        )
-        self._keep = (data, length, table)
+        first = ctypes.addressof(data)
+        table = (ctypes.c_void_p * max(len(offsets), 1))(*(first + offset for offset in offsets))
+        self._keep = (data, table)
         self.content = memoryview(data).cast("B")[:size]
-        self.extra = ctypes.addressof(table)
+        self.table = ctypes.addressof(table)

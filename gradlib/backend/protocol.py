@@ -97,8 +97,8 @@ class KernelBackend(Backend, Builder, Protocol):
     def pointer(self, array: Array) -> int:
         """Address of the first element, as the kernel sees it."""
 
-    def load(self, path: Path, entry: str) -> Function:
-        """Load a built file and return one of its entries."""
+    def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> Function:
+        """Load a built file and return one of its entries; `offsets` are those of its arguments in the packed block."""
 
     def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
         """Return the map by which a kernel copies boxes of `array`, whose lengths follow the array's axes.

@@ -145,7 +145,7 @@ class SimBackend:
     def build(self, unit: Unit, target: Path) -> str:
         return sim_build.build(unit, target, checking.current() is not None)
 
-    def load(self, path: Path, entry: str) -> SimFunction | CheckedFunction:
+    def load(self, path: Path, entry: str, offsets: tuple[int, ...] = ()) -> SimFunction | CheckedFunction:
         with self._lock:
             if self._runtime is None:
                 self._runtime = self._start(path.parent)

@@ -13,7 +13,7 @@ from ..backend import backend_of, checking
 from ..backend.protocol import Builder, KernelBackend
 from ..errors import DeviceError, KernelError, message
 from .build import compile_one, job
-from .launch import Launch, Slot
+from .launch import Launch, Slot, offsets
 from .signature import C_TYPES, Parameter, Signature, parse, resolve, scalar_format
 from .source import Source, from_text, load
 
@@ -151,7 +151,7 @@ class Kernel:
             launch = self._launches.get(key)
             if launch is None:
                 slots = self.slots(dict(canonical))
-                function = backend.load(self.build(backend, **macros), self.entry)
+                function = backend.load(self.build(backend, **macros), self.entry, offsets(slots))
                 launch = Launch(self.source.name, self.entry, canonical, backend, function, slots)
                 self._launches[key] = launch
         return launch

@@ -15,7 +15,7 @@ from ..errors import DeviceError, KernelError, message, operand
 from . import log
 from .signature import alignment
 
-__all__ = ["Launch", "Slot"]
+__all__ = ["Launch", "Slot", "offsets"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Launch:
         self.count = len(slots)
         self.maps = tuple(i for i, slot in enumerate(slots) if slot.c_type == "TensorMap")
         self.dtypes = tuple(slot.dtype for slot in slots if slot.pointer)
-        self.pack = _layout(slots).pack
+        self.pack = _layout(slots)[0].pack
         self.grid_limit, self.block_limit = limits.grid, limits.block
         self.sizes: dict[Any, tuple[Dim3, Dim3, int]] = {}  # those already checked
         # A function may know its own bounds, tighter than the device's.
@@ -102,7 +102,7 @@ class Launch:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
         named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
         # A tensor map of sim holds the address of its array 8 bytes from its start (backend/tensor_map.py).
-        named += [(self.slots[i].name, args[i].array, _layout(self.slots[: i + 1]).size - 128 + 8) for i in self.maps]
+        named += [(self.slots[i].name, args[i].array, _layout(self.slots)[1][i] + 8) for i in self.maps]
         function: Any = self.function
         return partial(function, arrays=named)
 
@@ -178,17 +178,23 @@ class Launch:
         return KernelError(message(f"{self.file}: entry {self.entry}: {what}", lines, fix))
 
 
-def _layout(slots: list[Slot]) -> struct.Struct:
-    """Lay the arguments out as C does: each at a multiple of its alignment, mostly its own size.
+def offsets(slots: list[Slot]) -> tuple[int, ...]:
+    """Return where each argument begins in the packed block."""
+    return _layout(slots)[1]
+
+
+def _layout(slots: list[Slot]) -> tuple[struct.Struct, tuple[int, ...]]:
+    """Lay the arguments out as C does, each at a multiple of its alignment, mostly its own size; and say where.
 
     (Python's native alignment would do the same, but its "f" turns what overflows into infinity.)
     """
-    layout, offset = "=", 0
+    layout, offset, places = "=", 0, []
     for slot in slots:
         gap, size = -offset % alignment(slot.format), struct.calcsize("=" + slot.format)
         layout += f"{gap}x{slot.format}"
+        places.append(offset + gap)
         offset += gap + size
-    return struct.Struct(layout)
+    return struct.Struct(layout), tuple(places)
 
 
 def _dim3(size: Any) -> Dim3:

@@ -109,18 +109,18 @@ def run_kernel(
     dims = _dim3("grid", grid), _dim3("block", block)
     known = {**unit.defaults, **(macros or {})}
     copies: dict[tuple[int, int], Any] = {}
-    values, layout, named = [], "=", []
+    values, layout, named, offsets = [], "=", [], []
     for parameter, value in zip(parameters, args, strict=True):
         c_type = resolve(parameter.type, known)
         code = "Q" if parameter.pointer else scalar_format(c_type)
         if code is None:
             raise KernelError(f"{where}: parameter {parameter} cannot be passed by value")
-        offset = struct.calcsize(layout)
-        size = struct.calcsize("=" + code)
-        layout += f"{-offset % size}x{code}"
+        end, size = struct.calcsize(layout), struct.calcsize("=" + code)
+        offsets.append(end + -end % size)
+        layout += f"{-end % size}x{code}"
         if parameter.pointer:
             array = _copy(where, parameter, c_type, value, copies, backend)
-            named.append((parameter.name, array, offset + -offset % size))
+            named.append((parameter.name, array, offsets[-1]))
             value = 0 if array is None else backend.pointer(array)
         values.append(value.item() if isinstance(value, np.generic) else value)
     try:
@@ -130,7 +130,8 @@ def run_kernel(
         raise KernelError(f"{where}: a scalar does not fit: {error}\n  {shown}") from None
     watched = check and device == "sim"
     with checked(watched, orders=orders, seed=seed, float_atomics=float_atomics):
-        function: Any = backend.load(compile_one(job(unit, macros or {}, backend), backend), entry)
+        built = compile_one(job(unit, macros or {}, backend), backend)
+        function: Any = backend.load(built, entry, tuple(offsets))
         if watched:
             function(*dims, shared_mem, packed, named, outputs)
         else:

@@ -171,14 +171,15 @@ inline double __dmul_rn(double x, double y) { return x * y; }
 inline double __ddiv_rn(double x, double y) { return x / y; }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 
-// Conversions saturate, and NaN becomes 0 (the smallest value for 64-bit targets), as on the device.
+// Conversions saturate, and NaN becomes the top bit alone (0 from float to 32 bits and less), as on the device.
 namespace gradlib_sim {
 template <class To, class From>
 inline To saturate_cast(From x) {
     constexpr bool is_signed = (To)-1 < (To)0;
     constexpr To most = is_signed ? (To)(((unsigned long long)1 << (8 * sizeof(To) - 1)) - 1) : (To)-1;
     constexpr To least = is_signed ? (To)(-most - 1) : (To)0;
-    if (x != x) return sizeof(To) == 8 ? (To)((unsigned long long)1 << 63) : (To)0;
+    constexpr bool is_wide = sizeof(To) == 8 || (sizeof(From) == 8 && sizeof(To) == 4);
+    if (x != x) return is_wide ? (To)((unsigned long long)1 << (8 * sizeof(To) - 1)) : (To)0;
     if (x >= (From)most) return most;
     return x <= (From)least ? least : (To)x;
 }

@@ -27,9 +27,12 @@ _FORMAT = {
 INCLUDE = Path(__file__).resolve().parents[2] / "kernels" / "include"
 
 
-def pack(*arguments: Any) -> bytes:
-    """Lay arguments out as C does: arrays as pointers, NumPy scalars by their dtype, Python's as int and float."""
-    layout, values = "@", []
+def pack(*arguments: Any) -> tuple[bytes, tuple[int, ...]]:
+    """Lay arguments out as C does: arrays as pointers, NumPy scalars by their dtype, Python's as int and float.
+
+    Returns the block and where each argument begins in it.
+    """
+    layout, values, offsets = "@", [], []
     for argument in arguments:
         if isinstance(argument, bytes):  # a tensor map, aligned to 64 bytes
             layout += f"{-struct.calcsize(layout) % 64}x{len(argument)}s"
@@ -43,7 +46,9 @@ def pack(*arguments: Any) -> bytes:
         else:
             layout, value = layout + ("i" if isinstance(argument, int) else "f"), argument
         values.append(value)
-    return struct.pack(layout, *values)
+        size = len(argument) if isinstance(argument, bytes) else struct.calcsize(layout[-1])
+        offsets.append(struct.calcsize(layout) - size)
+    return struct.pack(layout, *values), tuple(offsets)
 
 
 @pytest.fixture(scope="session")
@@ -55,22 +60,33 @@ def sim_folder(sim: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Made:
     """A kernel: `made(grid, block, *arguments, shared=0)` launches; NumPy arrays change in place on every device."""
 
-    def __init__(self, device: str, function: Any) -> None:
-        self.device, self.function = device, function
+    def __init__(self, device: str, path: Path, entry: str) -> None:
+        self.device, self._path, self._entry = device, path, entry
+        self._function: Any = None
 
     def __call__(self, grid: Any, block: Any, *arguments: Any, shared: int = 0) -> None:
         dims = [(n, 1, 1) if isinstance(n, int) else (*n, 1, 1)[:3] for n in (grid, block)]
         if self.device == "sim":
-            self.function(*dims, shared, pack(*arguments))
+            self._launch(dims, shared, arguments)
             return
         cuda = get("cuda")
         arrays = {i: cuda.asarray(a) for i, a in enumerate(arguments) if isinstance(a, np.ndarray)}
-        places = [np.uint64(cuda.pointer(arrays[i])) if i in arrays else a for i, a in enumerate(arguments)]
-        self.function(*dims, shared, pack(*places))
+        on_device = {i: a for i, a in enumerate(arguments) if isinstance(a, cuda.array_type)} | arrays
+        self._launch(
+            dims,
+            shared,
+            [np.uint64(cuda.pointer(on_device[i])) if i in on_device else a for i, a in enumerate(arguments)],
+        )
         cuda.synchronize()
         for i, array in arrays.items():
             if arguments[i].flags.writeable:
                 arguments[i][...] = cuda.to_host(array)
+
+    def _launch(self, dims: Any, shared: int, arguments: Any) -> None:
+        block, offsets = pack(*arguments)
+        if self._function is None:
+            self._function = get(self.device).load(self._path, self._entry, offsets)
+        self._function(*dims, shared, block)
 
 
 class Maker:
@@ -85,7 +101,7 @@ class Maker:
         backend = get(self.device)
         target = self._folder / f"{self.device}-{next(self._numbers)}{backend.suffix}"
         backend.build(Unit("test.cu", text, tuple(dict(macros).items()), includes, (entry,)), target)
-        return Made(self.device, backend.load(target, entry))
+        return Made(self.device, target, entry)
 
 
 def _ptx_maker(make: Maker) -> Callable[..., Made]:

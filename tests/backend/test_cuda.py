@@ -63,9 +63,10 @@ class StubKernel:
 
 
 class StubCuPy:
-    """A CuPy whose driver reads the argument block as CUDA's does, and notes it."""
+    """A CuPy whose driver reads each argument as CUDA's does, by the sizes it knows, and notes them."""
 
     ndarray = StubArray
+    parameters: tuple[int, ...] = (8, 4)  # sizes
 
     def __init__(self) -> None:
         self.device = 0
@@ -99,11 +100,12 @@ class StubCuPy:
         if self.launch_fails:
             raise DriverError("CUDA_ERROR_ILLEGAL_ADDRESS")
         *sizes, stream, parameters, extra = rest
-        assert parameters == 0
-        table = (ctypes.c_void_p * 5).from_address(extra)
-        assert (table[0], table[2], table[4]) == (1, 2, None)
-        block = ctypes.string_at(table[1], ctypes.c_size_t.from_address(table[3]).value)
-        self.launched.append((function, tuple(sizes), stream, block))
+        assert extra == 0
+        values = []
+        for i, size in enumerate(self.parameters):
+            place = ctypes.c_void_p.from_address(parameters + ctypes.sizeof(ctypes.c_void_p) * i).value
+            values.append(ctypes.string_at(place, size))
+        self.launched.append((function, tuple(sizes), stream, *values))
 
 
 @pytest.fixture
@@ -117,12 +119,12 @@ def device(cupy: StubCuPy) -> cuda.CudaBackend:
 
 
 def test_launch_hands_the_packed_block_to_the_driver(cupy: StubCuPy, device: cuda.CudaBackend) -> None:
-    function = device.load(Path("a.cubin"), "f")
+    function = device.load(Path("a.cubin"), "f", (0, 8))
     function((1, 2, 3), (4, 5, 6), 64, b"0123456789ab")
     function((1, 1, 1), (1, 1, 1), 0, b"ba9876543210")
     assert cupy.launched == [
-        (7000, (1, 2, 3, 4, 5, 6, 64), 500, b"0123456789ab"),
-        (7000, (1, 1, 1, 1, 1, 1, 0), 500, b"ba9876543210"),
+        (7000, (1, 2, 3, 4, 5, 6, 64), 500, b"01234567", b"89ab"),
+        (7000, (1, 1, 1, 1, 1, 1, 0), 500, b"ba987654", b"3210"),
     ]
     assert (function.static_shared, function.max_threads) == (1024, 512)
     assert cupy.opted_in == [(0, 232448 - 1024)]
@@ -130,7 +132,8 @@ def test_launch_hands_the_packed_block_to_the_driver(cupy: StubCuPy, device: cud
 
 
 def test_each_device_and_thread_gets_its_context_and_handle(cupy: StubCuPy, device: cuda.CudaBackend) -> None:
-    function = device.load(Path("a.cubin"), "f")
+    cupy.parameters = (1,)
+    function = device.load(Path("a.cubin"), "f", (0,))
     cupy.device = 1
     function((1, 1, 1), (1, 1, 1), 0, b"1")
     cupy.device = 0
@@ -153,9 +156,9 @@ def test_a_kernel_launches_through_the_backend(
     x = device.asarray(np.zeros(3, np.float32))
     with launches() as log:
         kernel(2, 512, x, 3)
-    [(_, sizes, _, block)] = cupy.launched
+    [(_, sizes, _, *block)] = cupy.launched
     assert sizes == (2, 1, 1, 512, 1, 1, 0)
-    assert block == x.data.ptr.to_bytes(8, sys.byteorder) + (3).to_bytes(4, sys.byteorder)
+    assert block == [x.data.ptr.to_bytes(8, sys.byteorder), (3).to_bytes(4, sys.byteorder)]
     assert log[0].device == "cuda"
     with pytest.raises(KernelError, match="513 threads, the limit is 512"):
         kernel(2, 513, x, 3)
@@ -166,14 +169,14 @@ def test_a_kernel_launches_through_the_backend(
 def test_driver_errors_are_kernel_errors(
     cupy: StubCuPy, device: cuda.CudaBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    function = device.load(Path("dense.cubin"), "f")
+    function = device.load(Path("dense.cubin"), "f", (0,))
     cupy.launch_fails = True
     with pytest.raises(KernelError, match=r"entry f: the launch failed: CUDA_ERROR_ILLEGAL_ADDRESS"):
         function((1, 1, 1), (1, 1, 1), 0, b"1")
     cupy.load_fails = True
     monkeypatch.setattr(nvrtc, "version", lambda: (13, 5))
     with pytest.raises(KernelError, match=r"NO_BINARY_FOR_GPU.*\n.*NVRTC 13\.5, the driver serves CUDA 12\.4"):
-        device.load(Path("dense.cubin"), "f")
+        device.load(Path("dense.cubin"), "f", (0,))
 
 
 def test_the_target_is_the_devices_own(device: cuda.CudaBackend) -> None:

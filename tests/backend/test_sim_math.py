@@ -120,9 +120,11 @@ def test_functions(device_kernel, real):
     device_kernel(EVALUATE.replace("EXPRESSIONS", ", ".join(expressions)), macros={"R": real})(2, 64, x, y, out, x.size)
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
     tolerance = 1e-5 if real == "float" else 3e-14
+    rough = 1e-4 if device_kernel.device == "cuda" else tolerance  # the hardware's own functions, in absolute terms
     for name, got in zip(expressions, out, strict=True):
         expected = BINARY[name](wide_x, wide_y) if name in BINARY else {**UNARY, **FAST}[name](wide_x)
-        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance, err_msg=name)
+        allowed = rough if name in FAST else tolerance
+        np.testing.assert_allclose(got, expected, rtol=allowed, atol=allowed, err_msg=name)
 
 
 def test_extremes_of_zeros_and_nan(device_kernel):

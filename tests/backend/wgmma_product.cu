@@ -72,7 +72,7 @@ __device__ void consume(unsigned char* ring, unsigned char* staging, ptx::mbarri
 }
 
 // Dynamic shared memory: STAGES * 32768 + 32768 bytes.  The boxes: x (128, 64), w (64, 64), swizzle 128; y (64, 128).
-extern "C" __global__ void __launch_bounds__(384)
+extern "C" __global__ void __launch_bounds__(384, 1)
 wgmma_product(const int* unused, int steps, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w,
               const __grid_constant__ TensorMap y) {
   extern __shared__ __align__(1024) unsigned char ring[];

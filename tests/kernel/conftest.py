@@ -57,7 +57,7 @@ class FakeBackend:
         target.write_text(unit.text)
         return "fake log"
 
-    def load(self, path: Path, entry: str) -> FakeFunction:
+    def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> FakeFunction:
         return FakeFunction(path, entry, self.calls)
 
 

@@ -203,9 +203,9 @@ def test_a_file_of_ones_own(fake: Any, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_function_may_bound_its_own_launches(fake: Any, scale: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    function = fake.load(Path(), "scale")
+    function = fake.load(Path(), "scale", ())
     function.static_shared, function.max_threads = 232000, 64
-    monkeypatch.setattr(fake, "load", lambda path, entry: function)
+    monkeypatch.setattr(fake, "load", lambda path, entry, offsets: function)
     scale(1, 64, *_arrays(fake), *SCALARS, shared=448)
     with pytest.raises(KernelError, match="449 bytes of dynamic shared memory, the limit is 448"):
         scale(1, 64, *_arrays(fake), *SCALARS, shared=449)
