@@ -69,7 +69,7 @@ skip() { shares_left=$((shares_left - $1)); say "skipped  $2: $3"; }
 bench() { "$python" "$root/bench/run.py" --device "$device" --out "$results" "$@"; }
 gradlib() { "$python" -c 'import sys; from gradlib.cli import main; sys.exit(main(sys.argv[1:]))' "$@"; }
 # pytest's own arguments: those of the project, but parallel only where that is installed and worth it
-pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -q -o addopts=--import-mode=importlib -m gpu -ra"
+pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark -q -o addopts=--import-mode=importlib -m gpu -ra"
 # shellcheck disable=SC2086
 tests() { "$python" -m pytest $pytest_arguments "$@"; }
 export -f bench gradlib tests

@@ -7,6 +7,8 @@ import os
 # The suite runs a process a core; BLAS threads on top of that only get in each other's way.  Before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from collections.abc import Iterator
+
 import pytest
 
 from gradlib import backend as backends
@@ -31,3 +33,18 @@ def sim() -> str:
     if reason := _reason("sim"):
         pytest.skip(reason)
     return "sim"
+
+
+@pytest.fixture(autouse=True)
+def _alone_with_its_fault(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the worker of a GPU test that broke its context (an illegal instruction, say): every later test would fail.
+
+    The test's own report has gone out by then; pytest-xdist starts another worker.
+    """
+    yield
+    if request.node.get_closest_marker("gpu") and "PYTEST_XDIST_WORKER" in os.environ:
+        try:
+            backends.get("cuda").synchronize()
+        except Exception as error:
+            print(f"{request.node.nodeid}: the GPU's context is broken: {error}", flush=True)
+            os._exit(3)

@@ -102,6 +102,8 @@ class CudaBackend:
             block=(attributes["MaxBlockDimX"], attributes["MaxBlockDimY"], attributes["MaxBlockDimZ"]),
             grid=(attributes["MaxGridDimX"], attributes["MaxGridDimY"], attributes["MaxGridDimZ"]),
             shared=attributes["MaxSharedMemoryPerBlockOptin"],
+            architecture=self.compiler.arch,
+            multiprocessors=attributes["MultiProcessorCount"],
         )
 
     # ---- arrays -----------------------------------------------------------------------------------------------------

@@ -25,12 +25,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one launch may ask for."""
+    """What one launch may ask for, and what the device has; the defaults are an H200's, which sim stands for."""
 
     threads: int = 1024  # threads of one block
     block: Dim3 = (1024, 1024, 64)
     grid: Dim3 = (2**31 - 1, 65535, 65535)
     shared: int = 232448  # bytes of shared memory of one block, static and dynamic, after opt-in
+    architecture: str = "sm_90a"  # whose instructions there are: what kernels are chosen by
+    multiprocessors: int = 132
 
 
 class Function(Protocol):

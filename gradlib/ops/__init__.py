@@ -43,12 +43,13 @@ from .nonlinear import *
 from .norm import *
 from .piecewise import *
 from .pool import *
+from .precision import get_matmul_precision, matmul_precision, set_matmul_precision
 from .random import *
 from .reduce import *
 from .shape import *
 from .softmax import *
 
-__all__: list[str] = ["cast"]
+__all__: list[str] = ["cast", "get_matmul_precision", "matmul_precision", "set_matmul_precision"]
 __all__ += _along.__all__
 __all__ += _arithmetic.__all__
 __all__ += _comparisons.__all__

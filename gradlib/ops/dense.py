@@ -12,6 +12,7 @@ from ..kernel import Kernel, ctype
 from ..spec import Spec, check_one_dtype, is_floating
 from .activation import READS_OUTPUT, Activation, activate, check, fusible
 from .matmul import matmul
+from .product import Matrix, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
 from .tiling import LARGEST, combine, parts, split, tiling
 
 __all__ = ["dense"]
@@ -64,6 +65,8 @@ def _samples() -> list[Any]:
         sample((0, 5), (5, 3), (3,), activation="gelu"),
         sample((4, 0), (0, 3), (3,), activation="gelu"),
         sample((531, 13), (13, 11), (11,), activation="mish"),  # long sums, which are split
+        sample((70, 72), (72, 40), (40,), activation="gelu"),  # rows that bulk copies take
+        sample((9, 8), (8, 16), None, activation="tanh"),
     ]
     kinked = ("relu", "leaky_relu", "elu", "relu6", "selu", "hardswish")
     weight, bias = (
@@ -102,8 +105,9 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
 
     Notes
     -----
-    Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: dense.cu, with
-    bias and activation in the product's epilogue and ``dz = g act'`` in the loads of the backward products.
+    Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: product_sm90.cu (16-bit
+    floats and, as bfloat16 planes, float32; sm_90a), else dense.cu: bias and activation in the product's epilogue;
+    ``dz = g act'`` in a pass that also sums its columns (planes.cu), or in the loads of the backward products.
 
     Examples
     --------
@@ -135,11 +139,26 @@ def _launch_forward(input: Array, weight: Array, bias: Array, *, activation: Act
     backend = backends.backend_of(input)
     y = backend.empty((*input.shape[:-1], n), input.dtype)
     z = backend.empty(y.shape, y.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
-    if y.size:
+    if y.size and not _forward_on_tensor_cores(input, weight, bias, y, z, m, n, k, activation):
         tile = tiling(m, n)
         _forward(tile.blocks(m, n), tile.threads, input, weight, bias, y, z, m, n, k, **tile.macros,
                  T=ctype(y.dtype), ACT=activation or "none")  # fmt: skip
     return Saved(y, (y if z is None else z,)) if save and activation is not None else y
+
+
+def _forward_on_tensor_cores(
+    x: Array, w: Array, b: Array | None, y: Array, z: Array | None, m: int, n: int, k: int, activation: Any
+) -> bool:
+    """Compute y, and z where it is wanted, there, if that is faster and the arrays are such that they can be."""
+    if not worthwhile(x, m, n, k):
+        return False
+    left, right = prepared(Matrix(x.reshape(1, m, k))), prepared(Matrix(w[None]))
+    if left is None or right is None:
+        return False
+    steps = Steps(bias=b is not None, activation=activation, save=z is not None)
+    problem = Problem(m, n, k, 1, passes(x), y.dtype.itemsize, steps=steps)
+    product(problem, left, right, y.reshape(1, m, n), bias=b, z=None if z is None else z.reshape(1, m, n))
+    return True
 
 
 @dense.backward.kernel("cuda")
@@ -156,6 +175,10 @@ def _launch_backward(
     if _declines(input, m, n, k, activation) or (activation is not None and not residuals):
         return NotImplemented
     s = residuals[0] if activation is not None else None
+    if m and worthwhile(input, m, n, k):
+        found = _backward_on_tensor_cores(input, weight, g, s, m, n, k, activation, needs)
+        if found is not None:
+            return found
     macros: dict[str, Any] = {"T": ctype(input.dtype), "ACT": activation or "none"}
     backend = backends.backend_of(input)
     dx = dw = db = None
@@ -177,6 +200,40 @@ def _launch_backward(
                 combine(part, dw)
     if needs[2]:
         db = column_sums(g, s, m, n, activation)
+    return dx, dw, db
+
+
+def _backward_on_tensor_cores(
+    x: Array,
+    w: Array,
+    g: Array,
+    s: Array | None,
+    m: int,
+    n: int,
+    k: int,
+    activation: Any,
+    needs: tuple[bool, ...],
+) -> tuple[Array | None, ...] | None:
+    """Return the gradients: one pass for dz = g act'(s) and its column sums, then dx = dz w^T and dw = x^T dz."""
+    backend = backends.backend_of(x)
+    right = prepared(Matrix(w[None])) if needs[0] else None
+    left = prepared(Matrix(x.reshape(1, m, k))) if needs[1] else None
+    if (needs[0] and right is None) or (needs[1] and left is None):
+        return None
+    rows = g.reshape(1, m, n)
+    dz, sums = gradient(rows, None if s is None else s.reshape(1, m, n), activation, planes_of(x))
+    dx = dw = db = None
+    if right is not None:
+        dx = backend.empty(x.shape, x.dtype)
+        problem = Problem(m, k, n, 1, passes(x), x.dtype.itemsize, False, True)
+        product(problem, dz, right._replace(transposed=True), dx.reshape(1, m, k))
+    if left is not None:
+        dw = backend.empty(w.shape, w.dtype)
+        problem = Problem(k, n, m, 1, passes(x), w.dtype.itemsize, True, False)
+        product(problem, left._replace(transposed=True), dz, dw[None])
+    if needs[2]:
+        db = backend.empty((n,), w.dtype)
+        combine(sums, db)
     return dx, dw, db
 
 

@@ -10,6 +10,7 @@ from ..core import leaf, op, sample
 from ..errors import ShapeError, message, operand
 from ..kernel import Kernel, ctype
 from ..spec import Spec
+from .product import Matrix, Problem, as_matrix, passes, prepared, product, worthwhile
 from .tiling import LARGEST, tiling
 
 __all__ = ["matmul"]
@@ -86,6 +87,9 @@ def _samples() -> list[Any]:
         sample((3, 0), (0, 2)),
         sample((0, 2, 3), (3, 2)),
         sample((300, 17), (17, 5)),
+        sample((70, 72), (72, 40)),  # rows that bulk copies take
+        sample((3, 40, 16), (3, 16, 24)),
+        sample((5, 16, 8), (8, 16)),
     ]
 
 
@@ -113,8 +117,9 @@ def matmul(xp: Any, x1: Array, x2: Array) -> Array:
 
     Notes
     -----
-    Derivative: every order, by two further products.  Kernel: matmul.cu (every dtype; transposed and
-    broadcast operands are read in place).
+    Derivative: every order, by two further products.  Kernel: product_sm90.cu (16-bit floats and, as
+    bfloat16 planes, float32; sm_90a), else matmul.cu (every dtype; transposed and broadcast operands are read in
+    place).
 
     Examples
     --------
@@ -144,6 +149,8 @@ def _launch(x1: Array, x2: Array) -> Array:
     batch = y.shape[: max(len(a), len(b)) - 2]
     if max(m, n, k, math.prod(batch)) > LARGEST:
         return NotImplemented
+    if _on_tensor_cores(x1, x2, y, m, n, k, batch):
+        return y
     tile = tiling(m, n)
     macros: dict[str, Any] = {
         **tile.macros,
@@ -165,6 +172,33 @@ def _launch(x1: Array, x2: Array) -> Array:
         _product(grid, tile.threads, _first(x1, batch, at), _first(x2, batch, at), out,
                  inner, m, n, k, a_step, a[-2], a[-1], b_step, b[-2], b[-1], **macros)  # fmt: skip
     return y
+
+
+def _on_tensor_cores(x1: Array, x2: Array, y: Array, m: int, n: int, k: int, batch: tuple[int, ...]) -> bool:
+    """Compute y there, if that is faster and the operands are such that they can be."""
+    products = math.prod(batch)
+    if x2.ndim == 2 and x1.ndim > 2 and x1.flags.c_contiguous:  # one product of many rows
+        x1, m, products = x1.reshape(1, products * m, k), products * m, 1
+    if not worthwhile(x1, m, n, k, products):
+        return False
+    a, b = _matrices_of(x1, m, k, products), _matrices_of(x2, k, n, products)
+    left, right = prepared(a), prepared(b)
+    if left is None or right is None:
+        return False
+    problem = Problem(m, n, k, products, passes(x1), y.dtype.itemsize, left.transposed, right.transposed)
+    product(problem, left, right, y)
+    return True
+
+
+def _matrices_of(x: Array, rows: int, columns: int, products: int) -> Matrix | None:
+    """View an operand as (products or 1, rows, columns); None if no such view exists."""
+    if x.ndim <= 2:
+        return as_matrix(x.reshape(1, rows, columns) if x.ndim == 1 else x[None])
+    if math.prod(x.shape[:-2]) == 1:
+        return as_matrix(x.reshape(1, rows, columns) if x.flags.c_contiguous else x[(0,) * (x.ndim - 2)][None])
+    if math.prod(x.shape[:-2]) != products or (x.ndim > 3 and not x.flags.c_contiguous):
+        return None  # broadcasts along some of the batch dimensions, or does not fold into one
+    return as_matrix(x.reshape(products, rows, columns) if x.ndim > 3 else x)
 
 
 def _strides(x: Array) -> tuple[int, int, tuple[int, ...]]:

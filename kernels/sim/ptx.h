@@ -55,6 +55,10 @@ inline void mbarrier_arrive_cluster(mbarrier* bar, unsigned rank, GRADLIB_SIM_AT
     gradlib_sim::Site site = GRADLIB_SIM_SITE("mbarrier.arrive.shared::cluster");
     gradlib_sim_mbarrier_arrive(static_cast<mbarrier*>(gradlib_sim_cluster_map(bar, rank, site)), 1, 0, site);
 }
+inline void mbarrier_arrive_cluster_relaxed(mbarrier* bar, unsigned rank, GRADLIB_SIM_AT) {
+    gradlib_sim::Site site = GRADLIB_SIM_SITE("mbarrier.arrive.relaxed.shared::cluster");
+    gradlib_sim_mbarrier_arrive(static_cast<mbarrier*>(gradlib_sim_cluster_map(bar, rank, site)), 1, 0, site);
+}
 inline bool mbarrier_try_wait_parity(mbarrier* bar, unsigned parity, GRADLIB_SIM_AT) {
     return gradlib_sim_mbarrier_test(bar, parity, true, GRADLIB_SIM_SITE("mbarrier.try_wait.parity"));
 }

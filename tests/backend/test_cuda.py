@@ -75,7 +75,12 @@ class StubCuPy:
         self.contexts: list[int] = []
         self.launched: list[tuple[Any, ...]] = []
         attributes = {f"Max{kind}Dim{axis}": 1024 for kind in ("Block", "Grid") for axis in "XYZ"}
-        attributes |= {"MaxThreadsPerBlock": 1024, "MaxSharedMemoryPerBlockOptin": 232448, "MaxGridDimX": 2**31 - 1}
+        attributes |= {
+            "MaxThreadsPerBlock": 1024,
+            "MaxSharedMemoryPerBlockOptin": 232448,
+            "MultiProcessorCount": 78,
+            "MaxGridDimX": 2**31 - 1,
+        }
         self.cuda = SimpleNamespace(
             Device=lambda: SimpleNamespace(compute_capability="90", attributes=attributes, synchronize=lambda: None),
             runtime=SimpleNamespace(
@@ -182,6 +187,7 @@ def test_driver_errors_are_kernel_errors(
 def test_the_target_is_the_devices_own(device: cuda.CudaBackend) -> None:
     assert device.builder == "nvrtc:sm_90a"
     assert device.limits.shared == 232448
+    assert (device.limits.architecture, device.limits.multiprocessors) == ("sm_90a", 78)
     assert device.limits.grid == (2**31 - 1, 1024, 1024)
     assert cuda._capability("103") == (10, 3)
 

@@ -121,4 +121,5 @@ struct mish {  // x tanh(softplus(x))
 };
 
 #undef GRADLIB_ACT
+
 }  // namespace act

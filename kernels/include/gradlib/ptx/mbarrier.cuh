@@ -35,6 +35,14 @@ GRADLIB_DEVICE void mbarrier_arrive_cluster(mbarrier* bar, unsigned rank) {
                "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n\t}"
                :: "r"(shared_address(bar)), "r"(rank) : "memory");
 }
+// The same where nothing written before need be seen by who waits (a buffer has been read): without the fence of the
+// whole GPU that the ordering of a cluster costs.
+GRADLIB_DEVICE void mbarrier_arrive_cluster_relaxed(mbarrier* bar, unsigned rank) {
+  asm volatile("{\n\t.reg .b32 remote;\n\t"
+               "mapa.shared::cluster.u32 remote, %0, %1;\n\t"
+               "mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [remote];\n\t}"
+               :: "r"(shared_address(bar)), "r"(rank) : "memory");
+}
 // Whether the phase of this parity has ended; may wait a while for that.
 GRADLIB_DEVICE bool mbarrier_try_wait_parity(mbarrier* bar, unsigned parity) {
   unsigned done;

@@ -1,0 +1,134 @@
+"""The configuration of product_sm90.cu for a problem: an analytic table, which needs no GPU.
+
+Every candidate is given the cycles that it should take, from what one multiprocessor multiplies and what it gets from
+the L2 cache per cycle; the least wins.  The constants were fitted to an H200 (bench/results); the answer depends on
+the shapes and the number of multiprocessors alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from .problem import Problem, Steps
+
+__all__ = ["CANDIDATES", "Config", "choose", "cycles", "shared_bytes"]
+
+TILE_K = 64
+SHARED = 232448  # bytes of shared memory of a block
+
+_PRODUCTS = 2048 * 0.93  # multiplications of a multiprocessor per cycle, as far as they were reached
+_L2 = 38.0  # bytes per cycle that a multiprocessor gets from the L2 cache
+_MEMORY = 2400.0  # bytes per cycle of the whole GPU
+_LAUNCH = 5000.0  # cycles of a launch, and of a block's first tile until it is there
+_TURN = 600.0  # cycles between two tiles of a warpgroup
+
+
+@dataclass(frozen=True)
+class Config:
+    """Macros of sm90/shape.cuh, and how the sum is split."""
+
+    bm: int
+    bn: int
+    cluster: int = 1
+    pingpong: bool = False
+    stages: int = 0  # 0: as many as fit
+    splits: int = 1
+    group: int = 0  # rows of tiles computed together; 0: so that what runs at once is square
+
+    @property
+    def rows(self) -> int:
+        """Rows of a warpgroup."""
+        return self.bm if self.pingpong else self.bm // 2
+
+
+CANDIDATES = (
+    Config(128, 256, 1),
+    Config(128, 256, 2),
+    Config(256, 128, 1),
+    Config(128, 192, 1),
+    Config(128, 128, 1),
+    Config(128, 128, 2),
+    Config(128, 64, 1),
+    Config(128, 128, 1, True),
+    Config(128, 128, 2, True),
+    Config(64, 256, 1, True),
+    Config(64, 128, 1, True),
+    Config(64, 64, 1, True),
+)
+_SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Return a / b, rounded up."""
+    return -(-a // b)
+
+
+def stage_bytes(config: Config) -> int:
+    """Return the bytes of one stage of the ring."""
+    return (config.bm + config.bn) * TILE_K * 2
+
+
+def shared_bytes(config: Config, *, direct: bool, sums: bool) -> int:
+    """Return the dynamic shared memory of a block: stages, staging of the results, column sums, barriers."""
+    staging = 0 if direct else 2 * 2 * config.rows * 128
+    return config.stages * stage_bytes(config) + staging + (2048 if sums else 0) + 16 * config.stages
+
+
+def with_stages(config: Config, *, direct: bool, sums: bool) -> Config:
+    """Return the config with as many stages as fit, eight at most."""
+    room = SHARED - shared_bytes(replace(config, stages=0), direct=direct, sums=sums)
+    return replace(config, stages=min(8, room // (stage_bytes(config) + 16)))
+
+
+def _work(steps: Steps) -> float:
+    """Instructions of a thread for each element that passes out."""
+    work = 3.0 + steps.bias + steps.scale + 2.0 * steps.save + 3.0 * steps.residual + 4.0 * steps.sums
+    for name in (steps.activation, steps.slope):
+        work += 0.0 if name is None else 2.0 if name in ("relu", "leaky_relu", "relu6") else 18.0
+    return work + (3.0 if steps.slope else 0.0)
+
+
+def cycles(problem: Problem, config: Config, multiprocessors: int) -> float:
+    """Estimate the cycles of the whole product, and of what finishes a split one."""
+    p, c = problem, config
+    depth = ceil_div(ceil_div(p.k, TILE_K), c.splits)
+    step = max(c.bm * c.bn * TILE_K / _PRODUCTS, (c.bm + c.bn / c.cluster) * TILE_K * 2 / _L2)
+    if p.passes > 1:
+        step += c.bm * c.bn / 128 / p.passes + 60  # the sums leave the tensor core, once for all passes
+    main = depth * p.passes * step
+    out = c.bm * c.bn / 128 * (_work(p.steps) if c.splits == 1 else 3.0) + _TURN
+    tile = max(main + _TURN / 3, (main + out) / 2) if c.pingpong else main + out
+    tiles = ceil_div(p.m, c.bm * c.cluster) * ceil_div(p.n, c.bn) * p.products * c.splits
+    places = multiprocessors // c.cluster
+    total = _LAUNCH + ceil_div(tiles, places) * tile + (out if c.pingpong else 0.0)
+    if c.splits > 1:
+        total += _LAUNCH / 2 + p.products * p.m * p.n * (8.0 * c.splits + p.itemsize) / _MEMORY
+    return total
+
+
+def fits(problem: Problem, config: Config) -> bool:
+    """Whether registers and the shape allow a config."""
+    accumulators = config.rows // 64 * config.bn // 2 * (2 if problem.passes > 1 else 1)
+    depth = ceil_div(problem.k, TILE_K)
+    return (
+        accumulators <= 128
+        and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.sums))
+        and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
+    )
+
+
+@lru_cache(4096)
+def choose(problem: Problem, multiprocessors: int) -> Config:
+    """Return the config that should be fastest, with its stages and group filled in."""
+    options = [
+        replace(config, splits=splits)
+        for config in CANDIDATES
+        for splits in _SPLITS
+        if fits(problem, replace(config, splits=splits))
+    ]
+    best = min(options, key=lambda config: cycles(problem, config, multiprocessors))
+    direct = problem.itemsize != 2 or best.splits > 1
+    best = with_stages(best, direct=direct, sums=problem.steps.sums)
+    square = (multiprocessors * best.bn / best.bm) ** 0.5
+    return replace(best, group=max(1, round(square / best.cluster)))

@@ -1,0 +1,75 @@
+"""From arrays to operands of a product on tensor cores, or the answer that another kernel should take it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from ... import backend as backends
+from ...spec import bfloat16, float16, float32
+from ..precision import passes as passes_of_float32
+from .choose_sm90 import choose, cycles
+from .planes import split
+from .problem import Matrix, Problem
+from .sm90 import serves
+
+__all__ = ["as_matrix", "passes", "planes_of", "prepared", "worthwhile"]
+
+Array = Any
+
+_FFMA = 78.0  # multiplications of a multiprocessor per cycle that the plain float32 kernel reaches
+_PLANES = 5000.0  # cycles to launch the split of an operand
+
+
+def passes(array: Array) -> int:
+    """Return in how many products of 16-bit operands this dtype is multiplied; 0 if in none."""
+    if array.dtype in (float16, bfloat16):
+        return 1
+    return passes_of_float32() if array.dtype == float32 else 0
+
+
+def planes_of(array: Array) -> int:
+    """Return the planes of which its operand consists: 1, or the 4 of planes.cu."""
+    return 4 if passes(array) > 1 else 1
+
+
+def as_matrix(array: Array) -> Matrix | None:
+    """View (batch, rows, columns) as a matrix with contiguous columns, or its transpose; None if neither is."""
+    item = array.dtype.itemsize
+    _, rows, columns = array.shape
+    _, row, column = array.strides
+    if column == item or columns == 1:
+        return Matrix(array, False)
+    if row == item or rows == 1:
+        return Matrix(array.swapaxes(1, 2), True)
+    return None
+
+
+def prepared(matrix: Matrix | None) -> Matrix | None:
+    """Return the operand that the tensor cores take of a matrix of any float dtype; None if they cannot."""
+    if matrix is None:
+        return None
+    array = matrix.array
+    if array.dtype == float32:
+        if not array.flags.c_contiguous:
+            return None
+        return split(array, planes_of(array))._replace(transposed=matrix.transposed)
+    return matrix if serves(array) else None
+
+
+def worthwhile(array: Array, m: int, n: int, k: int, products: int = 1) -> bool:
+    """Whether a product of these sizes and this array's dtype should go to tensor cores on this array's device."""
+    count, limits = passes(array), backends.backend_of(array).limits
+    if count == 0 or limits.architecture != "sm_90a" or 0 in (m, n, k, products):
+        return False
+    return array.dtype != float32 or _gains(m, n, k, products, count, limits.multiprocessors)
+
+
+@lru_cache(4096)
+def _gains(m: int, n: int, k: int, products: int, count: int, multiprocessors: int) -> bool:
+    """Whether float32 by planes, their making included, beats the plain kernel."""
+    problem = Problem(m, n, k, products, count, 4)
+    fast = cycles(problem, choose(problem, multiprocessors), multiprocessors)
+    planes = 2 * _PLANES + products * (m * k + k * n) * (12 if count > 1 else 6) / 2400
+    busy = min(products * -(-m // 64) * -(-n // 64), multiprocessors)
+    return fast + planes < 5000 + products * m * n * k / _FFMA / busy

@@ -1,0 +1,101 @@
+// The two roles around the ring: one thread lets tiles be copied, warpgroups multiply them.
+#pragma once
+
+#include "gradlib/sm90/operand.cuh"
+
+namespace sm90 {
+
+// How many of z = product * splits + split each operand counts: 0 where one matrix serves all products.
+struct Batch {
+  int a, b;
+};
+
+// By one thread: fill the ring with the tiles of every output tile of this block, in the order of their use.
+GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Batch& batch, const TensorMap* a,
+                            const TensorMap* b, int rank) {
+  Place place;
+  const int tiles = shape.tiles();
+  for (int number = blockIdx.x / CLUSTER; number < tiles; number += gridDim.x / CLUSTER) {
+    const Tile tile(shape, number, rank);
+    const int product = tile.z / shape.splits;
+    for (int k = tile.begin; k < tile.end; ++k) {
+#pragma unroll 1
+      for (int pass = 0; pass < PASSES; ++pass) {
+        ptx::mbarrier_wait_parity(ring.empty + place.stage, place.phase ^ 1);
+        ptx::mbarrier* full = ring.full + place.stage;
+        ptx::mbarrier_arrive_expect_tx(full, STAGE_BYTES);
+        OperandA::load(ring.a(place.stage), a, full, tile.m0, k * TILE_K, product * batch.a + plane_of_a(pass), 0);
+        OperandB::load(ring.b(place.stage), b, full, tile.n0, k * TILE_K, product * batch.b + plane_of_b(pass), rank);
+        place.next();
+      }
+    }
+  }
+}
+
+// By a warpgroup: multiply `steps` stages into `sum`.  `issued` is called when all is on its way to the tensor core.
+template <int N, class Issued>
+GRADLIB_DEVICE void multiply(float (&sum)[M64][N], const Ring& ring, Place& place, int steps, int first_block,
+                             const Issued& issued) {
+  const unsigned long long a0 = OperandA::descriptor(ring.a(0), first_block), b0 = OperandB::descriptor(ring.b(0), 0);
+  int before = -1;
+#pragma unroll 1
+  for (int step = 0; step < steps; ++step) {
+    ptx::mbarrier_wait_parity(ring.full + place.stage, place.phase);
+    const unsigned long long a = a0 + place.stage * (STAGE_BYTES >> 4), b = b0 + place.stage * (STAGE_BYTES >> 4);
+    ptx::wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < TILE_K / 16; ++k) {
+#pragma unroll
+      for (int i = 0; i < M64; ++i) {
+        ptx::wgmma<OPERAND, BN, A_TRANSPOSED, !B_TRANSPOSED>(sum[i], a + k * OperandA::NEXT_K + i * OperandA::NEXT_BLOCK,
+                                                       b + k * OperandB::NEXT_K, step > 0 || k > 0);
+      }
+    }
+    ptx::wgmma_commit_group();
+    if (before >= 0) {
+      ptx::wgmma_wait_group<1>();  // the stage before this one has been read
+      ring.release(before);
+    }
+    before = place.stage;
+    place.next();
+  }
+  issued();
+  ptx::wgmma_wait_group<0>();
+  if (before >= 0) ring.release(before);
+}
+
+// The tiles of a warpgroup, one after the other.  In ping-pong the two take turns: one begins to multiply when the other
+// has issued its last product, and each skips the stages of the other's tiles.
+struct Turns {
+  const Shape& shape;
+  int rank, group, tiles, step, number;
+  bool first;
+
+  GRADLIB_DEVICE Turns(const Shape& s, int r, int warpgroup)
+      : shape(s), rank(r), group(warpgroup), tiles(s.tiles()), step(gridDim.x / CLUSTER), number(blockIdx.x / CLUSTER),
+        first(true) {
+    if (PINGPONG && group == 1) number += step;
+  }
+  GRADLIB_DEVICE bool left() const { return number < tiles; }
+  GRADLIB_DEVICE Tile begin(Place& place) {
+    if constexpr (PINGPONG) {
+      if (group == 1 && first) skip(place, number - step);
+      if (group == 1 || !first) ptx::bar_sync(3 + group, 256);
+      first = false;
+    }
+    return Tile(shape, number, rank);
+  }
+  GRADLIB_DEVICE void hand_over() const {
+    if (PINGPONG && number + step < tiles) ptx::bar_arrive(4 - group, 256);
+  }
+  GRADLIB_DEVICE void end(Place& place) {
+    number += step;
+    if (PINGPONG) {
+      if (left()) skip(place, number);
+      number += step;
+    }
+  }
+  GRADLIB_DEVICE void skip(Place& place, int other) const { place.skip(Tile(shape, other, rank).steps()); }
+};
+
+}  // namespace sm90

@@ -1,0 +1,82 @@
+// The configuration of a matrix product for sm_90a, and the order in which its tiles are computed.
+//
+// C(z, m, n) = sum over k of A(z, m, k) B(z, k, n).  A block has three warpgroups: one lets the copy engine fill a ring of
+// stages with tiles of A and B, two multiply.  Blocks stay, and take tile after tile.
+#pragma once
+
+#include "gradlib/ptx.cuh"
+
+#ifndef OPERAND  // elements of A and B: __half or __nv_bfloat16
+#define OPERAND __nv_bfloat16
+#endif
+#ifndef BM  // rows of a tile
+#define BM 128
+#endif
+#ifndef BN  // columns of a tile, a multiple of 64 up to 256
+#define BN 128
+#endif
+#ifndef STAGES
+#define STAGES 4
+#endif
+#ifndef CLUSTER  // blocks (1 or 2) whose tiles lie below each other, and share the tile of B
+#define CLUSTER 1
+#endif
+#ifndef PINGPONG  // 1: each warpgroup multiplies tiles of its own, so that one stores while the other multiplies
+#define PINGPONG 0
+#endif
+#ifndef A_TRANSPOSED  // 1: A stands in memory as (k, m)
+#define A_TRANSPOSED 0
+#endif
+#ifndef B_TRANSPOSED  // 1: B stands in memory as (n, k)
+#define B_TRANSPOSED 0
+#endif
+#ifndef PASSES  // products of planes that make one product of float32 operands: 1 (of A and B themselves), 3 or 6
+#define PASSES 1
+#endif
+
+namespace sm90 {
+
+constexpr int TILE_K = 64;  // 128 bytes of a 16-bit element: one span of the swizzle
+constexpr int THREADS = 384;
+constexpr int GROUPS = PINGPONG ? 1 : 2;  // warpgroups that share a tile
+constexpr int ROWS = BM / GROUPS;         // of a tile that one warpgroup computes
+constexpr int M64 = ROWS / 64;
+static_assert(BM % (64 * GROUPS) == 0 && BM <= 256, "a warpgroup multiplies 64 rows at a time");
+static_assert(BN % 64 == 0 && BN <= 256, "tiles of B are loaded 64 columns at a time");
+static_assert(CLUSTER == 1 || (CLUSTER == 2 && (B_TRANSPOSED || BN % 128 == 0)), "each block loads half of B's tile");
+
+constexpr int A_BYTES = BM * TILE_K * 2, B_BYTES = BN * TILE_K * 2, STAGE_BYTES = A_BYTES + B_BYTES;
+
+struct Shape {
+  int m, n, k, z;      // z: independent products, times splits
+  int splits;          // parts of the sum over k, each a tile of its own
+  int group;           // rows of tiles that are computed together, for the L2 cache
+
+  GRADLIB_DEVICE int rows() const { return ceil_div(m, BM * CLUSTER); }
+  GRADLIB_DEVICE int columns() const { return ceil_div(n, BN); }
+  GRADLIB_DEVICE int tiles() const { return rows() * columns() * z; }
+};
+
+struct Tile {
+  int m0, n0, z, split;
+  int begin, end;  // in TILE_K of k
+
+  // The tile of that number, for this block of the cluster.  Tiles go down `group` rows, then to the next column.
+  GRADLIB_DEVICE Tile(const Shape& s, int number, int rank) {
+    const int rows = s.rows(), columns = s.columns(), plane = rows * columns;
+    z = number / plane;
+    int at = number - z * plane;
+    const int band = at / (s.group * columns);
+    at -= band * s.group * columns;
+    const int height = smaller(s.group, rows - band * s.group), column = at / height;
+    m0 = ((band * s.group + at - column * height) * CLUSTER + rank) * BM;
+    n0 = column * BN;
+    split = z % s.splits;
+    const int depth = ceil_div(s.k, TILE_K), each = ceil_div(depth, s.splits);
+    begin = split * each;
+    end = smaller(begin + each, depth);
+  }
+  GRADLIB_DEVICE int steps() const { return (end - begin) * PASSES; }
+};
+
+}  // namespace sm90
