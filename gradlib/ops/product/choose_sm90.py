@@ -7,8 +7,8 @@ the shapes and the number of multiprocessors alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from .problem import Problem, Steps
 
@@ -24,8 +24,7 @@ _LAUNCH = 5000.0  # cycles of a launch, and of a block's first tile until it is 
 _TURN = 600.0  # cycles between two tiles of a warpgroup
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """Macros of sm90/shape.cuh, and how the sum is split."""
 
     bm: int
@@ -72,13 +71,13 @@ def stage_bytes(config: Config) -> int:
 def shared_bytes(config: Config, *, direct: bool, sums: bool) -> int:
     """Return the dynamic shared memory of a block: stages, staging of the results, column sums, barriers."""
     staging = 0 if direct else 2 * 2 * config.rows * 128
-    return config.stages * stage_bytes(config) + staging + (2048 if sums else 0) + 16 * config.stages
+    return config.stages * stage_bytes(config) + staging + (2048 if sums else 0) + 16 * config.stages + 32
 
 
 def with_stages(config: Config, *, direct: bool, sums: bool) -> Config:
     """Return the config with as many stages as fit, eight at most."""
-    room = SHARED - shared_bytes(replace(config, stages=0), direct=direct, sums=sums)
-    return replace(config, stages=min(8, room // (stage_bytes(config) + 16)))
+    room = SHARED - shared_bytes(config._replace(stages=0), direct=direct, sums=sums)
+    return config._replace(stages=min(8, room // (stage_bytes(config) + 16)))
 
 
 def _work(steps: Steps) -> float:
@@ -122,13 +121,13 @@ def fits(problem: Problem, config: Config) -> bool:
 def choose(problem: Problem, multiprocessors: int) -> Config:
     """Return the config that should be fastest, with its stages and group filled in."""
     options = [
-        replace(config, splits=splits)
+        config._replace(splits=splits)
         for config in CANDIDATES
         for splits in _SPLITS
-        if fits(problem, replace(config, splits=splits))
+        if fits(problem, config._replace(splits=splits))
     ]
     best = min(options, key=lambda config: cycles(problem, config, multiprocessors))
     direct = problem.itemsize != 2 or best.splits > 1
     best = with_stages(best, direct=direct, sums=problem.steps.sums)
     square = (multiprocessors * best.bn / best.bm) ** 0.5
-    return replace(best, group=max(1, round(square / best.cluster)))
+    return best._replace(group=max(1, round(square / best.cluster)))

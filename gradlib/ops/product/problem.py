@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 __all__ = ["Matrix", "Problem", "Steps"]
@@ -27,8 +26,7 @@ class Matrix(NamedTuple):
         return int(self.array.shape[0]) // self.planes
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(NamedTuple):
     """What a sum passes through on its way out; the fields are the macros of finish.cuh."""
 
     bias: bool = False
@@ -53,8 +51,7 @@ class Steps:
         }
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One product, or `products` independent ones: y (m, n) = steps(sum over k of a b)."""
 
     m: int
@@ -65,4 +62,4 @@ class Problem:
     itemsize: int = 2  # of y
     a_transposed: bool = False
     b_transposed: bool = False
-    steps: Steps = field(default_factory=Steps)
+    steps: Steps = Steps()

@@ -19,7 +19,7 @@ Array = Any
 _product = Kernel(
     "product_sm90.cu",
     "product",
-    "bias scale slope residual y z sums | m n k products splits group a_batch b_batch a_map b_map y_map z_map",
+    "bias scale slope residual y z sums | m n k products splits group a_batch b_batch a_map b_map y_map z_map fetched_map",
 )
 _finish = Kernel("finish.cu", "finish", "part bias scale slope residual y z | products splits m n")
 
@@ -106,7 +106,7 @@ def product(
         part = backend.empty((p.products * c.splits, p.m, p.n), float32)
         plan = _plan(p, c, a.array.dtype, float32, float32, p.n % 2 == 0, places)
         maps = [backend.tensor_map(x.array, box, 128) for x, box in zip((a, b), plan.boxes, strict=False)]
-        _product(plan.grid, 384, None, None, None, None, part, None, None, *numbers, *steps_of, *maps, maps[0], maps[0],
+        _product(plan.grid, 384, None, None, None, None, part, None, None, *numbers, *steps_of, *maps, maps[0], maps[0], maps[0],
                  shared=plan.shared, **plan.macros)  # fmt: skip
         blocks = min(-(-p.products * p.m * -(-p.n // 2) // 256), 4096)
         macros = {**p.steps.macros, "SUMS": False, "T": ctype(y.dtype), "PAIRED": paired}
@@ -114,7 +114,7 @@ def product(
         return None
     plan = _plan(p, c, a.array.dtype, y.dtype, y.dtype, paired, places)
     maps = [backend.tensor_map(x.array, box, 128) for x, box in zip((a, b), plan.boxes, strict=False)]
-    for out in (y, z):
+    for out in (y, z, slope if slope is not None else residual):
         if out is None or plan.direct:
             maps.append(maps[0])  # not looked at
         else:

@@ -64,21 +64,17 @@ struct Finish {
     if constexpr (SCALE) return mul_add<A>(v, c.scale[e], BIAS ? c.bias[e] : A(0));
     return BIAS ? v + c.bias[e] : v;
   }
-  // u: the pre-activations of columns `column` and the next, the first of them inside; y in their place.
-  GRADLIB_DEVICE void after(long long row, int column, A (&u)[2]) const {
-    A other[2];
-    u[0] = F::f(u[0]);
-    u[1] = F::f(u[1]);
-    if constexpr (SLOPE) {
-      load(slope + row * n, column, other);
-      u[0] *= G::df(other[0]);
-      u[1] *= G::df(other[1]);
-    }
-    if constexpr (RESIDUAL) {
-      load(residual + row * n, column, other);
-      u[0] += other[0];
-      u[1] += other[1];
-    }
+  // u: the pre-activation, y in its place; s and r: slope and residual there, where they are wanted.
+  static GRADLIB_DEVICE A after(A u, A s, A r) {
+    u = F::f(u);
+    if constexpr (SLOPE) u *= G::df(s);
+    return RESIDUAL ? u + r : u;
+  }
+  GRADLIB_DEVICE void slopes(long long row, int column, A (&to)[2]) const {
+    if constexpr (SLOPE) load(slope + row * n, column, to);
+  }
+  GRADLIB_DEVICE void residuals(long long row, int column, A (&to)[2]) const {
+    if constexpr (RESIDUAL) load(residual + row * n, column, to);
   }
 
   // Two neighbours of a row; 0 beyond its end.

@@ -74,7 +74,7 @@ def check(
     problem = Problem(m, n, k, products, passes, dtype.itemsize, a_transposed, b_transposed, steps)
     if config is not None:
         direct = dtype.itemsize != 2 or n % 8 != 0 or config.splits > 1
-        config = replace(with_stages(config, direct=direct, sums=steps.sums), group=config.group or 2)
+        config = with_stages(config, direct=direct, sums=steps.sums)._replace(group=config.group or 2)
 
     def given(wanted: Any, x: np.ndarray) -> Any:
         return backend.asarray(x) if wanted else None

@@ -14,22 +14,23 @@ namespace sm90 {
 constexpr int SLOT_BYTES = ROWS * 128;  // 64 columns of a warpgroup's rows
 constexpr int SLOTS = 2;                // of each warpgroup
 constexpr int STAGING_BYTES = DIRECT ? 0 : 2 * SLOTS * SLOT_BYTES;
+// Whether s (or else the residual) comes by bulk copies too, into the slot that its results leave by.
+constexpr bool FETCHED = !DIRECT && (SLOPE || RESIDUAL) && !SAVE;
 constexpr int SUMS_BYTES = SUMS ? 2 * 4 * 64 * 4 : 0;  // of 64 columns, of each warp
 static_assert(DIRECT || sizeof(OUT) == 2, "bulk copies store 16-bit elements");
 
 struct Outputs {
   OUT *y, *z;
   float* sums;  // (parts, n): a part is the rows of a warpgroup
-  const TensorMap *y_map, *z_map;
-  int m, n;
+  const TensorMap *y_map, *z_map, *fetched_map;
 };
 
 // A warpgroup's part of a tile, of which this thread holds sum[i][4 j + 2 r + e] of row(i, r), column(j) + e.
 struct Fragment {
-  int m0, n0, z, lane, warp, group;
-  GRADLIB_DEVICE Fragment(const Tile& tile, int warpgroup)
-      : m0(tile.m0 + (PINGPONG ? 0 : warpgroup * ROWS)), n0(tile.n0), z(tile.z), lane(threadIdx.x % 32),
-        warp(threadIdx.x % 128 / 32), group(warpgroup) {}
+  int m, n, m0, n0, z, lane, warp;
+  GRADLIB_DEVICE Fragment(const Shape& shape, const Tile& tile, int warpgroup)
+      : m(shape.m), n(shape.n), m0(tile.m0 + (PINGPONG ? 0 : warpgroup * ROWS)), n0(tile.n0), z(tile.z),
+        lane(threadIdx.x % 32), warp(threadIdx.x % 128 / 32) {}
   GRADLIB_DEVICE int row(int i, int r) const { return m0 + 64 * i + 16 * warp + 8 * r + lane / 4; }
   GRADLIB_DEVICE int column(int j) const { return n0 + 8 * j + lane % 4 * 2; }
 };
@@ -37,70 +38,83 @@ struct Fragment {
 // The part of shared memory through which a warpgroup's results leave: slots of 64 columns, used in turn.
 struct Staging {
   unsigned char* slots;
-  float (*sums)[64];  // of each warp
-  int barrier;        // named, of this warpgroup
+  float (*sums)[64];      // of each warp
+  ptx::mbarrier* loaded;  // of each slot
+  int barrier;            // named, of this warpgroup
   int turn = 0;
 
-  GRADLIB_DEVICE Staging(unsigned char* room, int group)
+  GRADLIB_DEVICE Staging(unsigned char* room, ptx::mbarrier* bars, int group)
       : slots(room + group * SLOTS * SLOT_BYTES),
-        sums(reinterpret_cast<float(*)[64]>(room + STAGING_BYTES) + 4 * group), barrier(1 + group) {}
+        sums(reinterpret_cast<float(*)[64]>(room + STAGING_BYTES) + 4 * group), loaded(bars + group * SLOTS),
+        barrier(1 + group) {}
 
+  GRADLIB_DEVICE bool speaks() const { return threadIdx.x % 128 == 0; }
   GRADLIB_DEVICE void meet() const { ptx::bar_sync(barrier, 128); }
+  GRADLIB_DEVICE unsigned char* slot(int t) const { return slots + t % SLOTS * SLOT_BYTES; }
 
   // The next slot, once the copy engine has read what it held.
   GRADLIB_DEVICE unsigned char* claim() {
-    if (threadIdx.x % 128 == 0) ptx::cp_async_bulk_wait_group_read<SLOTS - 1>();
+    if (speaks()) ptx::cp_async_bulk_wait_group_read<SLOTS - 1>();
     meet();
-    return slots + (turn++ % SLOTS) * SLOT_BYTES;
+    return slot(turn++);
   }
+
+  // Let columns 64 c and on be fetched into the next slot but `ahead`, once the copy engine has read what it held.
+  template <int ahead> GRADLIB_DEVICE void fetch(const TensorMap* map, const Fragment& at, int c) const {
+    if (speaks() && at.n0 + 64 * c < at.n) {
+      ptx::cp_async_bulk_wait_group_read<SLOTS - 1 - ahead>();
+      ptx::mbarrier* bar = loaded + (turn + ahead) % SLOTS;
+      ptx::mbarrier_arrive_expect_tx(bar, SLOT_BYTES);
+      ptx::tensor_load(slot(turn + ahead), map, bar, at.n0 + 64 * c, at.m0, at.z);
+    }
+  }
+  GRADLIB_DEVICE unsigned char* receive() {
+    ptx::mbarrier_wait_parity(loaded + turn % SLOTS, turn / SLOTS & 1);
+    return slot(turn++);
+  }
+
   GRADLIB_DEVICE void send(const TensorMap* map, const unsigned char* slot, const Fragment& at, int c) const {
     ptx::fence_proxy_async();
     meet();
-    if (threadIdx.x % 128 == 0) {
+    if (speaks()) {
       ptx::tensor_store(map, slot, at.n0 + 64 * c, at.m0, at.z);
       ptx::cp_async_bulk_commit_group();
     }
   }
   GRADLIB_DEVICE void drain() const {
-    if (threadIdx.x % 128 == 0) ptx::cp_async_bulk_wait_group<0>();
+    if (speaks()) ptx::cp_async_bulk_wait_group<0>();
   }
 };
 
-// Write 64 columns of a fragment's block i into a slot: rows of 128 bytes whose 16-byte chunks are swizzled.
-GRADLIB_DEVICE void put(unsigned char* slot, const OUT (&v)[32], const Fragment& at, int i) {
+// Where in a slot this lane's row of columns 8 j to 8 j + 15 of block i lies: rows of 128 bytes, chunks swizzled.
+GRADLIB_DEVICE unsigned char* place(unsigned char* slot, const Fragment& at, int i, int j) {
   const int row = 64 * i + 16 * at.warp + at.lane % 16;
-#pragma unroll
-  for (int j = 0; j < 8; j += 2) {
-    const int chunk = (j + at.lane / 16) ^ (row % 8);
-    const unsigned* words = reinterpret_cast<const unsigned*>(v + 4 * j);
-    const unsigned four[4] = {words[0], words[1], words[2], words[3]};
-    ptx::stmatrix(slot + row * 128 + chunk * 16, four);
-  }
+  return slot + row * 128 + ((j + at.lane / 16) ^ (row % 8)) * 16;
 }
 
-// Block i of 64 columns, finished: `pre` are the pre-activations, else y; total adds y up.
+// Columns 64 c + 8 j to + 15 of block i, value 4 (j % 2) + 2 r + e: the pre-activations if `pre`, else y, which total
+// adds up.  A few at a time, for the registers.
 template <int N>
-GRADLIB_DEVICE void finished(const float (&sum)[N], int c, int i, bool pre, const Finish& finish,
-                             const Finish::Columns (&columns)[8], const Fragment& at, const Outputs& out,
-                             OUT (&value)[32], float (&total)[16]) {
+GRADLIB_DEVICE void finished(const float (&sum)[N], int c, int i, int j, bool pre, const Finish& finish,
+                             const Finish::Columns (&columns)[8], const Fragment& at, const T (&fetched)[8],
+                             OUT (&value)[8], float (&total)[16]) {
 #pragma unroll
-  for (int j = 0; j < 8; ++j) {
+  for (int k = 0; k < 8; k += 2) {
+    const int of_j = j + k / 4, row = at.row(i, k / 2 % 2), column = at.column(8 * c + of_j);
+    float s[2] = {}, res[2] = {};
+    if (!pre && row < at.m && column < at.n) {
+      if constexpr (!(FETCHED && SLOPE)) finish.slopes((long long)at.z * at.m + row, column, s);
+      if constexpr (!(FETCHED && !SLOPE)) finish.residuals((long long)at.z * at.m + row, column, res);
+    }
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const int k = 4 * j + 2 * r, row = at.row(i, r), column = at.column(8 * c + j);
-      float u[2] = {finish.before(sum[32 * c + k], columns[j], 0), finish.before(sum[32 * c + k + 1], columns[j], 1)};
+    for (int e = 0; e < 2; ++e) {
+      if constexpr (FETCHED) (SLOPE ? s : res)[e] = to_acc(fetched[k + e]);
+      float u = finish.before(sum[32 * c + 4 * j + k + e], columns[of_j], e);
       if (!pre) {
-        const bool inside = !(SLOPE || RESIDUAL) || (row < out.m && column < out.n);
-        if (inside) finish.after((long long)at.z * out.m + row, column, u);
-        if constexpr (SUMS) {
-          if (row < out.m) {
-            total[2 * j] += u[0];
-            total[2 * j + 1] += u[1];
-          }
-        }
+        u = Finish::after(u, s[e], res[e]);
+        if constexpr (SUMS) total[2 * of_j + e] += row < at.m ? u : 0.0f;
       }
-      value[k] = from_acc<OUT>(u[0]);
-      value[k + 1] = from_acc<OUT>(u[1]);
+      value[k + e] = from_acc<OUT>(u);
     }
   }
 }
@@ -109,23 +123,36 @@ template <int N>
 GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Finish& finish,
                          const Finish::Columns (&columns)[8], const Fragment& at, Staging& staging,
                          const Outputs& out, float (&total)[16]) {
-  unsigned char* slot = DIRECT ? nullptr : staging.claim();
+  unsigned char* slot = nullptr;
+  if constexpr (FETCHED) {
+    if (c + 1 < BN / 64) staging.fetch<1>(out.fetched_map, at, c + 1);
+    slot = staging.receive();
+  } else if constexpr (!DIRECT) {
+    slot = staging.claim();
+  }
 #pragma unroll
   for (int i = 0; i < M64; ++i) {
-    OUT value[32];
-    finished(sum[i], c, i, pre, finish, columns, at, out, value, total);
-    if constexpr (!DIRECT) {
-      put(slot, value, at, i);
-    } else {
 #pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const int row = at.row(i, r);
-        if (row >= out.m) continue;
-        OUT* to = (pre ? out.z : out.y) + ((long long)at.z * out.m + row) * out.n;
+    for (int j = 0; j < 8; j += 2) {
+      OUT value[8];
+      T fetched[8];
+      if constexpr (FETCHED) {
+        unsigned four[4];
+        ptx::ldmatrix(four, place(slot, at, i, j));
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const int k = 4 * j + 2 * r;
-          Finish::store(to, at.column(8 * c + j), out.n, value[k], value[k + 1]);
+        for (int k = 0; k < 4; ++k) reinterpret_cast<unsigned*>(fetched)[k] = four[k];
+      }
+      finished(sum[i], c, i, j, pre, finish, columns, at, fetched, value, total);
+      if constexpr (!DIRECT) {
+        const unsigned* words = reinterpret_cast<const unsigned*>(value);
+        const unsigned four[4] = {words[0], words[1], words[2], words[3]};
+        ptx::stmatrix(place(slot, at, i, j), four);
+      } else {
+#pragma unroll
+        for (int k = 0; k < 8; k += 2) {
+          const int row = at.row(i, k / 2 % 2);
+          OUT* to = (pre ? out.z : out.y) + ((long long)at.z * at.m + row) * at.n;
+          if (row < at.m) Finish::store(to, at.column(8 * c + j + k / 4), at.n, value[k], value[k + 1]);
         }
       }
     }
@@ -147,11 +174,11 @@ GRADLIB_DEVICE void add_up(float (&total)[16], int c, const Fragment& at, const 
   }
   staging.meet();
   const int thread = threadIdx.x % 128, column = at.n0 + 64 * c + thread;
-  if (thread < 64 && column < out.n) {
+  if (thread < 64 && column < at.n) {
     const float sum = (staging.sums[0][thread] + staging.sums[1][thread]) +
                       (staging.sums[2][thread] + staging.sums[3][thread]);
-    const int parts = ceil_div(out.m, ROWS);
-    if (at.m0 < out.m) out.sums[((long long)at.z * parts + at.m0 / ROWS) * out.n + column] = sum;
+    const int parts = ceil_div(at.m, ROWS);
+    if (at.m0 < at.m) out.sums[((long long)at.z * parts + at.m0 / ROWS) * at.n + column] = sum;
   }
 }
 
@@ -160,7 +187,7 @@ GRADLIB_DEVICE void store(const float (&sum)[M64][N], const Finish& finish, cons
                           const Outputs& out) {
 #pragma unroll
   for (int c = 0; c < BN / 64; ++c) {
-    if (at.n0 + 64 * c >= out.n) break;
+    if (at.n0 + 64 * c >= at.n) break;
     Finish::Columns columns[8];
 #pragma unroll
     for (int j = 0; j < 8; ++j) columns[j] = finish.columns(at.column(8 * c + j));
