@@ -131,7 +131,11 @@ def swizzled_bytes(size: int, swizzle: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("shape", "box", "start", "dtype", "swizzle"), [c for c in CASES if c[4]] + CASES[-3:-2])
 def test_stores(device_ptx_kernel, shape, box, start, dtype, swizzle):
-    """A store is the reverse of a load; what lies outside is left out, and shared memory is read late."""
+    """A store is the reverse of a load; what lies outside is left out, and shared memory is read late.
+
+    PTX, "Restriction on Tensor Copy instructions": a store's coordinates are not negative.
+    """
+    start = tuple(abs(s) for s in start)
     size = int(np.prod(box)) * np.dtype(dtype).itemsize
     store = device_ptx_kernel(
         "const __grid_constant__ TensorMap map, int size, const unsigned char* in, const int* same, int* before",

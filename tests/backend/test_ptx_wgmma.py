@@ -378,7 +378,7 @@ def test_shared_memory_is_read_late(ptx_kernel):
             "ptx::wgmma_commit_group(); ptx::wgmma_wait_group<0>(); }",
             "96 wait in wgmma.wait_group",
         ),
-        ("ptx::wgmma_fence(); ptx::wgmma<ptx::tf32, 8, 0, 1>(first, at_a, at_b);", "tf32 in K-major order alone"),
+        ("ptx::wgmma_fence(); ptx::wgmma<ptx::tf32, 8, 0, 1>(first, at_a, at_b);", "tf32 and fp8 in K-major order alone"),
     ],
 )
 def test_misuse(ptx_kernel, body, says):
