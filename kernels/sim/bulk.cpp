@@ -60,9 +60,9 @@ void Engine::check_coordinates(const BulkCopy& copy) {
             worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: coordinate %d is %d, outside the bounding box, %d to %d,",
                              site.what, site.file, site.line, d, copy.at[d], first, last);
         }
-        const unsigned most = map.rank == 3 ? 65535 : map.rank == 4 ? 255 : 31;
-        if (copy.offsets[d - 1] > most) {
-            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: im2col offset %u (need 0 to %u),", site.what, site.file,
+        const int most = map.rank == 3 ? 65535 : map.rank == 4 ? 255 : 31;
+        if (copy.offsets[d - 1] < 0 || copy.offsets[d - 1] > most) {
+            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: im2col offset %d (need 0 to %d),", site.what, site.file,
                              site.line, copy.offsets[d - 1], most);
         }
     }

@@ -29,7 +29,7 @@ struct BulkCopy {  // one cp.async.bulk or cp.async.bulk.tensor
     ReduceKind reduce;
     TensorMapBits map;
     int at[5];
-    unsigned short offsets[3];  // im2col
+    int offsets[3];  // im2col
     unsigned char* shared;
     unsigned char* global;
     unsigned bytes;

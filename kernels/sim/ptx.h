@@ -167,22 +167,22 @@ GRADLIB_SIM_TENSOR(5, GRADLIB_SIM_LIST(c0, c1, c2, c3, c4), int c0, int c1, int 
 #define GRADLIB_SIM_IM2COL(rank, list, given, ...)                                                                  \
     inline void tensor_load_im2col(void* shared, const TensorMap* map, mbarrier* bar, __VA_ARGS__, GRADLIB_SIM_AT) {\
         const int at[] = list;                                                                                      \
-        const unsigned short offsets[] = given;                                                                     \
+        const int offsets[] = given;                                                                                \
         gradlib_sim_tensor_load(shared, map, bar, 0, rank, at, offsets,                                             \
                                 GRADLIB_SIM_SITE("cp.async.bulk.tensor.im2col"));                                   \
     }                                                                                                               \
     inline void tensor_load_im2col_multicast(void* shared, const TensorMap* map, mbarrier* bar,                     \
                                              unsigned short blocks, __VA_ARGS__, GRADLIB_SIM_AT) {                  \
         const int at[] = list;                                                                                      \
-        const unsigned short offsets[] = given;                                                                     \
+        const int offsets[] = given;                                                                                \
         gradlib_sim_tensor_load(shared, map, bar, blocks, rank, at, offsets,                                        \
                                 GRADLIB_SIM_SITE("cp.async.bulk.tensor.im2col"));                                   \
     }
-GRADLIB_SIM_IM2COL(3, GRADLIB_SIM_LIST(c, w, n), GRADLIB_SIM_LIST(dw), int c, int w, int n, unsigned short dw)
-GRADLIB_SIM_IM2COL(4, GRADLIB_SIM_LIST(c, w, h, n), GRADLIB_SIM_LIST(dw, dh), int c, int w, int h, int n,
-                   unsigned short dw, unsigned short dh)
+GRADLIB_SIM_IM2COL(3, GRADLIB_SIM_LIST(c, w, n), GRADLIB_SIM_LIST(dw), int c, int w, int n, int dw)
+GRADLIB_SIM_IM2COL(4, GRADLIB_SIM_LIST(c, w, h, n), GRADLIB_SIM_LIST(dw, dh), int c, int w, int h, int n, int dw,
+                   int dh)
 GRADLIB_SIM_IM2COL(5, GRADLIB_SIM_LIST(c, w, h, d, n), GRADLIB_SIM_LIST(dw, dh, dd), int c, int w, int h, int d, int n,
-                   unsigned short dw, unsigned short dh, unsigned short dd)
+                   int dw, int dh, int dd)
 #undef GRADLIB_SIM_IM2COL
 #undef GRADLIB_SIM_LIST
 inline void cp_async_bulk_commit_group() { gradlib_sim_bulk_commit(); }

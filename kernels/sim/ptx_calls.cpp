@@ -69,7 +69,7 @@ void gradlib_sim_fence(FenceKind kind) {
     if (kind == fence_async_global || kind == fence_async_all) c->fence_proxy(proxied_global);
 }
 void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barrier, unsigned receivers, int rank,
-                             const int* at, const unsigned short* offsets, const Site& site) {
+                             const int* at, const int* offsets, const Site& site) {
     BulkCopy copy = tensor_copy(map, to, rank, at, site);
     copy.load = true;
     copy.barrier = barrier;

@@ -50,7 +50,7 @@ bool gradlib_sim_mbarrier_test(unsigned long long* barrier, unsigned parity, boo
 void gradlib_sim_fence(gradlib_sim::FenceKind kind);
 
 void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barrier, unsigned receivers, int rank,
-                             const int* at, const unsigned short* offsets, const gradlib_sim::Site& site);
+                             const int* at, const int* offsets, const gradlib_sim::Site& site);
 void gradlib_sim_tensor_store(const void* map, const void* from, int rank, const int* at,
                               const gradlib_sim::Site& site);
 void gradlib_sim_bulk_load(void* to, const void* from, unsigned bytes, unsigned long long* barrier,

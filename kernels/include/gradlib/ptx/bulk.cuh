@@ -83,13 +83,14 @@ GRADLIB_TENSOR("5", (int c0, int c1, int c2, int c3, int c4), "%4, %5, %6, %7, %
                  :: "r"(shared_address(shared)), "l"(map), "r"(shared_address(bar)), GRADLIB_UNPACK list,             \
                     GRADLIB_UNPACK taps, "h"(blocks) : "memory");                                                     \
   }
-GRADLIB_IM2COL("3", (int c, int w, int n, unsigned short dw), "%3, %4, %5", "%6", "%7",
-               ("r"(c), "r"(w), "r"(n)), ("h"(dw)))
-GRADLIB_IM2COL("4", (int c, int w, int h, int n, unsigned short dw, unsigned short dh), "%3, %4, %5, %6", "%7, %8",
-               "%9", ("r"(c), "r"(w), "r"(h), "r"(n)), ("h"(dw), "h"(dh)))
-GRADLIB_IM2COL("5", (int c, int w, int h, int d, int n, unsigned short dw, unsigned short dh, unsigned short dd),
-               "%3, %4, %5, %6, %7", "%8, %9, %10", "%11", ("r"(c), "r"(w), "r"(h), "r"(d), "r"(n)),
-               ("h"(dw), "h"(dh), "h"(dd)))
+#define GRADLIB_TAP(offset) "h"((unsigned short)offset)
+GRADLIB_IM2COL("3", (int c, int w, int n, int dw), "%3, %4, %5", "%6", "%7",
+               ("r"(c), "r"(w), "r"(n)), (GRADLIB_TAP(dw)))
+GRADLIB_IM2COL("4", (int c, int w, int h, int n, int dw, int dh), "%3, %4, %5, %6", "%7, %8",
+               "%9", ("r"(c), "r"(w), "r"(h), "r"(n)), (GRADLIB_TAP(dw), GRADLIB_TAP(dh)))
+GRADLIB_IM2COL("5", (int c, int w, int h, int d, int n, int dw, int dh, int dd), "%3, %4, %5, %6, %7", "%8, %9, %10",
+               "%11", ("r"(c), "r"(w), "r"(h), "r"(d), "r"(n)), (GRADLIB_TAP(dw), GRADLIB_TAP(dh), GRADLIB_TAP(dd)))
+#undef GRADLIB_TAP
 #undef GRADLIB_IM2COL
 #undef GRADLIB_UNPACK
 
