@@ -6,6 +6,7 @@ import ctypes
 import importlib
 import importlib.util
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from ..errors import DeviceError, DTypeError, KernelError
 from . import nvrtc
 from .protocol import Array, Dim3, Limits, Unit
-from .tensor_map import SWIZZLES, TensorMap, Tiling, tiling
+from .tensor_map import SWIZZLES, Im2col, TensorMap, Tiling, im2col, tiling
 
 __all__ = ["CudaBackend", "available", "backend"]
 
@@ -160,24 +161,46 @@ class CudaBackend:
     def build(self, unit: Unit, target: Path) -> str:
         return self.compiler.build(unit, target)
 
-    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+    def tensor_map(
+        self, array: Array, box: tuple[int, ...], swizzle: int = 0, steps: tuple[int, ...] | None = None
+    ) -> TensorMap:
         """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
         address = self.pointer(array)
-        key = (address, array.shape, array.strides, array.dtype.itemsize, box, swizzle)  # all that a map depends on
+        return self._map(array, (address, box, swizzle, steps), lambda: tiling(array, address, box, swizzle, steps))
+
+    def tensor_map_im2col(
+        self,
+        array: Array,
+        lower: tuple[int, ...],
+        upper: tuple[int, ...],
+        channels: int,
+        pixels: int,
+        swizzle: int = 0,
+        steps: tuple[int, ...] | None = None,
+    ) -> TensorMap:
+        """Return the map by which a kernel gathers rows of an im2col matrix; see `protocol.KernelBackend`."""
+        address = self.pointer(array)
+        return self._map(
+            array,
+            (address, lower, upper, channels, pixels, swizzle, steps),
+            lambda: im2col(array, address, lower, upper, channels, pixels, swizzle, steps),
+        )
+
+    def _map(self, array: Array, asked: tuple[Any, ...], make: Callable[[], Tiling | Im2col]) -> TensorMap:
+        """Encode a map, or remember it: the driver takes 15 us, and CuPy's pool hands the same memory out again."""
+        key = (*asked, array.shape, array.strides, array.dtype.itemsize)
         content = self._maps.get(key)
-        if (
-            content is None
-        ):  # the driver's answer takes 15 us, and CuPy's pool hands out the same memory step after step
+        if content is None:
             if len(self._maps) >= 4096:
                 self._maps.clear()
-            content = self._maps[key] = _encode(tiling(array, address, box, swizzle))
+            content = self._maps[key] = _encode(make())
         return TensorMap.of(content, self.name, array)
 
     def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> CudaFunction:
         return CudaFunction(self.xp, path, entry, offsets, self.limits.shared)
 
 
-def _encode(tiles: Tiling) -> bytes:
+def _encode(made: Tiling | Im2col) -> bytes:
     """Let the driver write a tensor map.  Elements are copied as they are, so their type is that of their size."""
     driver = importlib.import_module("cuda.bindings.driver")
     types = {1: "UINT8", 2: "UINT16", 4: "UINT32", 8: "UINT64"}
@@ -186,23 +209,31 @@ def _encode(tiles: Tiling) -> bytes:
     def choice(kind: str, name: str) -> Any:
         return getattr(getattr(driver, kind), f"CU_TENSOR_MAP_{name}")
 
-    strides = tiles.strides or (tiles.sizes[0] * tiles.itemsize,)  # for one dimension too it must not be empty
-    status, made = driver.cuTensorMapEncodeTiled(
-        choice("CUtensorMapDataType", f"DATA_TYPE_{types[tiles.itemsize]}"),
-        len(tiles.sizes),
-        tiles.address,
-        [driver.cuuint64_t(n) for n in tiles.sizes],
+    strides = made.strides or (made.sizes[0] * made.itemsize,)  # for one dimension too it must not be empty
+    layout = (
+        choice("CUtensorMapDataType", f"DATA_TYPE_{types[made.itemsize]}"),
+        len(made.sizes),
+        made.address,
+        [driver.cuuint64_t(n) for n in made.sizes],
         [driver.cuuint64_t(n) for n in strides],
-        [driver.cuuint32_t(n) for n in tiles.box],
-        [driver.cuuint32_t(1)] * len(tiles.sizes),
+    )
+    rest = (
+        [driver.cuuint32_t(n) for n in made.steps],
         choice("CUtensorMapInterleave", "INTERLEAVE_NONE"),
-        choice("CUtensorMapSwizzle", f"SWIZZLE_{swizzles[SWIZZLES.index(tiles.swizzle)]}"),
+        choice("CUtensorMapSwizzle", f"SWIZZLE_{swizzles[SWIZZLES.index(made.swizzle)]}"),
         choice("CUtensorMapL2promotion", "L2_PROMOTION_L2_128B"),
         choice("CUtensorMapFloatOOBfill", "FLOAT_OOB_FILL_NONE"),
     )
+    if isinstance(made, Im2col):
+        # W first, as all else: the driver's manual writes {D, H, W}, CUTLASS (make_im2col_tma_copy_desc) passes W, H, D.
+        corners = list(made.lower), list(made.upper)
+        status, encoded = driver.cuTensorMapEncodeIm2col(*layout, *corners, made.channels, made.pixels, *rest)
+    else:  # the driver's box spans the elements that are left out, too
+        box = [driver.cuuint32_t(n * step) for n, step in zip(made.box, made.steps, strict=True)]
+        status, encoded = driver.cuTensorMapEncodeTiled(*layout, box, *rest)
     if status != driver.CUresult.CUDA_SUCCESS:
-        raise KernelError(f"the driver refuses the tensor map of {tiles}: {status.name}")
-    return ctypes.string_at(made.getPtr(), 128)
+        raise KernelError(f"the driver refuses the tensor map of {made}: {status.name}")
+    return ctypes.string_at(encoded.getPtr(), 128)
 
 
 def _capability(text: str) -> tuple[int, int]:

@@ -102,8 +102,30 @@ class KernelBackend(Backend, Builder, Protocol):
     def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> Function:
         """Load a built file and return one of its entries; `offsets` are those of its arguments in the packed block."""
 
-    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+    def tensor_map(
+        self, array: Array, box: tuple[int, ...], swizzle: int = 0, steps: tuple[int, ...] | None = None
+    ) -> TensorMap:
         """Return the map by which a kernel copies boxes of `array`, whose lengths follow the array's axes.
 
-        `swizzle` is 0, 32, 64 or 128 bytes.  KernelError for what bulk tensor copies cannot do.
+        `swizzle` is 0, 32, 64 or 128 bytes.  With `steps` the box holds every `steps`-th element along each axis.
+        KernelError for what bulk tensor copies cannot do.
+        """
+
+    def tensor_map_im2col(
+        self,
+        array: Array,
+        lower: tuple[int, ...],
+        upper: tuple[int, ...],
+        channels: int,
+        pixels: int,
+        swizzle: int = 0,
+        steps: tuple[int, ...] | None = None,
+    ) -> TensorMap:
+        """Return the map by which a kernel gathers rows of a convolution's im2col matrix from `array`.
+
+        The array is (N, W, C), (N, H, W, C) or (N, D, H, W, C).  A load gives `pixels` rows of `channels`: the filter's
+        base goes through the images pixel by pixel in `steps`, along each axis between from `lower` to
+        size - 1 + `upper`, and the load's offsets say which tap of the filter is taken.  For a filter of size k at
+        dilation d, with padding p before and q behind: lower = -p, upper = q - (k - 1) d, offsets i d for tap i.
+        KernelError for what bulk tensor copies cannot do.
         """

@@ -20,7 +20,7 @@ from . import checking, sim_build
 from .protocol import Array, Dim3, Limits, Unit
 from .sim_checked import CheckedFunction, Fault
 from .sim_guard import note_empty
-from .tensor_map import TensorMap, encode_sim, tiling
+from .tensor_map import TensorMap, encode_sim, im2col, tiling
 
 __all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
 
@@ -155,9 +155,25 @@ class SimBackend:
             function = SimFunction(self._runtime, library, entry)
             return function if checking.current() is None else function.checked()
 
-    def tensor_map(self, array: Array, box: tuple[int, ...], swizzle: int = 0) -> TensorMap:
+    def tensor_map(
+        self, array: Array, box: tuple[int, ...], swizzle: int = 0, steps: tuple[int, ...] | None = None
+    ) -> TensorMap:
         """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
-        return TensorMap.of(encode_sim(tiling(array, self.pointer(array), box, swizzle)), self.name, array)
+        return TensorMap.of(encode_sim(tiling(array, self.pointer(array), box, swizzle, steps)), self.name, array)
+
+    def tensor_map_im2col(
+        self,
+        array: Array,
+        lower: tuple[int, ...],
+        upper: tuple[int, ...],
+        channels: int,
+        pixels: int,
+        swizzle: int = 0,
+        steps: tuple[int, ...] | None = None,
+    ) -> TensorMap:
+        """Return the map by which a kernel gathers rows of an im2col matrix; see `protocol.KernelBackend`."""
+        made = im2col(array, self.pointer(array), lower, upper, channels, pixels, swizzle, steps)
+        return TensorMap.of(encode_sim(made), self.name, array)
 
     def use_threads(self, count: int) -> None:
         """Spread the blocks of each launch over `count` threads of the host (from the first load on)."""

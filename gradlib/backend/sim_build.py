@@ -40,8 +40,9 @@ _KERNEL = (
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
-    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "checker.cpp", "reports.cpp",
-    "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp", "bulk.cpp", "wgmma.cpp", "cluster.cpp",
+    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "shadow.cpp", "checker.cpp",
+    "lifetime.cpp", "asynchronous.cpp", "reports.cpp", "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp",
+    "bulk.cpp", "wgmma.cpp", "cluster.cpp", "ptx_calls.cpp",
 )  # fmt: skip
 # The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
 _CHECKED = (

@@ -165,7 +165,7 @@ class CheckedFunction:
         kind, text = fault.kind.decode(), fault.text.decode(errors="replace")
         if fault.other:
             other = _line(self._library._name, self._source, [fault.other])
-            text = re.sub(r"(, and nothing orders the two)$", rf" at line {other}\1", text) if other else text
+            text = text.replace("{other}", f" at line {other}" if other else "")
         where, thread = tuple(fault.block), tuple(fault.thread) if fault.has_thread else None
         place = f"{self._source}:{line}" if line is not None else self._source
         subject = f"line {line} " if line is not None and text.partition(" ")[0] in _VERBS else ""
@@ -207,7 +207,7 @@ class CheckedFunction:
             )  # fmt: skip
 
 
-_VERBS = ("reads", "writes", "waits", "asynchronously")
+_VERBS = ("reads", "writes", "updates", "initialises", "waits", "asynchronously", "wgmma", "a")
 _FIX = {
     "out-of-bounds": "need an index below the array's length",
     "misaligned": "need an address that is a multiple of the access's size",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import struct
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,13 @@ import numpy as np
 
 from ..backend import checked, get
 from ..backend.checking import ORDERS
-from ..errors import KernelError, message, operand
+from ..errors import KernelError
 from ..kernel.build import compile_one, job
-from ..kernel.signature import C_TYPES, Parameter, parse, resolve, scalar_format
+from ..kernel.signature import parse
 from ..kernel.source import Source, from_text, load
+from .kernel_arguments import KernelArguments
 
 __all__ = ["run_kernel"]
-
-_ALIGNMENT = 256  # of every array, as a GPU's allocator aligns them
 
 
 def run_kernel(
@@ -53,7 +50,8 @@ def run_kernel(
     grid, block
         An int or a tuple of up to three.
     args
-        C-contiguous NumPy arrays, None for a null pointer, and scalars, in the order of the parameters.
+        C-contiguous NumPy arrays, None for a null pointer, scalars, and `Tiles` or `Pixels` for tensor maps, in the
+        order of the parameters.
     shared_mem
         Bytes of dynamic shared memory.
     check
@@ -100,45 +98,23 @@ def run_kernel(
     if len(args) != len(parameters):
         names = ", ".join(p.name for p in parameters)
         raise KernelError(f"{where}: {len(args)} arguments, {len(parameters)} parameters\n  need {names}")
-    unknown = set(outputs) - {p.name for p in parameters if p.pointer}
+    unknown = set(outputs) - {p.name for p in parameters if p.pointer or p.type == "TensorMap"}
     if unknown:
         raise KernelError(f"{where}: outputs names {', '.join(sorted(unknown))}, no array parameter")
     if device not in ("sim", "cuda"):
         raise KernelError(f"{where}: device is {device!r}\n  need 'sim' or 'cuda'")
     backend = get(device)
     dims = _dim3("grid", grid), _dim3("block", block)
-    known = {**unit.defaults, **(macros or {})}
-    copies: dict[tuple[int, int], Any] = {}
-    values, layout, named, offsets = [], "=", [], []
-    for parameter, value in zip(parameters, args, strict=True):
-        c_type = resolve(parameter.type, known)
-        code = "Q" if parameter.pointer else scalar_format(c_type)
-        if code is None:
-            raise KernelError(f"{where}: parameter {parameter} cannot be passed by value")
-        end, size = struct.calcsize(layout), struct.calcsize("=" + code)
-        offsets.append(end + -end % size)
-        layout += f"{-end % size}x{code}"
-        if parameter.pointer:
-            array = _copy(where, parameter, c_type, value, copies, backend)
-            named.append((parameter.name, array, offsets[-1]))
-            value = 0 if array is None else backend.pointer(array)
-        values.append(value.item() if isinstance(value, np.generic) else value)
-    try:
-        packed = struct.pack(layout, *values)
-    except (struct.error, OverflowError, TypeError) as error:
-        shown = ", ".join(f"{p.name} = {v!r}" for p, v in zip(parameters, values, strict=True) if not p.pointer)
-        raise KernelError(f"{where}: a scalar does not fit: {error}\n  {shown}") from None
+    arguments = KernelArguments(where, parameters, {**unit.defaults, **(macros or {})}, args, backend)
     watched = check and device == "sim"
     with checked(watched, orders=orders, seed=seed, float_atomics=float_atomics):
         built = compile_one(job(unit, macros or {}, backend), backend)
-        function: Any = backend.load(built, entry, tuple(offsets))
+        function: Any = backend.load(built, entry, arguments.offsets)
         if watched:
-            function(*dims, shared_mem, packed, named, outputs)
+            function(*dims, shared_mem, arguments.packed, arguments.named, outputs)
         else:
-            function(*dims, shared_mem, packed)
-    for value in args:
-        if isinstance(value, np.ndarray) and value.flags.writeable:
-            value[...] = backend.to_host(copies[_place(value)]).reshape(value.shape)
+            function(*dims, shared_mem, arguments.packed)
+    arguments.copy_back()
 
 
 def _source(source: str | Path | Source) -> Source:
@@ -155,39 +131,3 @@ def _dim3(name: str, size: int | tuple[int, ...]) -> tuple[int, int, int]:
         raise KernelError(f"{name} is {size!r}\n  need a positive int or a tuple of up to three")
     x, y, z = (*map(int, sizes), 1, 1)[:3]
     return x, y, z
-
-
-def _place(array: Any) -> tuple[int, int]:
-    return array.__array_interface__["data"][0], array.nbytes
-
-
-def _copy(where: str, parameter: Parameter, c_type: str, value: Any, copies: dict[Any, Any], backend: Any) -> Any:
-    """Return an aligned copy of an array argument on the device; the same one where an array is passed twice."""
-    if value is None:
-        return None
-    wanted = C_TYPES.get(c_type)
-    if not isinstance(value, np.ndarray):
-        raise KernelError(f"{where}: {parameter.name} is {type(value).__name__}\n  need a NumPy array or None")
-    if (wanted is not None and value.dtype != wanted) or not value.flags.c_contiguous:
-        strided = "" if value.flags.c_contiguous else ", not C-contiguous"
-        raise KernelError(
-            message(
-                f"{where}: {parameter.name} is {value.dtype}{strided}, the parameter is {parameter}",
-                [operand(parameter.name, value)],
-                f"need a C-contiguous array of {wanted or value.dtype}",
-            )
-        )
-    place = _place(value)
-    if place not in copies:
-        for begin, size in copies:
-            if place[0] < begin + size and begin < place[0] + place[1]:
-                raise KernelError(f"{where}: {parameter.name} overlaps another array without being the same")
-        if backend.name == "cuda":
-            copies[place] = backend.asarray(value)
-            return copies[place]
-        memory: Any = (ctypes.c_ubyte * (value.nbytes + _ALIGNMENT))()
-        start = -ctypes.addressof(memory) % _ALIGNMENT
-        aligned = np.frombuffer(memory, np.uint8, value.nbytes, start)
-        aligned[:] = value.reshape(-1).view(np.uint8)
-        copies[place] = backend.coerce(aligned.view(value.dtype))
-    return copies[place]

@@ -2,8 +2,8 @@
 
 Grid and block are numbers joined by commas.  An argument is a number, ``None``, or an array:
 ``float32[64]`` holds normal random numbers (an integer array those from 0 to 15), ``int32[4,4]=0`` one value,
-``int64[8]=arange`` 0, 1, 2, ...; ``out:`` in front marks one that holds nothing before the launch.  Words that
-follow may be ``shared=BYTES``, ``float_atomics``, or a macro ``T=double``:
+``int64[8]=arange`` 0, 1, 2, ...; ``out:`` in front marks one that holds nothing before the launch.  A box behind it
+makes it a tensor map, with a swizzle if need be: ``float16[64,64]<8,64:128>``.  Words that follow may be ``shared=BYTES``, ``float_atomics``, or a macro ``T=double``:
 
     // sample: scale 2 32 float32[50] out:float32[50] 2.0 50 T=float
 """
@@ -22,12 +22,13 @@ import numpy as np
 from ..errors import KernelError
 from ..kernel.signature import parse
 from ..kernel.source import Source
+from .kernel_arguments import Tiles
 from .run_kernel import run_kernel
 
 __all__ = ["KernelSample", "samples"]
 
 _LINE = re.compile(r"^[ \t]*//[ \t]*sample:(.*)$", re.MULTILINE)
-_ARRAY = re.compile(r"(out:)?([a-z]\w*)\[([\d,]*)\](?:=(\S+))?")
+_ARRAY = re.compile(r"(out:)?([a-z]\w*)\[([\d,]*)\](?:<([\d,]+)(?::(\d+))?>)?(?:=(\S+))?")
 _MACRO = re.compile(r"([A-Za-z_]\w*)=(\S+)")
 
 
@@ -50,7 +51,7 @@ class KernelSample:
         return [_value(arg, rng, self.text) for arg in self.args]
 
     def run(self, source: Source, *, check: bool = True, device: str = "sim", **macros: Any) -> list[Any]:
-        """Run the sample and return its arguments; `macros` come on top of its own."""
+        """Run the sample and return its arguments, arrays for tensor maps; `macros` come on top of its own."""
         args = self.draw()
         names = [p.name for p in parse(source.text, self.entry).parameters]
         outputs = [name for name, arg in zip(names, self.args, strict=False) if arg.startswith("out:")]
@@ -58,7 +59,7 @@ class KernelSample:
             source, self.entry, self.grid, self.block, args, self.shared, check, outputs,
             macros={**self.macros, **macros}, float_atomics=self.float_atomics, device=device,
         )  # fmt: skip
-        return args
+        return [arg.array if isinstance(arg, Tiles) else arg for arg in args]
 
 
 def samples(source: Source) -> list[KernelSample]:
@@ -105,15 +106,19 @@ def _value(text: str, rng: np.random.Generator, line: str) -> Any:
     try:
         if match is None:
             return float(text) if re.search(r"[.eE]|inf|nan", text) else int(text, 0)
-        _, name, shape_text, fill = match.groups()
+        _, name, shape_text, box, swizzle, fill = match.groups()
         shape = tuple(int(n) for n in shape_text.split(",") if n)
-        dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
-        if fill == "arange":
-            return np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
-        if fill is not None:
-            return np.full(shape, float(fill)).astype(dtype)
-        if dtype.kind in "iub":
-            return rng.integers(0, 2 if dtype.kind == "b" else 16, shape).astype(dtype)
-        return rng.standard_normal(shape).astype(dtype)
+        array = _fill(shape, np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name), fill, rng)
+        return array if box is None else Tiles(array, _sizes(box), int(swizzle or 0))
     except (ValueError, TypeError):
         raise KernelError(f"sample: {line}: {text} is no argument\n  need a number, None or float32[64]") from None
+
+
+def _fill(shape: tuple[int, ...], dtype: Any, fill: str | None, rng: np.random.Generator) -> Any:
+    if fill == "arange":
+        return np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
+    if fill is not None:
+        return np.full(shape, float(fill)).astype(dtype)
+    if dtype.kind in "iub":
+        return rng.integers(0, 2 if dtype.kind == "b" else 16, shape).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)

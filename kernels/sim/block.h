@@ -134,6 +134,7 @@ class Worker {
     bool on_stack(uintptr_t address) const { return current_ && current_->stack.holds(address); }
     bool on_any_stack(uintptr_t address) const;  // of this block's threads
     uint64_t last_writer(uint64_t address);
+    uintptr_t arena() const { return reinterpret_cast<uintptr_t>(arena_); }
     void report(const Fault& fault);              // and go on
     [[noreturn]] void fault(const Fault& parts);  // one whose place is known already
     // A fault of this kind at the running thread, or at `waiting`, a suspended one.
@@ -157,7 +158,7 @@ class Worker {
     bool run_block(unsigned long long number);
     void begin_block(uint3 block);
     bool end_block();
-    bool advance_outside();
+    bool advance_outside(bool polls);
     bool finish_outside();
     void* variable(SharedVariable* declared);
     void* allocate_shared(SharedVariable& variable, unsigned long long epoch);
@@ -172,6 +173,8 @@ class Worker {
     void stop(const char* kind, const Fiber* waiting, const char* text);
     void run_blocks(Job& job);
     [[noreturn]] void deadlock();
+    const Fiber* stuck(int& kind) const;
+    static const char* const stuck_kinds[3];
     std::string waiting_places();
     Machine& next_machine() { return current_ ? current_->machine : main_; }  // main_: parked, for a cluster's sake
 
@@ -193,6 +196,7 @@ class Worker {
     std::unique_ptr<Checker> owned_;             // made for this worker's first checked launch
     Checker* checker_ = nullptr;                 // while one runs
     bool outside_ = false;  // of any fiber: a fault is thrown instead
+    bool spun_ = false;     // it was a thread that waits for a value in memory that ran last
     std::unique_ptr<Engine> engine_;  // made on the first use
     Cluster* cluster_ = nullptr;      // of the running block, if it has more than one
 };

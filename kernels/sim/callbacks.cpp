@@ -57,7 +57,7 @@ static V update(volatile V* address, int order, void* pc, Act act) {
     Checker* checker = active();
     void* place = const_cast<V*>(address);
     if (checker) {
-        checker->update(reinterpret_cast<Address>(place), sizeof(V), reinterpret_cast<Address>(pc));
+        see(place, sizeof(V), atomic_update, sizeof(V), pc);
         synchronize(checker, place, true, true, order);
     }
     V old = act();

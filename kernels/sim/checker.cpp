@@ -1,43 +1,22 @@
 // The rules: bounds, alignment, initialisation, and order between accesses of which one writes.
-#include <link.h>
-
-#include <random>
+#include "checker.h"
 
 #include "block.h"
 
 namespace gradlib_sim {
 
-// ---- cells
-
-void Shadow::allocate() {
-    void* memory = mmap(nullptr, mapped(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    cells_ = static_cast<Cell*>(memory);
-}
-
-void Shadow::release() { munmap(cells_, mapped()); }
-
-void Shadow::split(size_t used) {
-    Cell* old = cells_;
-    size_t count = (used + granule() - 1) >> shift_, size = mapped();
-    --shift_;
-    allocate();
-    for (size_t i = 0; i < count; ++i) cells_[2 * i] = cells_[2 * i + 1] = old[i];
-    munmap(old, size);
-}
-
 // ---- one access
 
 void Checker::access(Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc) {
     Region* region = last_;
-    if (!region || address < region->begin || address + size > region->end) {
+    if (!region || !region->holds(address, size)) {
         if (elsewhere(address)) {
-            if (!held_.empty()) check_held(address, kind, pc);
+            if (!me_->held.empty()) check_held(address, kind, pc);
             return;
         }
         region = find(address, size);
         // A lane that computes for its whole warp (ldmatrix, mma) reads what the others hand it.
-        if (!region && worker_.on_any_stack(address)) return;
+        if (!region && me_->worker->on_any_stack(address)) return;
         if (!region) out_of_bounds(address, size, kind, pc);
     }
     if (address & (alignment - 1)) {
@@ -47,159 +26,212 @@ void Checker::access(Address address, unsigned size, AccessKind kind, unsigned a
                   ", an address that is no multiple of " + std::to_string(alignment),
               region->name, address, pc);
     }
+    const Act act{*region, address, size, kind, pc, actor()};
     Shadow& shadow = *region->shadow;
-    while (!shadow.fits(address, size)) shadow.split(region->shared ? (size_t)(shared_.back().end - arena_begin_)
-                                                                    : (size_t)(region->end - region->begin));
+    if (region->shared) {
+        Living& owner = living_[region->owner];
+        if (region->owner != rank_ || in_async_proxy(act.thread)) check_life(act);
+        if (owner.tagged && writes(kind)) clear_tags(owner, address, size);
+        while (!shadow.fits(address, size)) shadow.split((size_t)(owner.shared.back().end - owner.arena_begin));
+    } else {
+        while (!shadow.fits(address, size)) shadow.split((size_t)(region->end - region->begin));
+    }
     unsigned granule = shadow.granule();
     Cell* cell = shadow.at(address);
-    for (unsigned done = 0; done < size; done += granule) touch(*region, *cell++, address, size, kind, pc);
+    for (unsigned done = 0; done < size; done += granule) touch(*cell++, act);
 }
+
+unsigned Checker::actor() const { return agent_ ? agent_ : gradlib_sim_context.linear; }
 
 Access Checker::mine(AccessKind kind, Address pc) const {
     unsigned thread = actor();
-    uint32_t generation = thread < first_agent ? clocks_.generation() : unordered;
-    return Access{serial_, generation, clocks_.time(thread), (uint32_t)(pc - code_begin_), thread,
-                  kind};
+    const bool agent = thread >= first_agent;
+    unsigned issuer = agent ? me_->issuers[(thread & ~generic_agent) - first_agent] : thread;
+    return Access{me_->serial, agent ? unordered : clocks_.generation(), clocks_.time(thread), (uint32_t)(pc - code_begin_),
+                  thread, (uint16_t)issuer, kind};
 }
 
-void Checker::touch(Region& region, Cell& cell, Address address, unsigned size, AccessKind kind, Address pc) {
-    unsigned thread = actor();
-    if (region.shared && cell.stamp != serial_) {
+void Checker::examine(const Access& before, const Act& act) {
+    if (!conflicting(before.kind, act.kind)) return;
+    if (!clocks_.knows(act.thread, before)) race(act, before);
+    if (!in_async_proxy(act.thread) || in_async_proxy(before.thread) || !writes(before.kind)) return;
+    if (before.kind == init_write) return;  // copies reach their mbarriers through the generic proxy
+    if (!clocks_.proxied(act.thread, before, act.region.shared ? proxied_shared : proxied_global)) unfenced(act, before);
+}
+
+void Checker::touch(Cell& cell, const Act& act) {
+    const Region& region = act.region;
+    if (region.shared && cell.stamp != living_[region.owner].serial) {
         cell = Cell{};
-        cell.stamp = serial_;
+        cell.stamp = living_[region.owner].serial;
     }
-    Access& write = cell.write;
+    const Lists& lists = region.shared ? shared_lists_ : array_lists_;
+    if (cell.epoch != lists.epoch()) {
+        cell.others = cell.count = 0;
+        cell.epoch = lists.epoch();
+    }
+    const Access now = mine(act.kind, act.pc);
+    Access &write = cell.write, &recent = cell.recent;
+    const Access& latest = recent.block ? recent : write;
+    if (latest.block == now.block && latest.thread == now.thread && latest.kind == now.kind &&
+        latest.time == now.time && latest.generation == now.generation) {
+        return;  // nothing new
+    }
     if (write.block) {
-        if (conflicting(write.kind, kind) && !clocks_.knows(thread, write)) {
-            race(region, address, size, kind, pc, write);
-        }
-    } else if (kind == plain_read || kind == atomic_read) {
-        if (!region.written) uninitialised(region, address, size, pc);
+        examine(write, act);
+    } else if (!region.written && act.kind != plain_write && act.kind != init_write && act.kind != atomic_write) {
+        uninitialised(act);
     }
-    Access& recent = cell.recent;
-    if (recent.block) {
-        bool current = recent.block == serial_ && recent.generation == clocks_.generation();
-        if (current && recent.thread == thread && recent.kind == kind && recent.time == clocks_.time(thread) &&
-            !cell.older.block && kind != plain_write) {
-            return;  // nothing new
-        }
-        if (conflicting(recent.kind, kind) && !clocks_.knows(thread, recent)) {
-            race(region, address, size, kind, pc, recent);
-        }
-        if (current && kind != plain_read) {
-            for (uint32_t i = cell.others; i; i = list_[i].next) {
-                const Access& other = list_[i].access;
-                if (conflicting(other.kind, kind) && !clocks_.knows(thread, other)) {
-                    race(region, address, size, kind, pc, other);
-                }
-            }
-        } else if (current) {  // a plain read: only atomics can matter, and they are rare
-            for (uint32_t i = cell.others; i && list_[i].access.kind != plain_read; i = list_[i].next) {
-                if (!clocks_.knows(thread, list_[i].access)) race(region, address, size, kind, pc, list_[i].access);
-            }
-        }
-        const Access& older = cell.older;
-        if (older.block && conflicting(older.kind, kind) && !clocks_.knows(thread, older)) {
-            race(region, address, size, kind, pc, older);
-        }
-    }
-    Access now = mine(kind, pc);
-    if (kind == plain_write) {  // ordered after all that was there: it stands for them
+    if (recent.block) examine(recent, act);
+    if (plain(act.kind) && writes(act.kind)) {  // ordered after all that was there: it stands for them
+        for (uint32_t i = cell.others; i; i = lists[i].next) examine(lists[i].access, act);
         write = now;
-        recent.block = cell.older.block = 0;
-        cell.others = 0;
+        recent.block = cell.others = cell.count = 0;
         return;
     }
-    if (kind == atomic_write && !write.block) write = now;
-    add(cell, now);
+    if (writes(act.kind)) {
+        for (uint32_t i = cell.others; i && lists[i].reads; i = lists[i].next) examine(lists[i].access, act);
+        if (!write.block) write = now;
+    } else if (act.kind == plain_read) {
+        for (uint32_t i = cell.others; i && lists[i].atomics; i = lists[i].next) examine(lists[i].access, act);
+    }
+    add(cell, now, region);
 }
 
-void Checker::add(Cell& cell, const Access& access) {
-    constexpr uint32_t most = 64;  // accesses of one location between two barriers
+// ---- the other accesses of a location since its last plain write
+
+// Whether what conflicts with `a` also conflicts with `b`.
+static bool stands_for(AccessKind b, AccessKind a) {
+    if (a == atomic_read) return true;
+    return (a == plain_read) == (b == plain_read) && b != atomic_read;
+}
+
+// Whether nothing that a thread can do is ordered after `b` and not after `a`.
+static bool replaces(const Access& b, const Access& a) {
+    if (a.block != b.block || !stands_for(b.kind, a.kind)) return false;
+    if (a.thread == b.thread) return true;
+    return a.thread < first_agent && b.thread < first_agent && a.generation < b.generation;
+}
+
+void Checker::add(Cell& cell, const Access& now, const Region& region) {
+    Lists& lists = region.shared ? shared_lists_ : array_lists_;
     Access& recent = cell.recent;
-    if (recent.block == access.block && recent.generation == access.generation) {
-        if (cell.others == 0) cell.count = 0;
-        if (cell.count < most) {
-            ++cell.count;
-            list_.push_back({recent, cell.others});
-            cell.others = (uint32_t)(list_.size() - 1);
+    if (recent.block && alone()) {
+        bool threads = now.thread < first_agent && recent.thread < first_agent;
+        if (region.shared && threads && recent.generation != now.generation) {
+            recent.block = 0;  // a barrier has ordered all threads since, and nobody else comes here
+            if (!lists[cell.others].agents) cell.others = 0;
+        } else if (recent.block != now.block && !clocks_.any()) {
+            cell.others = one_of_each(lists, cell.others, recent.kind);  // nothing orders blocks: it says as much as all
         }
-    } else {
-        bool lasting = recent.block != access.block || recent.thread >= first_agent;
-        if (recent.block && lasting) cell.older = recent;
-        cell.others = 0;
     }
-    recent = access;
-}
-
-void Checker::update(Address address, unsigned size, Address pc) {
-    access(address, size, atomic_read, size, pc);
-    access(address, size, atomic_write, size, pc);
-}
-
-void Checker::atomic_done(Address address, bool acquires, bool releases, bool strong) {
-    unsigned thread = gradlib_sim_context.linear;
-    if (releases) clocks_.release(thread, address, strong);
-    if (acquires) clocks_.acquire(thread, address, strong);
-}
-
-void Checker::fence() { clocks_.fence(gradlib_sim_context.linear); }
-
-unsigned Checker::fork() {
-    issuers_.push_back(gradlib_sim_context.linear);
-    return clocks_.fork(gradlib_sim_context.linear);
-}
-
-void Checker::join(unsigned agent) { clocks_.join(gradlib_sim_context.linear, agent); }
-
-void Checker::access_as(unsigned agent, Address address, unsigned size, AccessKind kind, unsigned alignment,
-                        Address pc) {
-    agent_ = agent;
-    access(address, size, kind, alignment, pc);
-    agent_ = 0;
-}
-
-void Checker::hold(const void* begin, size_t bytes) {
-    Address first = reinterpret_cast<Address>(begin);
-    held_.push_back({gradlib_sim_context.linear, first, first + bytes});
-}
-
-void Checker::let_go(const void* begin) {
-    Address first = reinterpret_cast<Address>(begin);
-    held_.erase(std::remove_if(held_.begin(), held_.end(), [&](const Held& h) { return h.begin == first; }),
-                held_.end());
-}
-
-void Checker::check_held(Address address, AccessKind kind, Address pc) {
-    for (const Held& h : held_) {
-        if (address < h.begin || address >= h.end || h.thread != gradlib_sim_context.linear) continue;
-        raise("async", std::string(verb(kind)) + " accumulators of a wgmma before its wait", "", address, pc);
+    if (recent.block && !replaces(now, recent)) {
+        cell.others = lists.push(recent, cell.others);
+        ++cell.count;
+        if (cell.count >= 64 && !(cell.count & (cell.count - 1))) cell.others = compact(lists, cell.others, now);
+        if (lists.full()) {
+            me_->worker->fault("the checker has to remember more than %zu accesses that nothing orders (a smaller launch "
+                               "has less),", Lists::most);
+        }
     }
+    recent = now;
 }
 
-void Checker::barrier_complete() {
-    clocks_.barrier();
-    list_.resize(1);  // the lists are of an older generation now
-    progress();
+// The latest plain read and the latest atomic write of a list, without the kind that is given.
+uint32_t Checker::one_of_each(Lists& lists, uint32_t list, AccessKind kind) {
+    uint32_t read = 0, atomic = 0;
+    for (uint32_t i = list; (!read && lists[i].reads) || (!atomic && lists[i].atomics); i = lists[i].next) {
+        AccessKind found = lists[i].access.kind;
+        if (found == plain_read && !read) read = i;
+        if (writes(found) && !atomic) atomic = i;
+    }
+    uint32_t shorter = 0;
+    if (read && kind != plain_read) shorter = lists.push(Access(lists[read].access), shorter);
+    if (atomic && !writes(kind)) shorter = lists.push(Access(lists[atomic].access), shorter);
+    return shorter;
 }
 
-void Checker::lanes_joined(unsigned warp, uint32_t lanes) {
-    clocks_.join_lanes(warp, lanes);
-    progress();
+// The same list without what later entries, or `recent`, stand for.
+uint32_t Checker::compact(Lists& lists, uint32_t list, const Access& recent) {
+    std::vector<Access> kept;
+    std::map<uint64_t, uint32_t> generations[2];  // by block: the latest of plain reads, of atomic writes
+    std::map<std::pair<uint64_t, AccessKind>, bool> seen;
+    auto key = [](const Access& a) { return (uint64_t)a.block << 32 | a.thread; };
+    auto note = [&](const Access& a) {
+        seen[{key(a), a.kind}] = true;
+        if (a.thread >= first_agent || a.kind == atomic_read) return;
+        uint32_t& latest = generations[a.kind != plain_read][a.block];
+        latest = std::max(latest, a.generation);
+    };
+    note(recent);
+    for (uint32_t i = list; i; i = lists[i].next) {  // latest first
+        const Access& a = lists[i].access;
+        bool later = seen.count({key(a), a.kind}) != 0;
+        if (!later && a.thread < first_agent) {
+            for (int which = 0; which < 2 && !later; ++which) {
+                auto found = generations[which].find(a.block);
+                bool stands = a.kind == atomic_read || which == (a.kind != plain_read);
+                later = stands && found != generations[which].end() && found->second > a.generation;
+            }
+        }
+        if (!later) kept.push_back(a);
+        note(a);
+    }
+    uint32_t shorter = 0;
+    for (auto a = kept.rbegin(); a != kept.rend(); ++a) shorter = lists.push(*a, shorter);
+    return shorter;
+}
+
+// Forget, at a barrier of the only block, what its threads did in shared memory before.
+void Checker::sweep() {
+    constexpr size_t many = 1 << 18;
+    if (!shared_lists_.hold_agents()) {
+        shared_lists_.reset();
+    } else if (shared_lists_.size() > many && !me_->shared.empty()) {
+        // Only asynchronous accesses still matter, and of them those that not everybody has waited for.
+        Lists& lists = shared_lists_;
+        const uint32_t epoch = lists.epoch();
+        std::vector<std::pair<Cell*, std::vector<Access>>> kept;
+        for (Address a = me_->arena_begin; a < me_->shared.back().end; a += me_->arena->granule()) {
+            Cell& cell = *me_->arena->at(a);
+            if (cell.stamp != me_->serial || cell.epoch != epoch || !cell.others) continue;
+            std::vector<Access> mine;
+            for (uint32_t i = cell.others; i && lists[i].agents; i = lists[i].next) {
+                const Access& access = lists[i].access;
+                if (access.thread >= first_agent && !clocks_.everybody_knows(access)) mine.push_back(access);
+            }
+            if (!mine.empty()) kept.push_back({&cell, std::move(mine)});
+        }
+        lists.reset();
+        for (auto& [cell, accesses] : kept) {
+            cell->epoch = lists.epoch();
+            cell->others = 0;
+            for (auto a = accesses.rbegin(); a != accesses.rend(); ++a) cell->others = lists.push(*a, cell->others);
+            cell->count = (uint32_t)accesses.size();
+        }
+    }
 }
 
 // ---- where an address belongs
 
 // Locals, the runtime's own state, the kernel's arguments and constants: not checked.
 bool Checker::elsewhere(Address address) const {
-    return worker_.on_stack(address) || address - reinterpret_cast<Address>(&gradlib_sim_context) < sizeof(Context) ||
+    return me_->worker->on_stack(address) ||
+           address - reinterpret_cast<Address>(&gradlib_sim_context) < sizeof(Context) ||
            (address >= packed_begin_ && address < packed_end_) || (address >= code_begin_ && address < code_end_);
 }
 
 Region* Checker::find(Address address, unsigned size) {
-    for (auto* regions : {&shared_, &arrays_}) {
-        for (Region& region : *regions) {
-            if (address >= region.begin && address + size <= region.end) return last_ = &region;
+    for (Region& region : me_->shared) {
+        if (region.holds(address, size)) return last_ = &region;
+    }
+    for (Region& region : arrays_) {
+        if (region.holds(address, size)) return last_ = &region;
+    }
+    for (Living& other : living_) {
+        if (address < other.arena_begin || address >= other.arena_end) continue;
+        for (Region& region : other.shared) {
+            if (region.holds(address, size)) return last_ = &region;
         }
     }
     return nullptr;
@@ -209,112 +241,47 @@ Region* Checker::find(Address address, unsigned size) {
 
 void Checker::spins(Address address, unsigned long long value, Address pc) {
     unsigned thread = gradlib_sim_context.linear;
-    Spin& spin = spins_[thread];
+    Spin& spin = me_->spins[thread];
     if (spin.address != address || spin.value != value) {
         spin = Spin{address, value, 0};
         progress();
         return;
     }
     if (++spin.repeats < 4) return;
-    if (++yields_ > 20000 + 200ull * gradlib_sim_context.count) {
-        std::string name;
-        for (auto* regions : {&shared_, &arrays_}) {
-            for (Region& region : *regions) {
-                if (address >= region.begin && address < region.end) name = region.name;
-            }
-        }
+    if (++yields_ > 20000 + 200ull * gradlib_sim_context.count * living_.size()) {
+        Region* region = find(address, 1);
+        std::string name = region ? region->name : "";
         raise("deadlock",
               "waits for ever for a change of " + (name.empty() ? std::string("a variable") : name) + ", which holds " +
                   std::to_string(value) + " (blocks that have not started cannot be waited for)",
               name, address, pc);
     }
-    worker_.yield();
+    me_->worker->yield();
 }
 
-// ---- launches and blocks
+// ---- synchronization
 
-Checker::Checker(Worker& worker, Address arena, size_t arena_bytes)
-    : worker_(worker), arena_(arena, arena_bytes), arena_begin_(arena), arena_end_(arena + arena_bytes) {}
-
-Checker::~Checker() {
-    for (Region& region : arrays_) delete region.shadow;
+void Checker::atomic_done(Address address, bool acquires, bool releases, bool strong) {
+    unsigned thread = gradlib_sim_context.linear;
+    if (releases) clocks_.release(thread, address, strong);
+    if (acquires) clocks_.acquire(thread, address, strong);
 }
 
-static int module_range(dl_phdr_info* info, size_t, void* data) {
-    Address* range = static_cast<Address*>(data);  // an address inside; then begin and end of its module
-    Address begin = ~(Address)0, end = 0;
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-        const auto& header = info->dlpi_phdr[i];
-        if (header.p_type != PT_LOAD) continue;
-        begin = std::min<Address>(begin, info->dlpi_addr + header.p_vaddr);
-        end = std::max<Address>(end, info->dlpi_addr + header.p_vaddr + header.p_memsz);
-    }
-    if (range[0] < begin || range[0] >= end) return 0;
-    range[1] = info->dlpi_addr;
-    range[2] = end;
-    return 1;
+void Checker::fence() { clocks_.fence(gradlib_sim_context.linear); }
+void Checker::fence_proxy(Reach reach) { clocks_.fence_proxy(gradlib_sim_context.linear, reach); }
+void Checker::fence_init() { clocks_.fence_init(gradlib_sim_context.linear); }
+void Checker::arrived(Address object, bool strong) { clocks_.arrive(gradlib_sim_context.linear, object, strong); }
+void Checker::waited(Address object) { clocks_.acquire(gradlib_sim_context.linear, object, true); }
+
+void Checker::barrier_complete() {
+    clocks_.barrier();
+    if (alone()) sweep();
+    progress();
 }
 
-template <class V>
-static void arrange(std::vector<V>& numbers, unsigned long long count, const CheckedOptions& options) {
-    numbers.resize(count);
-    for (unsigned long long i = 0; i < count; ++i) numbers[i] = (V)(options.order == 1 ? count - 1 - i : i);
-    if (options.order == 2) {
-        std::mt19937_64 random(options.seed);
-        for (unsigned long long i = count; i > 1; --i) std::swap(numbers[i - 1], numbers[random() % i]);
-    }
-}
-
-void Checker::begin_launch(const CheckedOptions& options, const void* packed, const void* code,
-                           unsigned long long blocks, unsigned threads) {
-    for (Region& region : arrays_) delete region.shadow;
-    arrays_.clear();
-    shared_.clear();
-    last_ = nullptr;
-    for (uint32_t i = 0; i < options.count; ++i) {
-        const Argument& a = options.arguments[i];
-        arrays_.push_back({a.name, a.begin, a.begin + a.bytes, nullptr, false, a.written != 0});
-        arrays_.back().shadow = new Shadow(a.begin, a.bytes);
-    }
-    packed_begin_ = reinterpret_cast<Address>(packed);
-    packed_end_ = packed_begin_ + options.packed_bytes;
-    Address range[3] = {reinterpret_cast<Address>(code), 0, 0};
-    dl_iterate_phdr(module_range, range);
-    code_begin_ = range[1];
-    code_end_ = range[2];
-    arrange(blocks_, blocks, options);
-    arrange(threads_, threads, options);
-    first_serial_ = serial_ + 1;
-    if (serial_ > 1u << 31 || arena_.granule() < 4) {  // serials must not repeat while cells remember them
-        arena_.~Shadow();
-        new (&arena_) Shadow(arena_begin_, arena_end_ - arena_begin_);
-        first_serial_ = 1;
-        serial_ = 0;
-    }
-    pending_ = false;
-    clocks_.begin_launch();
-}
-
-void Checker::end_launch() {
-    if (pending_) worker_.report(unwritten_);
-}
-
-void Checker::begin_block(unsigned long long position, unsigned threads) {
-    serial_ = first_serial_ + (uint32_t)position;
-    clocks_.begin_block(serial_, threads);
-    shared_.clear();
-    last_ = nullptr;
-    list_.assign(1, Listed{});
-    issuers_.clear();
-    held_.clear();
-    agent_ = 0;
-    spins_.assign(threads, Spin{});
-    yields_ = 0;
-}
-
-void Checker::add_shared(const char* name, Address begin, size_t bytes) {
-    shared_.push_back({name, begin, begin + bytes, &arena_, true, false});
-    last_ = nullptr;  // the vector may have moved
+void Checker::lanes_joined(unsigned warp, uint32_t lanes) {
+    clocks_.join_lanes(warp, lanes);
+    progress();
 }
 
 }  // namespace gradlib_sim

@@ -72,7 +72,7 @@ enum BarrierKind { barrier_plain, barrier_count, barrier_and, barrier_or };
 enum CollectiveKind {
     collective_sync, collective_shuffle, collective_ballot, collective_match_any, collective_match_all,
     collective_add, collective_min_signed, collective_max_signed, collective_min_unsigned, collective_max_unsigned,
-    collective_and, collective_or, collective_xor, collective_call,
+    collective_and, collective_or, collective_xor, collective_call, collective_aligned,
 };
 
 // What a lane hands to collective_call: the last lane of the warp to come computes for all 32.

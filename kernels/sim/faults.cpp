@@ -44,6 +44,7 @@ void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
     snprintf(parts.text, sizeof parts.text, "%.*s", (int)length, text);
     if (waiting) {
         c.thread = waiting->thread;
+        c.linear = waiting->linear;
         current_ = const_cast<Fiber*>(waiting);
     }
     if (checker_) checker_->describe(parts, 0, waiting ? waiting->frame : __builtin_frame_address(0));
@@ -59,20 +60,29 @@ void Worker::report(const Fault& parts) { job_->fail(parts.text, parts); }
 
 uint64_t Worker::last_writer(uint64_t address) { return owned_ ? owned_->last_writer(address) : 0; }
 
-void Worker::deadlock() {
+// The thread to blame where none can go on, null if none waits; and what kind of fault that is.
+const Fiber* Worker::stuck(int& kind) const {
     // A lane that its warp waits for stands elsewhere, perhaps at a barrier: the warp is to blame.
-    const char *kinds[] = {"warp-mask", "barrier", "deadlock"};
     const Fiber* first[3] = {};
     for (auto& fiber : fibers_) {
         if (fiber->idle) continue;
         const char* what = fiber->site->what;
         bool barrier = !strncmp(what, "__syncthreads", 13) || !strncmp(what, "bar.", 4) ||
                        !strncmp(what, "barrier.", 8);
-        const Fiber*& one = first[barrier ? 1 : what[0] == '_' && strstr(what, "sync") ? 0 : 2];
+        bool value = !strncmp(what, "mbarrier", 8) || !strncmp(what, "a loop", 6);
+        const Fiber*& one = first[barrier ? 1 : value ? 2 : 0];
         if (!one || fiber->linear < one->linear) one = fiber.get();
     }
-    int kind = first[0] ? 0 : first[1] ? 1 : 2;
-    fault_at(kinds[kind], first[kind], "no thread can go on: %.900s,", waiting_places().c_str());
+    kind = first[0] ? 0 : first[1] ? 1 : 2;
+    return first[kind];
+}
+
+const char* const Worker::stuck_kinds[] = {"warp-mask", "barrier", "deadlock"};
+
+void Worker::deadlock() {
+    int kind;
+    const Fiber* first = stuck(kind);
+    fault_at(stuck_kinds[kind], first, "no thread can go on: %.900s,", waiting_places().c_str());
 }
 
 // One part for each place where threads wait; the fibers know their places.

@@ -21,8 +21,8 @@ using namespace mbarrier_bits;
 unsigned long long Engine::checked(unsigned long long* barrier, const Site& site) {
     touched_ = true;
     if ((size_t)barrier % 8 || *barrier >> 62 != mark) {
-        worker_.fault("%s at %s:%d: there is no mbarrier at this address (not initialised, or overwritten), thread %u",
-                      site.what, site.file, site.line, gradlib_sim_context.linear);
+        worker_.fault_at("uninitialised", nullptr, "%s at %s:%d: there is no mbarrier at this address (not initialised, or "
+                         "overwritten), thread %u", site.what, site.file, site.line, gradlib_sim_context.linear);
     }
     return *barrier;
 }
@@ -31,8 +31,8 @@ void Engine::mbarrier_init(unsigned long long* barrier, unsigned count, const Si
     touched_ = true;
     size_t offset = shared_offset(barrier, 8, site);
     if (offset % 8 || count == 0 || count > low20) {
-        worker_.fault("%s at %s:%d: an mbarrier for %u arrivals at byte %zu (need 1 to 2^20 - 1, and a multiple of 8),",
-                      site.what, site.file, site.line, count, offset);
+        worker_.fault_at(offset % 8 ? "misaligned" : "barrier", nullptr, "%s at %s:%d: an mbarrier for %u arrivals at byte "
+                         "%zu (need 1 to 2^20 - 1, and a multiple of 8),", site.what, site.file, site.line, count, offset);
     }
     *barrier = join(0, count, count, 0);
 }
@@ -41,7 +41,8 @@ void Engine::mbarrier_inval(unsigned long long* barrier, const Site& site) {
     checked(barrier, site);
     for (Waiters& waiters : waiters_) {
         if (waiters.barrier == barrier && waiters.queue.head) {
-            worker_.fault("%s at %s:%d: threads wait for this mbarrier,", site.what, site.file, site.line);
+            worker_.fault_at("barrier", nullptr, "%s at %s:%d: threads wait for this mbarrier,", site.what, site.file,
+                             site.line);
         }
     }
     memset(barrier, poison_byte, 8);
@@ -51,6 +52,7 @@ void Engine::mbarrier_inval(unsigned long long* barrier, const Site& site) {
 void Engine::settle(unsigned long long* barrier, unsigned long long state) {
     if (pending(state) == 0 && bytes(state) == 0) {
         *barrier = join(phase(state) ^ 1, expected(state), expected(state), 0);
+        if (checker()) checker()->completed((Address)barrier);
         if (Cluster* c = cluster()) {
             for (unsigned i = 0; i < c->size(); ++i) c->member(i).engine().wake(barrier);
         } else {
@@ -74,32 +76,32 @@ unsigned long long Engine::mbarrier_arrive(unsigned long long* barrier, unsigned
     unsigned long long state = checked(barrier, site);
     long long total = (long long)bytes(state) + bytes_expected;
     if (count > pending(state)) {
-        worker_.fault("%s at %s:%d: %u more arrivals, but the phase waits for %u of %u,", site.what, site.file,
-                      site.line, count, pending(state), expected(state));
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: %u more arrivals, but the phase waits for %u of %u,", site.what,
+                         site.file, site.line, count, pending(state), expected(state));
     }
     if (total > (long long)low20) {
-        worker_.fault("%s at %s:%d: %lld bytes pending on one mbarrier, above 2^20 - 1,", site.what, site.file,
-                      site.line, total);
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: %lld bytes pending on one mbarrier, above 2^20 - 1,", site.what,
+                         site.file, site.line, total);
     }
     settle(barrier, join(phase(state), expected(state), pending(state) - count, (int)total));
     return state;
 }
 
-void Engine::mbarrier_expect_arrival(unsigned long long* barrier, const Site& site) {
-    unsigned long long state = checked(barrier, site);
-    *barrier = join(phase(state), expected(state), pending(state) + 1, bytes(state));
-}
-
 void Engine::mbarrier_complete(unsigned long long* barrier, unsigned done, const Site& site) {
     unsigned long long state = checked(barrier, site);
     long long left = (long long)bytes(state) - done;
-    if (left < -(long long)low20) worker_.fault("%s: more than 2^20 - 1 bytes arrived unexpected,", site.what);
+    if (left < -(long long)low20) {
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: more than 2^20 - 1 bytes arrived unexpected,", site.what, site.file,
+                         site.line);
+    }
     settle(barrier, join(phase(state), expected(state), pending(state), (int)left));
 }
 
 // Whether the phase of this parity is complete; with `wait`, back only then.
 bool Engine::mbarrier_test(unsigned long long* barrier, unsigned parity, bool wait_for_it, const Site& site) {
-    if (parity > 1) worker_.fault("%s at %s:%d: parity %u,", site.what, site.file, site.line, parity);
+    if (parity > 1) {
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: parity %u,", site.what, site.file, site.line, parity);
+    }
     shared_offset(barrier, 8, site);
     if (phase(checked(barrier, site)) != parity) return true;
     if (!wait_for_it) {  // let others run before it asks again

@@ -18,10 +18,13 @@ struct MatrixCall : WarpCall {
 };
 
 // Pairs (element in memory, element in a register) of matrix i: act(element of a row, element of the lane's register).
+// The checked build takes each access for that of the lane whose register it is.
 template <int n, bool transposed, class Act>
 inline void for_matrix_elements(WarpCall* const* lanes, Act act) {
+    const unsigned me = gradlib_sim_context.linear;
     for (int i = 0; i < n; ++i) {
         for (int l = 0; l < 32; ++l) {
+            gradlib_sim_context.linear = me / 32 * 32 + (unsigned)l;
             unsigned short* held =
                 reinterpret_cast<unsigned short*>(&static_cast<MatrixCall*>(lanes[l])->registers[i]);
             for (int e = 0; e < 2; ++e) {
@@ -35,6 +38,7 @@ inline void for_matrix_elements(WarpCall* const* lanes, Act act) {
             }
         }
     }
+    gradlib_sim_context.linear = me;
 }
 
 template <int n>
@@ -54,27 +58,35 @@ struct ProductCall : WarpCall {
     void* d;
 };
 
+// Types by which PTX names what registers hold, and what holds one element of it.
+template <class Element>
+struct Stored { typedef Element type; };
+template <>
+struct Stored<ptx::e4m3> { typedef __nv_fp8_e4m3 type; };
+template <>
+struct Stored<ptx::e5m2> { typedef __nv_fp8_e5m2 type; };
+
 template <class Element>
 inline double element(const unsigned* registers, int index) {
-    Element value;
-    __builtin_memcpy(&value, reinterpret_cast<const char*>(registers) + index * (int)sizeof(Element), sizeof(Element));
-    if constexpr (sizeof(Element) == 4) value = __uint_as_float(__float_as_uint(value) & 0xffffe000);  // tf32
+    typename Stored<Element>::type value;
+    __builtin_memcpy(&value, reinterpret_cast<const char*>(registers) + index * (int)sizeof value, sizeof value);
+    if constexpr (sizeof value == 4) value = __uint_as_float(__float_as_uint(value) & 0xffffe000);  // tf32
     return (float)value;
 }
 
-// Elements of E in fours of bytes: `pack` to a register; depth = 8 * pack, two registers deep.
-template <class Element, class Sum>
+// A register holds `pack` elements; depth = 8 * pack, two registers deep.
+template <class Left, class Right, class Sum>
 inline void multiply_warp(WarpCall* const* lanes) {
-    constexpr int pack = 4 / (int)sizeof(Element), depth = 8 * pack;
+    constexpr int pack = 4 / (int)sizeof(Left), depth = 8 * pack;
     double a[16][depth], b[depth][8];
     for (int l = 0; l < 32; ++l) {
         const ProductCall& call = *static_cast<ProductCall*>(lanes[l]);
         for (int r = 0; r < 4; ++r)
             for (int e = 0; e < pack; ++e)
-                a[l / 4 + r % 2 * 8][l % 4 * pack + r / 2 * 4 * pack + e] = element<Element>(call.a, r * pack + e);
+                a[l / 4 + r % 2 * 8][l % 4 * pack + r / 2 * 4 * pack + e] = element<Left>(call.a, r * pack + e);
         for (int r = 0; r < 2; ++r)
             for (int e = 0; e < pack; ++e)
-                b[l % 4 * pack + r * 4 * pack + e][l / 4] = element<Element>(call.b, r * pack + e);
+                b[l % 4 * pack + r * 4 * pack + e][l / 4] = element<Right>(call.b, r * pack + e);
     }
     double d[16][8] = {};
     for (int i = 0; i < 16; ++i)
@@ -93,10 +105,10 @@ inline void multiply_warp(WarpCall* const* lanes) {
     }
 }
 
-template <class Element, class Sum>
+template <class Left, class Right, class Sum>
 inline void product_call(const unsigned* a, const unsigned* b, void* d, const Site& site) {
     ProductCall call;
-    call.compute = multiply_warp<Element, Sum>;
+    call.compute = multiply_warp<Left, Right, Sum>;
     call.a = a;
     call.b = b;
     call.d = d;
@@ -129,16 +141,21 @@ inline void stmatrix(void* shared_row, const unsigned (&d)[n], GRADLIB_SIM_AT) {
 template <class Element>
 inline void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
     static_assert(gradlib_sim::one_of<Element, __half, __nv_bfloat16>, "mma_m16n8k16 takes __half or __nv_bfloat16");
-    gradlib_sim::product_call<Element, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16"));
+    gradlib_sim::product_call<Element, Element, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16"));
 }
 inline void mma_m16n8k16_f16(unsigned (&d)[2], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
-    gradlib_sim::product_call<__half, __half>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16.f16"));
+    gradlib_sim::product_call<__half, __half, __half>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k16.f16"));
 }
 inline void mma_m16n8k8_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
-    gradlib_sim::product_call<float, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k8.tf32"));
+    gradlib_sim::product_call<float, float, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k8.tf32"));
+}
+template <class Left, class Right>
+inline void mma_m16n8k32_fp8(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
+    static_assert(gradlib_sim::one_of<Left, e4m3, e5m2> && gradlib_sim::one_of<Right, e4m3, e5m2>, "e4m3 or e5m2");
+    gradlib_sim::product_call<Left, Right, float>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k32.fp8"));
 }
 inline void mma_m16n8k32_s8(int (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
-    gradlib_sim::product_call<signed char, int>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k32.s8"));
+    gradlib_sim::product_call<signed char, signed char, int>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k32.s8"));
 }
 // Round to nearest, ties away from zero (PTX, "cvt": .rna), to 10 bits of fraction.
 inline unsigned to_tf32(float x) {

@@ -5,8 +5,26 @@
 namespace gradlib_sim {
 
 const char* verb(AccessKind kind) {
-    return kind == plain_read ? "reads" : kind == plain_write ? "writes" : kind == atomic_read ? "reads (atomically)"
-                                                                                               : "writes (atomically)";
+    static const char* const verbs[] = {"reads", "writes", "initialises", "reads (atomically)", "writes (atomically)",
+                                        "updates (atomically)"};
+    return verbs[kind];
+}
+
+std::string triple(const uint3& v) {
+    return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ")";
+}
+
+static uint3 thread_index(unsigned linear) {
+    const uint3 dim = gradlib_sim_context.block_dim;
+    return uint3{linear % dim.x, linear / dim.x % dim.y, linear / dim.x / dim.y};
+}
+
+void place(Fault& fault, const uint3& block, unsigned linear) {
+    const uint3 thread = thread_index(linear);
+    const uint32_t b[3] = {block.x, block.y, block.z}, t[3] = {thread.x, thread.y, thread.z};
+    memcpy(fault.block, b, sizeof b);
+    memcpy(fault.thread, t, sizeof t);
+    fault.has_thread = 1;
 }
 
 void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Address pc) {
@@ -14,8 +32,8 @@ void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Add
     if (address < 4096) raise("out-of-bounds", text + "through a null pointer", "", address, pc);
     Region* nearest = nullptr;
     Address least = ~(Address)0;
-    for (auto* regions : {&shared_, &arrays_}) {
-        for (Region& region : *regions) {
+    auto measure = [&](std::vector<Region>& regions) {
+        for (Region& region : regions) {
             Address distance = address < region.begin ? region.begin - address
                                : address + size > region.end ? address + size - region.end : 0;
             if (distance < least) {
@@ -23,7 +41,10 @@ void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Add
                 nearest = &region;
             }
         }
-    }
+    };
+    measure(me_->shared);
+    measure(arrays_);
+    for (Living& other : living_) measure(other.shared);
     if (!nearest || least > (Address)1 << 32) {
         raise("out-of-bounds", text + "at an address of no argument", "", address, pc);
     }
@@ -33,52 +54,44 @@ void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Add
           nearest->name, address, pc);
 }
 
-static std::string triple(const uint32_t (&v)[3]) {
-    return "(" + std::to_string(v[0]) + ", " + std::to_string(v[1]) + ", " + std::to_string(v[2]) + ")";
+// "reads 4 bytes at byte 8 of tile"
+std::string Checker::described(const Act& act) const {
+    std::string text = act.thread >= first_agent ? "asynchronously " : "";
+    text += std::string(verb(act.kind)) + " " + std::to_string(act.size) + " bytes at byte " +
+            std::to_string(act.address - act.region.begin) + " of " + act.region.name;
+    if (act.region.shared && act.region.owner != rank_) {
+        text += " of block " + triple(index(living_[act.region.owner].serial));
+    }
+    return text;
 }
 
-static void thread_index(unsigned linear, uint32_t (&out)[3]) {
-    const uint3 dim = gradlib_sim_context.block_dim;
-    out[0] = linear % dim.x;
-    out[1] = linear / dim.x % dim.y;
-    out[2] = linear / dim.x / dim.y;
+// "thread (1, 0, 0) of the same block writes at line 5"; Python fills the line in.
+std::string Checker::whose(const Access& other) const {
+    std::string text = other.thread >= first_agent ? "an asynchronous operation of " : "";
+    text += "thread " + triple(thread_index(other.issuer));
+    text += other.block == me_->serial ? " of the same block " : " of block " + triple(index(other.block)) + " ";
+    return text + verb(other.kind) + "{other}";
 }
 
-void Checker::race(Region& region, Address address, unsigned size, AccessKind kind, Address pc, const Access& other) {
-    uint32_t thread[3], block[3];
-    thread_index(issuer(other.thread), thread);
-    bool asynchronous = other.thread >= first_agent || agent_;
-    unsigned long long number = blocks_[other.block - first_serial_];
-    const uint3 grid = gradlib_sim_context.grid_dim;
-    block[0] = (uint32_t)(number % grid.x);
-    block[1] = (uint32_t)(number / grid.x % grid.y);
-    block[2] = (uint32_t)(number / grid.x / grid.y);
-    std::string text = std::string(verb(kind)) + " " + std::to_string(size) + " bytes at byte " +
-                       std::to_string(address - region.begin) + " of " + region.name + ", which " +
-                       (other.thread >= first_agent ? "an asynchronous operation of " : "") +
-                       "thread " + triple(thread);
-    text += other.block == serial_ ? " of the same block " : " of block " + triple(block) + " ";
-    if (agent_) text = "asynchronously " + text;
-    text += std::string(verb(other.kind)) + ", and nothing orders the two";
-    raise(asynchronous ? "async" : "race", text, region.name, address, pc, &other);
+void Checker::race(const Act& act, const Access& other) {
+    bool asynchronous = other.thread >= first_agent || act.thread >= first_agent;
+    raise(asynchronous ? "async" : "race", described(act) + ", which " + whose(other) + ", and nothing orders the two",
+          act.region.name, act.address, act.pc, &other);
 }
 
-void Checker::uninitialised(Region& region, Address address, unsigned size, Address pc) {
+void Checker::unfenced(const Act& act, const Access& other) {
+    raise("async", described(act) + ", which " + whose(other) + ", and no fence.proxy.async lies between the two",
+          act.region.name, act.address, act.pc, &other);
+}
+
+void Checker::uninitialised(const Act& act) {
     if (pending_) return;
     pending_ = true;
-    unwritten_ = make("uninitialised",
-                      "reads " + std::to_string(size) + " bytes at byte " + std::to_string(address - region.begin) +
-                          " of " + region.name + ", which nothing has written",
-                      region.name, address, pc);
+    unwritten_ = make("uninitialised", described(act) + ", which nothing has written", act.region.name, act.address, act.pc);
 }
 
 void Checker::describe(Fault& fault, Address pc, void* frame) const {
-    const Context& c = gradlib_sim_context;
-    const uint3 block = c.block, thread = c.thread;
-    const uint32_t b[3] = {block.x, block.y, block.z}, t[3] = {thread.x, thread.y, thread.z};
-    memcpy(fault.block, b, sizeof b);
-    memcpy(fault.thread, t, sizeof t);
-    fault.has_thread = 1;
+    place(fault, gradlib_sim_context.block, gradlib_sim_context.linear);
     fault.frame_count = 0;
     auto add = [&](Address at) {
         if (at < code_begin_ || at >= code_end_ || fault.frame_count == fault_frames) return;
@@ -87,7 +100,8 @@ void Checker::describe(Fault& fault, Address pc, void* frame) const {
     };
     if (pc) add(pc);
     // Everything is compiled with frame pointers, so the callers can be found from here.
-    for (Address at = reinterpret_cast<Address>(frame); worker_.on_stack(at) && worker_.on_stack(at + 15);) {
+    const Worker& worker = *me_->worker;
+    for (Address at = reinterpret_cast<Address>(frame); worker.on_stack(at) && worker.on_stack(at + 15);) {
         const Address* words = reinterpret_cast<const Address*>(at);
         add(words[1]);
         if (words[0] <= at) break;
@@ -116,14 +130,15 @@ void Checker::raise(const char* kind, const std::string& text, const std::string
                     const Access* other) {
     Fault fault = make(kind, text, argument, address, pc);
     if (other) fault.other = other->pc;
-    worker_.fault(fault);
+    agent_ = 0;
+    me_->worker->fault(fault);
 }
 
 uint64_t Checker::last_writer(Address address) {
     for (Region& region : arrays_) {
         if (address < region.begin || address >= region.end) continue;
         const Cell& cell = *region.shadow->at(address);
-        return cell.recent.block && cell.recent.kind == atomic_write ? cell.recent.pc : cell.write.pc;
+        return cell.recent.block && writes(cell.recent.kind) ? cell.recent.pc : cell.write.pc;
     }
     return 0;
 }

@@ -44,16 +44,17 @@ Worker& this_worker() {
 // ---- one block
 
 void Worker::run(Job& job) {
-    if (job.cluster.x * job.cluster.y * job.cluster.z > 1) return Cluster::run(job);  // which is not checked
-    prepare(job);
-    if (job.checked) {
-        if (!owned_) owned_ = std::make_unique<Checker>(*this, reinterpret_cast<uintptr_t>(arena_), arena_bytes);
-        owned_->begin_launch(*job.checked, job.arguments, reinterpret_cast<const void*>(job.entry), job.blocks,
-                             gradlib_sim_context.count);
-        checker_ = owned_.get();
+    if (job.checked && !owned_) owned_ = std::make_unique<Checker>();
+    Checker* checker = job.checked ? owned_.get() : nullptr;
+    if (job.cluster.x * job.cluster.y * job.cluster.z > 1) {
+        Cluster::run(job, checker);
+    } else {
+        prepare(job);
+        checker_ = checker;
+        if (checker) checker->begin_launch(job, {this});
+        run_blocks(job);
     }
-    run_blocks(job);
-    if (checker_ && !job.stop) checker_->end_launch();
+    if (checker && !job.stop) checker->end_launch();
     checker_ = nullptr;
 }
 
@@ -86,7 +87,7 @@ void Worker::prepare(Job& job) {
 
 bool Worker::run_block(unsigned long long position) {
     unsigned long long number = checker_ ? checker_->block_number(position) : position;
-    if (checker_) checker_->begin_block(position, gradlib_sim_context.count);
+    if (checker_) checker_->begin_block(0, position, gradlib_sim_context.count);
     const uint3 grid = gradlib_sim_context.grid_dim;
     begin_block(uint3{(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y),
                       (unsigned)(number / grid.x / grid.y)});
@@ -122,7 +123,8 @@ bool Worker::end_block() {
         }
         return false;
     }
-    return finish_outside() && check_guards();
+    if (!finish_outside() || !check_guards()) return false;
+    return !checker_ || checker_->end_block(cluster_ ? cluster_->rank(*this) : 0);
 }
 
 void Worker::carry() {
@@ -199,12 +201,18 @@ void Worker::yield() {
     me->linear = c.linear;
     me->site = &site;
     me->frame = __builtin_frame_address(0);
-    if (!ready_.head && c.next == c.count) resolve_active();
+    Fiber* next = nullptr;
+    if (c.next < c.count) {
+        next = idle_.pop();
+        if (!next) next = new_fiber();
+    } else if (!ready_.head && !resolve_active() && !cluster_ && engine_) {
+        engine_->advance();  // what is asynchronous may be what it waits for
+    }
     ready_.push(me);
-    Fiber* fresh = c.next < c.count ? idle_.pop() : nullptr;
-    if (!fresh && c.next < c.count) fresh = new_fiber();
-    current_ = fresh ? fresh : ready_.pop();
-    if (current_ != me) switch_machine(me->machine, current_->machine);
+    spun_ = !next;
+    if (!next && !cluster_) next = ready_.pop();  // a cluster lets its other blocks run
+    current_ = next;
+    if (current_ != me) switch_machine(me->machine, next_machine());
     c.thread = me->thread;
     c.linear = me->linear;
 }
@@ -222,7 +230,10 @@ bool Worker::start_thread() {
 
 void Worker::finish_thread() {
     gradlib_sim::finish_thread();
-    if (checker_) checker_->progress();
+    if (!checker_) return;
+    checker_->progress();
+    const Context& c = gradlib_sim_context;
+    if (c.finished == c.count) checker_->ended();
 }
 
 bool Worker::on_any_stack(uintptr_t address) const {
@@ -248,7 +259,7 @@ void* Worker::allocate(const char* name, size_t size, size_t alignment, SharedVa
     memset(address + size, guard_byte, guard_bytes);
     used_ = start + size + guard_bytes;
     variables_.push_back({name, address, size, declared});
-    if (checker_) checker_->add_shared(name, reinterpret_cast<uintptr_t>(address), size);
+    if (checker_) checker_->add_shared(*this, name, reinterpret_cast<uintptr_t>(address), size);
     return address;
 }
 

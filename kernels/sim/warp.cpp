@@ -22,6 +22,7 @@ static void compute(CollectiveKind kind, Warp& warp, unsigned lanes) {
     typedef unsigned U;
     switch (kind) {
         case collective_sync:
+        case collective_aligned:  // comes together, and orders no memory
             return;
         case collective_shuffle:
             // The value of a lane that takes no part is undefined in CUDA: poison shows it.
@@ -52,10 +53,14 @@ static void compute(CollectiveKind kind, Warp& warp, unsigned lanes) {
         case collective_call: {
             WarpCall* calls[warp_size];
             for_each(lanes, [&](unsigned l) { calls[l] = reinterpret_cast<WarpCall*>(warp.in[l]); });
-            if (lanes != ~0u) running().fault("an instruction of the whole warp is executed by the lanes 0x%08x alone,", lanes);
+            if (lanes != ~0u) {
+                running().fault_at("warp-mask", nullptr, "an instruction of the whole warp is executed by the lanes 0x%08x "
+                                   "alone,", lanes);
+            }
             for (WarpCall* call : calls) {
                 if (call->compute == calls[0]->compute) continue;
-                running().fault("the lanes of one warp are in different instructions of the whole warp,");
+                running().fault_at("warp-mask", nullptr, "the lanes of one warp are in different instructions of the whole "
+                                   "warp,");
             }
             return calls[0]->compute(calls);
         }

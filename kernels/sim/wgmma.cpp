@@ -1,5 +1,6 @@
 // wgmma.mma_async: products of a warpgroup, whose results reach the threads' registers when they wait for them.
 #include "engine.h"
+#include "formats.h"
 
 namespace gradlib_sim {
 
@@ -37,54 +38,48 @@ struct Descriptor {
 
 const unsigned char* Engine::at(size_t offset) {
     if (offset >= worker_.used_) {
-        worker_.fault("wgmma reads byte %zu of the shared memory, which has %zu,", offset, worker_.used_);
+        worker_.fault_at("out-of-bounds", nullptr, "wgmma reads byte %zu of the shared memory, which has %zu,", offset,
+                         worker_.used_);
     }
     return worker_.arena_ + offset;
 }
 
-static float half_value(unsigned short h) {
-    unsigned sign = (unsigned)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff, bits;
-    if (exponent == 0) {
-        float f = (float)fraction * 0x1p-24f;
-        return sign ? -f : f;
+static float value(ElementKind kind, const void* from) {
+    uint32_t word;
+    uint16_t half;
+    uint8_t byte;
+    switch (kind) {
+        case element_tf32:
+            memcpy(&word, from, 4);
+            return from_bits(word & 0xffffe000);  // the tensor core ignores the other bits
+        case element_half: memcpy(&half, from, 2); return half_value(half);
+        case element_bfloat16: memcpy(&half, from, 2); return bfloat16_value(half);
+        case element_e4m3: memcpy(&byte, from, 1); return e4m3_value(byte);
+        case element_e5m2: memcpy(&byte, from, 1); return e5m2_value(byte);
     }
-    bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
+    __builtin_unreachable();
 }
 
-static float value(ElementKind kind, const void* from) {
-    unsigned bits;
-    unsigned short low;
-    float f;
-    memcpy(&low, from, 2);
-    if (kind == element_half) return half_value(low);
-    bits = (unsigned)low << 16;
-    if (kind == element_tf32) {
-        memcpy(&bits, from, 4);
-        bits &= 0xffffe000;  // the tensor core ignores the other bits
-    }
-    memcpy(&f, &bits, 4);
-    return f;
+static unsigned size_of(ElementKind kind) {
+    return kind == element_tf32 ? 4 : kind == element_half || kind == element_bfloat16 ? 2 : 1;
 }
 
 static void check(Worker& worker, const Descriptor& d, const char* name) {
     size_t row = d.start >> 7 & (d.width - 1);
     if (d.base || (d.width > 1 && row)) {
-        worker.fault("wgmma: the tile of %s at byte %zu begins in the middle of its swizzle's pattern (need a multiple "
-                     "of %u; sim has no base offset),", name, d.start, d.width * 128);
+        worker.fault_at("misaligned", nullptr, "wgmma: the tile of %s at byte %zu begins in the middle of its swizzle's "
+                        "pattern (need a multiple of %u; sim has no base offset),", name, d.start, d.width * 128);
     }
 }
 
-// ---- the product (PTX, "Register Fragments for wgmma.mma_async.m64nNk16"): D[64, n] += A[64, k] B[k, n]
+// ---- the product (PTX, "Register Fragments for wgmma.mma_async.m64nNk16" and its neighbours): D[64, n] += A[64, k] B[k, n]
 
 void Engine::compute(Product& product) {
     const ProductKind& kind = product.kind;
-    const unsigned n = kind.n, size = kind.element == element_tf32 ? 4 : 2, depth = 32 / size;
+    const unsigned n = kind.n, size = size_of(kind.left), depth = 32 / size;
     Descriptor a(kind.a), b(kind.b);
     struct Scratch {
-        double left[64][16], right[16][256], sum[256];
+        double left[64][32], right[32][256], sum[256];
     };
     std::unique_ptr<Scratch> scratch(new Scratch);  // too large for the stack of a fiber
     auto& left = scratch->left;
@@ -100,11 +95,11 @@ void Engine::compute(Product& product) {
             } else {
                 from = at(a.offset(r, k, size, kind.a_transposed));
             }
-            left[r][k] = value(kind.element, from);
+            left[r][k] = value(kind.left, from);
         }
     }
     for (unsigned k = 0; k < depth; ++k)
-        for (unsigned j = 0; j < n; ++j) right[k][j] = value(kind.element, at(b.offset(j, k, size, kind.b_transposed)));
+        for (unsigned j = 0; j < n; ++j) right[k][j] = value(kind.right, at(b.offset(j, k, size, kind.b_transposed)));
     std::vector<float>& d = product.accumulators->values;
     for (unsigned r = 0; r < 64; ++r) {
         for (unsigned j = 0; j < n; ++j) sum[j] = 0;
@@ -122,7 +117,7 @@ void Engine::compute(Product& product) {
 }
 
 static bool equal(const ProductKind& x, const ProductKind& y) {
-    return x.n == y.n && x.element == y.element && x.add == y.add && x.a_in_registers == y.a_in_registers &&
+    return x.n == y.n && x.left == y.left && x.right == y.right && x.add == y.add && x.a_in_registers == y.a_in_registers &&
            x.a_transposed == y.a_transposed && x.b_transposed == y.b_transposed && x.a == y.a && x.b == y.b;
 }
 
@@ -130,11 +125,12 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     ThreadAsync& t = thread();
     const unsigned linear = gradlib_sim_context.linear, me = linear % 128;
     if (gradlib_sim_context.count % 128) {
-        worker_.fault("%s at %s:%d: a block of %u threads, no multiple of 128,", site.what, site.file, site.line,
-                      gradlib_sim_context.count);
+        worker_.fault_at("warp-mask", nullptr, "%s at %s:%d: a block of %u threads, no multiple of 128,", site.what, site.file,
+                         site.line, gradlib_sim_context.count);
     }
-    if (!t.fenced) {
-        worker_.fault("%s at %s:%d: no wgmma.fence before, thread %u", site.what, site.file, site.line, linear);
+    if (!t.fenced || (checker() && checker()->accessed(d))) {
+        worker_.fault_at("async", nullptr, "%s at %s:%d: no wgmma.fence %s, thread %u", site.what, site.file, site.line,
+                         t.fenced ? "since its accumulators were accessed" : "before", linear);
     }
     if (groups_.empty()) groups_.resize(gradlib_sim_context.count / 128);
     WarpGroup& group = groups_[linear / 128];
@@ -147,8 +143,8 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     }
     Product& product = group.products[place];
     if (!equal(product.kind, kind)) {
-        worker_.fault("%s at %s:%d: the threads of the warpgroup disagree on shape, operands or descriptors, thread %u",
-                      site.what, site.file, site.line, linear);
+        worker_.fault_at("warp-mask", nullptr, "%s at %s:%d: the threads of the warpgroup disagree on shape, operands or "
+                         "descriptors, thread %u", site.what, site.file, site.line, linear);
     }
     product.d[me] = d;
     if (kind.a_in_registers) {
@@ -172,8 +168,8 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
         }
     }
     if ((chain && chain != product.accumulators) || product.accumulators->registers != registers) {
-        worker_.fault("%s at %s:%d: accumulators of products in flight overlap, thread %u", site.what, site.file,
-                      site.line, linear);
+        worker_.fault_at("async", nullptr, "%s at %s:%d: accumulators of products in flight overlap, thread %u", site.what,
+                         site.file, site.line, linear);
     }
     if (!chain) {
         memcpy(&product.accumulators->values[me * registers], d, registers * sizeof(float));
@@ -186,26 +182,34 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     }
 }
 
-// The operands in shared memory are in use from the issue until the wait.
+// The operands in shared memory are in use from the issue until the wait.  They are read in chunks of 16 bytes, which lie
+// along K in K-major order and along M or N in the other.
 void Engine::watch(Product& product) {
     Checker* c = checker();
     if (!c) return;
     const ProductKind& kind = product.kind;
     product.agent = c->fork();
     const Address pc = c->caller();
-    const unsigned size = kind.element == element_tf32 ? 4 : 2, depth = 32 / size;
-    auto read = [&](const Descriptor& tile, unsigned count, bool mn_major) {
-        for (unsigned i = 0; i < count; ++i) {
-            for (unsigned k = 0; k < depth; ++k) {
-                c->access_as(product.agent, (Address)at(tile.offset(i, k, size, mn_major)), size, plain_read, 1, pc);
+    const unsigned size = size_of(kind.left), depth = 32 / size, chunk = 16 / size;
+    auto read = [&](unsigned long long bits, unsigned count, bool mn_major) {
+        const Descriptor tile(bits);
+        const unsigned swizzle = (unsigned)__builtin_ctz(tile.width);
+        for (unsigned i = 0; i < count; i += mn_major ? chunk : 1) {
+            for (unsigned k = 0; k < depth; k += mn_major ? 1 : chunk) {
+                const Address place = (Address)at(tile.offset(i, k, size, mn_major));
+                c->access_as(product.agent, place, 16, plain_read, pc);
+                c->check_tag(place, swizzle, "wgmma", pc);
             }
         }
     };
-    if (!kind.a_in_registers) read(Descriptor(kind.a), 64, kind.a_transposed);
-    read(Descriptor(kind.b), kind.n, kind.b_transposed);
+    if (!kind.a_in_registers) read(kind.a, 64, kind.a_transposed);
+    read(kind.b, kind.n, kind.b_transposed);
 }
 
-void Engine::product_fence() { thread().fenced = true; }
+void Engine::product_fence() {
+    thread().fenced = true;
+    if (checker()) checker()->products_fenced();
+}
 
 void Engine::product_commit() {
     ThreadAsync& t = thread();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -17,8 +18,9 @@ from .layouts import swizzled
 
 rng = np.random.default_rng(7)
 
-# PTX, "Tensors: Swizzling Modes", tables of the three modes: in each 128-byte line of shared memory (a row here, the
-# rows repeating), which 16-byte chunk of the unswizzled box stands at each place.
+# PTX ISA 9.2, 5.5.7 "Tensors: Swizzling Modes", tables of the three modes (128 bytes: of 16-byte atomicity): in each
+# 128-byte line of shared memory (a row here, the rows repeating), which 16-byte chunk of the unswizzled box stands at
+# each place.
 PATTERNS = {
     0: "0 1 2 3 4 5 6 7",
     32: """0 1 2 3 4 5 6 7
@@ -131,7 +133,11 @@ def swizzled_bytes(size: int, swizzle: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("shape", "box", "start", "dtype", "swizzle"), [c for c in CASES if c[4]] + CASES[-3:-2])
 def test_stores(device_ptx_kernel, shape, box, start, dtype, swizzle):
-    """A store is the reverse of a load; what lies outside is left out, and shared memory is read late."""
+    """A store is the reverse of a load; what lies outside is left out, and shared memory is read late.
+
+    PTX, "Restriction on Tensor Copy instructions": a store's coordinates are not negative.
+    """
+    start = tuple(abs(s) for s in start)
     size = int(np.prod(box)) * np.dtype(dtype).itemsize
     store = device_ptx_kernel(
         "const __grid_constant__ TensorMap map, int size, const unsigned char* in, const int* same, int* before",
@@ -185,6 +191,60 @@ def test_plain_bulk_copies(device_ptx_kernel):
     x, y = np.arange(512, dtype=np.float32), np.zeros(256, np.float32)
     copy(1, 32, x, y)
     np.testing.assert_array_equal(y, [*x[4:132], *x[256:384]])
+
+
+@pytest.mark.parametrize(
+    ("c_type", "dtype"),
+    [
+        ("float", np.float32), ("double", np.float64), ("__half", np.float16), ("__nv_bfloat16", ml_dtypes.bfloat16),
+        ("int", np.int32), ("unsigned", np.uint32), ("unsigned long long", np.uint64),
+    ],
+)  # fmt: skip
+def test_bulk_reductions(device_ptx_kernel, c_type, dtype):
+    """PTX, "cp.reduce.async.bulk": each element of global memory grows by that of shared memory."""
+    add = device_ptx_kernel(
+        "const ELEMENT* x, ELEMENT* y",
+        """
+    __shared__ alignas(128) ELEMENT tile[64];
+    tile[threadIdx.x] = x[blockIdx.x * 64 + threadIdx.x];
+    ptx::fence_proxy_async();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        ptx::cp_reduce_async_bulk_add(y, tile, sizeof tile);
+        ptx::cp_async_bulk_commit_group();
+        ptx::cp_async_bulk_wait_group<0>();
+    }""",
+        ELEMENT=c_type,
+    )
+    x, y = (rng.integers(-40 if np.dtype(dtype).kind != "u" else 0, 40, n).astype(dtype) for n in ((5, 64), 64))
+    expected = y.astype(np.float64) + x.astype(np.float64).sum(0)  # small integers: exact in any order
+    add(5, 64, x, y)
+    np.testing.assert_array_equal(y.astype(np.float64), expected)
+
+
+def test_a_wait_for_reading_leaves_the_writing_to_come(ptx_kernel):
+    """PTX, "cp.async.bulk.wait_group": .read waits for the reading of the sources alone."""
+    store = ptx_kernel(
+        "float* y, float* before",
+        """
+    __shared__ alignas(128) float tile[64];
+    tile[threadIdx.x] = 1 + threadIdx.x;
+    ptx::fence_proxy_async();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        ptx::cp_async_bulk_store(y, tile, sizeof tile);
+        ptx::cp_async_bulk_commit_group();
+        ptx::cp_async_bulk_wait_group_read<0>();
+        tile[0] = -1;  // allowed: it has been read
+        before[0] = y[0];
+        ptx::cp_async_bulk_wait_group<0>();
+        before[1] = y[0];
+    }""",
+    )
+    y, before = np.zeros(64, np.float32), np.zeros(2, np.float32)
+    store(1, 64, y, before)
+    np.testing.assert_array_equal(y, np.arange(1, 65))
+    np.testing.assert_array_equal(before, [0, 1])
 
 
 def test_multicast(device_ptx_kernel):

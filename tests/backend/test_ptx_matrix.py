@@ -15,9 +15,9 @@ from .layouts import threads_and_values
 
 rng = np.random.default_rng(5)
 
-# PTX, "Warp Level Matrix Multiply-Accumulate Instructions", figures of the fragments of mma.m16n8k16, .m16n8k8 and
-# .m16n8k32: which lane holds which 32-bit register ("lane.register").  Columns of A and rows of B are registers, so one
-# table serves 8-, 16- and 32-bit elements; columns of C are elements.
+# PTX ISA 9.2, 9.7.14.5.7 "Matrix Fragments for mma.m16n8k8", 9.7.14.5.8 "... for mma.m16n8k16 with floating point type",
+# 9.7.14.5.10 "... for mma.m16n8k32", figures: which lane holds which 32-bit register ("lane.register").  Columns of A and
+# rows of B are registers, so one table serves 8-, 16- and 32-bit elements; columns of C are elements.
 A = """
       0.0  1.0  2.0  3.0  0.2  1.2  2.2  3.2
      4.0  5.0  6.0  7.0  4.2  5.2  6.2  7.2
@@ -65,7 +65,8 @@ C = """
     28.2 28.3 29.2 29.3 30.2 30.3 31.2 31.3
 """
 
-# CUTLASS, cute/atom/mma_traits_sm80.hpp: (thread, value) -> row + rows * column; B is given as (n, k).
+# CUTLASS, cute/atom/mma_traits_sm80.hpp, of 8-bit floats mma_traits_sm89.hpp: (thread, value) -> row + rows * column; B is
+# given as (n, k).
 CUTLASS: dict[str, dict[str, Any]] = {
     "m16n8k16": {
         "A": (((4, 8), (2, 2, 2)), ((32, 1), (16, 8, 128))),
@@ -110,6 +111,34 @@ def test_the_tables_of_the_manual_agree_with_cutlass(shape, pack):
             assert tuple(table[row, column]) == (thread, value), (name, thread, value)
 
 
+# The same in the manual's formulas below those figures: element i of a lane lies in (row, column).
+FORMULAS: dict[str, dict[str, Any]] = {
+    "m16n8k16": {
+        "A": lambda group, thread, i: (group + 8 * (not (i < 2 or 4 <= i < 6)), thread * 2 + (i & 1) + 8 * (i >= 4)),
+        "B": lambda group, thread, i: (thread * 2 + (i & 1) + 8 * (i >= 2), group),
+        "C": lambda group, thread, i: (group + 8 * (i >= 2), thread * 2 + (i & 1)),
+    },
+    "m16n8k8": {  # .tf32
+        "A": lambda group, thread, i: (group + 8 * (i in (1, 3)), thread + 4 * (i >= 2)),
+        "B": lambda group, thread, i: (thread + 4 * i, group),
+        "C": lambda group, thread, i: (group + 8 * (i >= 2), thread * 2 + (i & 1)),
+    },
+    "m16n8k32": {
+        "A": lambda group, thread, i: (group + 8 * (not (i < 4 or 8 <= i < 12)), thread * 4 + (i & 3) + 16 * (i >= 8)),
+        "B": lambda group, thread, i: (thread * 4 + (i & 3) + 16 * (i >= 4), group),
+        "C": lambda group, thread, i: (group + 8 * (i >= 2), thread * 2 + (i & 1)),
+    },
+}
+
+
+@pytest.mark.parametrize(("shape", "pack"), [("m16n8k16", 2), ("m16n8k8", 1), ("m16n8k32", 4)])
+def test_the_tables_agree_with_the_formulas_of_the_manual(shape, pack):
+    for name, table in {"A": places(A, pack, 1), "B": places(B, pack, 0), "C": places(C, 1, 1)}.items():
+        elements = table.shape[0] * table.shape[1] // 32
+        for lane, i in itertools.product(range(32), range(elements)):
+            assert tuple(table[FORMULAS[shape][name](lane >> 2, lane % 4, i)]) == (lane, i), (name, lane, i)
+
+
 def distribute(matrix: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Put each element where the table says: [lane, element]."""
     held = np.zeros((32, matrix.size // 32), matrix.dtype)
@@ -124,6 +153,7 @@ PRODUCTS = {  # call, type of A and B, type of D
     "tf32": ("ptx::mma_m16n8k8_tf32(d, a, b)", np.float32, np.float32, "float"),
     "s8": ("ptx::mma_m16n8k32_s8(d, a, b)", np.int8, np.int32, "int"),
 }
+FLOAT8 = {"e4m3": ml_dtypes.float8_e4m3fn, "e5m2": ml_dtypes.float8_e5m2}
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -167,6 +197,36 @@ def test_products_of_a_warp(device_ptx_kernel, name):
         cut = 2.0**-22 * (abs(a.astype(np.float64)) @ abs(b.astype(np.float64))) if multiply.device == "cuda" else 0
         off = abs(got.astype(np.float64) - expected.astype(np.float64))
         assert (off <= 2 * np.finfo(result).eps * abs(expected.astype(np.float64)) + cut).all()
+
+
+@pytest.mark.parametrize("right", FLOAT8)
+@pytest.mark.parametrize("left", FLOAT8)
+def test_products_of_8_bit_floats(device_ptx_kernel, left, right):
+    """PTX, "mma": .m16n8k32 of .e4m3 and .e5m2, summed in float."""
+    multiply = device_ptx_kernel(
+        "const uint4* as, const uint2* bs, float4* ds",
+        """
+    uint4 x = as[threadIdx.x];
+    uint2 y = bs[threadIdx.x];
+    unsigned int a[4] = {x.x, x.y, x.z, x.w}, b[2] = {y.x, y.y};
+    float d[4] = {ds[threadIdx.x].x, ds[threadIdx.x].y, ds[threadIdx.x].z, ds[threadIdx.x].w};
+    ptx::mma_m16n8k32_fp8<ptx::LEFT, ptx::RIGHT>(d, a, b);
+    ds[threadIdx.x] = make_float4(d[0], d[1], d[2], d[3]);""",
+        LEFT=left,
+        RIGHT=right,
+    )
+    a, b = (rng.normal(size=shape).astype(FLOAT8[k]) for shape, k in (((16, 32), left), ((32, 8), right)))
+    a[0, 0], b[5, 2] = 2.0**-9, 2.0**-16  # smallest of e4m3, and of e5m2
+    c = rng.normal(size=(16, 8)).astype(np.float32)
+    where = places(C, 1, 1)
+    d = distribute(c, where)
+    multiply(1, 32, distribute(a, places(A, 4, 1)), distribute(b, places(B, 4, 0)), d)
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    got, expected = d[where[..., 0], where[..., 1]], c.astype(np.float64) + a @ b
+    # sm_90 keeps few bits of these sums.
+    assert (np.abs(got - expected) <= 2**-11 * (np.abs(c) + np.abs(a) @ np.abs(b))).all()
+    if multiply.device == "sim":
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_rounding_to_tf32(device_ptx_kernel):

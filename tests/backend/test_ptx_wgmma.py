@@ -85,7 +85,7 @@ def cutlass_layout(size: int, mn_major: bool, swizzle: int, leading: int, stride
     return ((8, extent // 8), (t, 2)), ((w * t, sbo), (1, t))
 
 
-@pytest.mark.parametrize(("size", "mn_major"), [(2, False), (2, True), (4, False)])  # tf32 is K-major only
+@pytest.mark.parametrize(("size", "mn_major"), [(2, False), (2, True), (4, False), (1, False)])  # others K-major only
 @pytest.mark.parametrize("swizzle", [0, 32, 64, 128])
 def test_the_tables_of_the_manual_agree_with_cutlass(size, swizzle, mn_major):
     leading, stride, extent = 4096, 2048, 128
@@ -127,10 +127,10 @@ template <int N> __device__ void multiply(float* d, unsigned char* s, const unsi
         if (held) {
             uint4 x = held[k * 128 + threadIdx.x];
             unsigned int words[4] = {x.x, x.y, x.z, x.w};
-            ptx::wgmma<ELEMENT, N, TB>(sum, words, b_at, add || k);
+            PRODUCT<ELEMENT, N FROM_REGISTERS>(sum, words, b_at, add || k);
         } else {
             unsigned long long a_at = a_bits | ptx::shared_address(s + k * step_a) >> 4;
-            ptx::wgmma<ELEMENT, N, TA, TB>(sum, a_at, b_at, add || k);
+            PRODUCT<ELEMENT, N FROM_SHARED>(sum, a_at, b_at, add || k);
         }
     }
     ptx::wgmma_commit_group();
@@ -150,6 +150,7 @@ PARAMETERS = (
 )
 ARGUMENTS = "d, s, in, held, a_bits, b_bits, step_a, step_b, steps, add"
 TYPES = {"__half": np.float16, "__nv_bfloat16": ml_dtypes.bfloat16, "ptx::tf32": np.float32}
+FLOAT8 = {"ptx::e4m3": ml_dtypes.float8_e4m3fn, "ptx::e5m2": ml_dtypes.float8_e5m2}
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,11 @@ def multiply(device_ptx_kernel):
         key = (element, ta, tb, ns)
         if key not in made:
             calls = "".join(f"if (n == {n}) multiply<{n}>({ARGUMENTS});" for n in ns)
-            made[key] = device_ptx_kernel(PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, TA=str(ta), TB=str(tb))
+            mixed = "," in element
+            made[key] = device_ptx_kernel(
+                PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, PRODUCT="ptx::wgmma_fp8" if mixed else "ptx::wgmma",
+                FROM_SHARED="" if mixed else f", {ta}, {tb}", FROM_REGISTERS="" if mixed else f", {tb}",
+            )  # fmt: skip
         return made[key]
 
     return make
@@ -223,18 +228,19 @@ def test_operands_in_shared_memory(multiply, swizzle, ta, tb):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("element", TYPES)
+@pytest.mark.parametrize("element", [*TYPES, *FLOAT8, *(f"{a}, {b}" for a in FLOAT8 for b in FLOAT8)])
 @pytest.mark.parametrize("in_registers", [False, True])
 def test_types_and_a_in_registers(multiply, element, in_registers):
-    dtype, n = TYPES[element], 24
-    size = np.dtype(dtype).itemsize
+    n = 24
+    types = [{**TYPES, **FLOAT8}[name] for name in element.split(", ")]
+    size = np.dtype(types[0]).itemsize
     depth = 32 // size
-    a, b = (rng.normal(size=(rows, depth)).astype(dtype) for rows in (64, n))
+    a, b = (rng.normal(size=(rows, depth)).astype(dtype) for rows, dtype in ((64, types[0]), (n, types[-1])))
     buffer = np.zeros(131072, np.uint8)
     a_bits, _ = place(buffer, 0, a, False, 128)
     b_bits, _ = place(buffer, 65536, b, False, 64)
     held = None
-    if in_registers:  # PTX: of each warp, the A fragment of mma.m16n8k16 (.m16n8k8 for tf32); in 32-bit words
+    if in_registers:  # PTX: of each warp, the A fragment of mma.m16n8k16 (.m16n8k8, .m16n8k32); in 32-bit words
         words = np.ascontiguousarray(a).view(np.uint32)  # (64, 8)
         held = np.zeros((128, 4), np.uint32)
         for thread, register in np.ndindex(128, 4):
@@ -246,13 +252,16 @@ def test_types_and_a_in_registers(multiply, element, in_registers):
         1, 128, d, buffer, held, np.uint64(a_bits), np.uint64(b_bits), 0, 0, 1, 0, n, shared=131072
     )  # fmt: skip
     where = fragment(n)
-    np.testing.assert_allclose(d[where[..., 0], where[..., 1]], exact(a) @ exact(b).T, rtol=1e-5, atol=1e-5)
+    # Of 8-bit floats sm_90 keeps few bits of the sums.
+    atol = 2**-11 * np.abs(exact(a)) @ np.abs(exact(b)).T if size == 1 else 1e-5
+    assert (np.abs(d[where[..., 0], where[..., 1]] - exact(a) @ exact(b).T) <= atol + 1e-5).all()
 
 
 def test_the_register_fragment_of_a_agrees_with_cutlass():
-    """CUTLASS: ALayout_64x16 and ALayout_64x8, (thread, value) -> row + 64 * column."""
-    for pack, strides in ((2, ((128, 1, 16), (64, 8, 512))), (1, ((64, 1, 16), (8, 256)))):
-        shape: Any = ((4, 8, 4), (2, 2, 2)) if pack == 2 else ((4, 8, 4), (2, 2))
+    """CUTLASS: ALayout_64x32, ALayout_64x16 and ALayout_64x8, (thread, value) -> row + 64 * column."""
+    layouts = {4: ((256, 1, 16), (64, 8, 1024)), 2: ((128, 1, 16), (64, 8, 512)), 1: ((64, 1, 16), (8, 256))}
+    for pack, strides in layouts.items():
+        shape: Any = ((4, 8, 4), (2, 2) if pack == 1 else (pack, 2, 2))
         layout = threads_and_values(shape, strides)
         for thread, value in itertools.product(range(128), range(4 * pack)):
             column, row = divmod(layout[thread][value], 64)
@@ -378,7 +387,10 @@ def test_shared_memory_is_read_late(ptx_kernel):
             "ptx::wgmma_commit_group(); ptx::wgmma_wait_group<0>(); }",
             "96 wait in wgmma.wait_group",
         ),
-        ("ptx::wgmma_fence(); ptx::wgmma<ptx::tf32, 8, 0, 1>(first, at_a, at_b);", "tf32 in K-major order alone"),
+        (
+            "ptx::wgmma_fence(); ptx::wgmma<ptx::tf32, 8, 0, 1>(first, at_a, at_b);",
+            "tf32 and fp8 in K-major order alone",
+        ),
     ],
 )
 def test_misuse(ptx_kernel, body, says):

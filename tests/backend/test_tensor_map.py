@@ -25,7 +25,7 @@ def test_the_driver_gets_dimensions_innermost_first(monkeypatch):
     monkeypatch.setattr(driver, "cuTensorMapEncodeTiled", encode)
     array = np.zeros((3, 10, 64), np.float16)
     tiles = tiling(array, 0x1000, (1, 8, 32), 64)
-    assert tiles == Tiling(0x1000, 2, (64, 10, 3), (128, 1280), (32, 8, 1), 64)
+    assert tiles == Tiling(0x1000, 2, (64, 10, 3), (128, 1280), (32, 8, 1), 64, (1, 1, 1))
     assert cuda._encode(tiles) == bytes(range(128))
     kind, rank, address, sizes, strides, box, steps, interleave, swizzle, _, fill = asked[0]
     assert kind == driver.CUtensorMapDataType.CU_TENSOR_MAP_DATA_TYPE_UINT16
@@ -42,4 +42,4 @@ def test_what_the_driver_refuses(monkeypatch):
     refused = driver.CUresult.CUDA_ERROR_INVALID_VALUE
     monkeypatch.setattr(driver, "cuTensorMapEncodeTiled", lambda *_: (refused, None))
     with pytest.raises(KernelError, match=r"the driver refuses the tensor map of .*CUDA_ERROR_INVALID_VALUE"):
-        cuda._encode(Tiling(0x1000, 4, (64,), (), (32,), 0))
+        cuda._encode(Tiling(0x1000, 4, (64,), (), (32,), 0, (1,)))

@@ -13,7 +13,9 @@ struct alignas(64) TensorMap { unsigned long long opaque[16]; };
 namespace ptx {
 
 typedef unsigned long long mbarrier;  // in shared memory
-struct tf32 {};                       // names the element type of products of float bits
+struct tf32 {};                       // names the element type of products of float bits,
+struct e4m3 {};                       // and those of products of 8-bit floats
+struct e5m2 {};
 
 }  // namespace ptx
 

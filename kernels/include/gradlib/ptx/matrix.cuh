@@ -91,6 +91,25 @@ GRADLIB_DEVICE unsigned to_tf32(float x) {
   return bits;
 }
 
+#if __CUDA_ARCH__ >= 890
+// 8-bit floats, four to a register.
+template <class Left, class Right>
+GRADLIB_DEVICE void mma_m16n8k32_fp8(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+#define GRADLIB_MMA(left, right)                                                                                      \
+  template <> GRADLIB_DEVICE void mma_m16n8k32_fp8<left, right>(float (&d)[4], const unsigned (&a)[4],                \
+                                                                const unsigned (&b)[2]) {                             \
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.f32." #left "." #right ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, " \
+                 "{%8, %9}, {%0, %1, %2, %3};"                                                                        \
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                     \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));                                 \
+  }
+GRADLIB_MMA(e4m3, e4m3)
+GRADLIB_MMA(e4m3, e5m2)
+GRADLIB_MMA(e5m2, e4m3)
+GRADLIB_MMA(e5m2, e5m2)
+#undef GRADLIB_MMA
+#endif
+
 // Signed 8-bit integers, four to a register.
 GRADLIB_DEVICE void mma_m16n8k32_s8(int (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "

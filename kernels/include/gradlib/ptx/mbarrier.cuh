@@ -43,6 +43,13 @@ GRADLIB_DEVICE void mbarrier_arrive_cluster_relaxed(mbarrier* bar, unsigned rank
                "mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [remote];\n\t}"
                :: "r"(shared_address(bar)), "r"(rank) : "memory");
 }
+// The same after letting its phase wait for `bytes` more of copies.
+GRADLIB_DEVICE void mbarrier_arrive_expect_tx_cluster(mbarrier* bar, unsigned rank, unsigned bytes) {
+  asm volatile("{\n\t.reg .b32 remote;\n\t"
+               "mapa.shared::cluster.u32 remote, %0, %1;\n\t"
+               "mbarrier.arrive.expect_tx.release.cluster.shared::cluster.b64 _, [remote], %2;\n\t}"
+               :: "r"(shared_address(bar)), "r"(rank), "r"(bytes) : "memory");
+}
 // Whether the phase of this parity has ended; may wait a while for that.
 GRADLIB_DEVICE bool mbarrier_try_wait_parity(mbarrier* bar, unsigned parity) {
   unsigned done;
@@ -75,13 +82,27 @@ GRADLIB_DEVICE void mbarrier_wait_parity(mbarrier* bar, unsigned parity) {
 GRADLIB_DEVICE void mbarrier_wait(mbarrier* bar, unsigned long long state) {
   while (!mbarrier_try_wait(bar, state)) {}
 }
+// Wait for arrivals of threads of other blocks that hand on what they wrote by ordinary stores: the other waits acquire
+// from the own block alone (and from copies).  sim makes no difference between the two.
+GRADLIB_DEVICE void mbarrier_wait_parity_cluster(mbarrier* bar, unsigned parity) {
+  unsigned done;
+  do {
+    asm volatile("{\n\t.reg .pred p;\n\t"
+                 "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n\t"
+                 "selp.u32 %0, 1, 0, p;\n\t}"
+                 : "=r"(done) : "r"(shared_address(bar)), "r"(parity) : "memory");
+  } while (!done);
+}
 
 // ---- PTX: "membar/fence" --------------------------------------------------------------------------------------------
 
-// Initialised mbarriers become visible to the cluster and to the copy engine.
+// The mbarriers that this thread initialised become visible to the cluster, after a barrier of it that may be relaxed.
 GRADLIB_DEVICE void fence_mbarrier_init() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-// What ordinary stores wrote to shared memory becomes visible to bulk copies and wgmma.
+// What ordinary stores and cp.async wrote to the block's shared memory (to global memory, to both) becomes visible to
+// bulk copies and wgmma: what this thread wrote, or what others wrote and a barrier has ordered before the fence.
 GRADLIB_DEVICE void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+GRADLIB_DEVICE void fence_proxy_async_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
+GRADLIB_DEVICE void fence_proxy_async_all() { asm volatile("fence.proxy.async;" ::: "memory"); }
 
 // ---- PTX: "Special Registers: %cluster_ctarank ...", "mapa", "barrier.cluster" --------------------------------------
 
@@ -96,6 +117,10 @@ GRADLIB_DEVICE unsigned cluster_size() {
   return size;
 }
 GRADLIB_DEVICE void barrier_cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+// Come without handing on what was written before, but for what a fence has released.
+GRADLIB_DEVICE void barrier_cluster_arrive_relaxed() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
 GRADLIB_DEVICE void barrier_cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
 GRADLIB_DEVICE void cluster_sync() {
   barrier_cluster_arrive();

@@ -80,48 +80,62 @@ template <int keep> GRADLIB_DEVICE void wgmma_wait_group() {
 #define GRADLIB_D128_ GRADLIB_D124_, GRADLIB_D4(124)
 
 // d (64 x N) += a b, or = a b where `add` is 0.  The descriptors tell where a (64 x K) and b (K x N) lie in shared
-// memory; or a is in registers.  Elements are __half and __nv_bfloat16 (K = 16, either major order) and tf32 (K = 8,
-// K-major).
+// memory; or a is in registers.  Elements are __half and __nv_bfloat16 (K = 16, either major order), tf32 (K = 8,
+// K-major), and e4m3 and e5m2 in any combination (K = 32, K-major).
 template <int columns> struct Wgmma;
 
-#define GRADLIB_SS(shape, type, regs, A, B, add, ...)                                                                 \
+#define GRADLIB_SS(shape, types, regs, A, B, add, ...)                                                                \
   asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.b32 p, %" #add ", 0;\n\t"                                              \
-               "wgmma.mma_async.sync.aligned.m64n" shape ".f32." type "." type " {" GRADLIB_N##regs##_ "}, %" #A      \
+               "wgmma.mma_async.sync.aligned.m64n" shape ".f32." types " {" GRADLIB_N##regs##_ "}, %" #A              \
                ", %" #B                                                                                               \
                ", p, 1, 1" __VA_ARGS__
+#define GRADLIB_SS_K(shape, types, regs, a0, a1, a2)                                                                  \
+  GRADLIB_SS(shape, types, regs, a0, a1, a2) ";\n\t}" : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add))
+#define GRADLIB_RS_K(shape, types, regs, a0, a1, a2, a3, a4, a5)                                                      \
+  GRADLIB_RS(shape, types, regs, a0, a1, a2, a3, a4, a5) ";\n\t}" : GRADLIB_D##regs##_ : GRADLIB_A, "l"(b), "r"(add))
 #define GRADLIB_WGMMA(N, regs, a0, a1, a2, a3, a4, a5, a6)                                                            \
   template <> struct Wgmma<N> {                                                                                       \
-    template <class Element, int a_transposed, int b_transposed>                                                       \
+    template <class Left, class Right, int a_transposed, int b_transposed>                                             \
     static GRADLIB_DEVICE void multiply(float (&d)[regs], unsigned long long a, unsigned long long b, int add) {      \
-      if constexpr (Same<Element, __half>::value) {                                                                    \
-        GRADLIB_SS(#N "k16", "f16", regs, a0, a1, a2, ", %" #a3 ", %" #a4) ";\n\t}"                                   \
+      if constexpr (Same<Left, __half>::value) {                                                                       \
+        GRADLIB_SS(#N "k16", "f16.f16", regs, a0, a1, a2, ", %" #a3 ", %" #a4) ";\n\t}"                               \
                    : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add), "n"(a_transposed), "n"(b_transposed));            \
-      } else if constexpr (Same<Element, __nv_bfloat16>::value) {                                                      \
-        GRADLIB_SS(#N "k16", "bf16", regs, a0, a1, a2, ", %" #a3 ", %" #a4) ";\n\t}"                                  \
+      } else if constexpr (Same<Left, __nv_bfloat16>::value) {                                                         \
+        GRADLIB_SS(#N "k16", "bf16.bf16", regs, a0, a1, a2, ", %" #a3 ", %" #a4) ";\n\t}"                             \
                    : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add), "n"(a_transposed), "n"(b_transposed));            \
+      } else if constexpr (Same<Left, tf32>::value) {                                                                  \
+        GRADLIB_SS_K(#N "k8", "tf32.tf32", regs, a0, a1, a2);                                                         \
+      } else if constexpr (Same<Left, e4m3>::value) {                                                                  \
+        if constexpr (Same<Right, e4m3>::value) GRADLIB_SS_K(#N "k32", "e4m3.e4m3", regs, a0, a1, a2);                \
+        else GRADLIB_SS_K(#N "k32", "e4m3.e5m2", regs, a0, a1, a2);                                                   \
       } else {                                                                                                        \
-        GRADLIB_SS(#N "k8", "tf32", regs, a0, a1, a2) ";\n\t}"                                                        \
-                   : GRADLIB_D##regs##_ : "l"(a), "l"(b), "r"(add));                                                  \
+        if constexpr (Same<Right, e4m3>::value) GRADLIB_SS_K(#N "k32", "e5m2.e4m3", regs, a0, a1, a2);                \
+        else GRADLIB_SS_K(#N "k32", "e5m2.e5m2", regs, a0, a1, a2);                                                   \
       }                                                                                                               \
     }                                                                                                                 \
-    template <class Element, int b_transposed>                                                                         \
+    template <class Left, class Right, int b_transposed>                                                               \
     static GRADLIB_DEVICE void multiply(float (&d)[regs], const unsigned (&a)[4], unsigned long long b, int add) {    \
-      if constexpr (Same<Element, __half>::value) {                                                                    \
-        GRADLIB_RS(#N "k16", "f16", regs, a0, a1, a2, a3, a4, a5, ", %" #a6) ";\n\t}"                                 \
+      if constexpr (Same<Left, __half>::value) {                                                                       \
+        GRADLIB_RS(#N "k16", "f16.f16", regs, a0, a1, a2, a3, a4, a5, ", %" #a6) ";\n\t}"                             \
                    : GRADLIB_D##regs##_ : GRADLIB_A, "l"(b), "r"(add), "n"(b_transposed));                            \
-      } else if constexpr (Same<Element, __nv_bfloat16>::value) {                                                      \
-        GRADLIB_RS(#N "k16", "bf16", regs, a0, a1, a2, a3, a4, a5, ", %" #a6) ";\n\t}"                                \
+      } else if constexpr (Same<Left, __nv_bfloat16>::value) {                                                         \
+        GRADLIB_RS(#N "k16", "bf16.bf16", regs, a0, a1, a2, a3, a4, a5, ", %" #a6) ";\n\t}"                           \
                    : GRADLIB_D##regs##_ : GRADLIB_A, "l"(b), "r"(add), "n"(b_transposed));                            \
+      } else if constexpr (Same<Left, tf32>::value) {                                                                  \
+        GRADLIB_RS_K(#N "k8", "tf32.tf32", regs, a0, a1, a2, a3, a4, a5);                                             \
+      } else if constexpr (Same<Left, e4m3>::value) {                                                                  \
+        if constexpr (Same<Right, e4m3>::value) GRADLIB_RS_K(#N "k32", "e4m3.e4m3", regs, a0, a1, a2, a3, a4, a5);    \
+        else GRADLIB_RS_K(#N "k32", "e4m3.e5m2", regs, a0, a1, a2, a3, a4, a5);                                       \
       } else {                                                                                                        \
-        GRADLIB_RS(#N "k8", "tf32", regs, a0, a1, a2, a3, a4, a5) ";\n\t}"                                            \
-                   : GRADLIB_D##regs##_ : GRADLIB_A, "l"(b), "r"(add));                                               \
+        if constexpr (Same<Right, e4m3>::value) GRADLIB_RS_K(#N "k32", "e5m2.e4m3", regs, a0, a1, a2, a3, a4, a5);    \
+        else GRADLIB_RS_K(#N "k32", "e5m2.e5m2", regs, a0, a1, a2, a3, a4, a5);                                       \
       }                                                                                                               \
     }                                                                                                                 \
   };
 #define GRADLIB_A "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3])
-#define GRADLIB_RS(shape, type, regs, a0, a1, a2, a3, B, add, ...)                                                    \
+#define GRADLIB_RS(shape, types, regs, a0, a1, a2, a3, B, add, ...)                                                   \
   asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.b32 p, %" #add ", 0;\n\t"                                              \
-               "wgmma.mma_async.sync.aligned.m64n" shape ".f32." type "." type " {" GRADLIB_N##regs##_ "}, {"         \
+               "wgmma.mma_async.sync.aligned.m64n" shape ".f32." types " {" GRADLIB_N##regs##_ "}, {"                 \
                GRADLIB_N4(a0, a1, a2, a3) "}, %" #B ", p, 1, 1" __VA_ARGS__
 
 template <class Left, class Right> struct Same { static constexpr bool value = false; };
@@ -162,17 +176,28 @@ GRADLIB_WGMMA(248, 124, 124, 125, 126, 127, 128, 129, 130)
 GRADLIB_WGMMA(256, 128, 128, 129, 130, 131, 132, 133, 134)
 
 #undef GRADLIB_SS
+#undef GRADLIB_SS_K
 #undef GRADLIB_RS
+#undef GRADLIB_RS_K
 #undef GRADLIB_A
 #undef GRADLIB_WGMMA
 
 template <class Element, int columns, int a_transposed = 0, int b_transposed = 0>
 GRADLIB_DEVICE void wgmma(float (&d)[columns / 2], unsigned long long a, unsigned long long b, int add = 1) {
-  Wgmma<columns>::template multiply<Element, a_transposed, b_transposed>(d, a, b, add);
+  Wgmma<columns>::template multiply<Element, Element, a_transposed, b_transposed>(d, a, b, add);
 }
 template <class Element, int columns, int b_transposed = 0>
 GRADLIB_DEVICE void wgmma(float (&d)[columns / 2], const unsigned (&a)[4], unsigned long long b, int add = 1) {
-  Wgmma<columns>::template multiply<Element, b_transposed>(d, a, b, add);
+  Wgmma<columns>::template multiply<Element, Element, b_transposed>(d, a, b, add);
+}
+// Of two kinds of 8-bit floats.  A GPU of sm_90 keeps some 14 bits of their sums, however wide d is.
+template <class Left, class Right, int columns>
+GRADLIB_DEVICE void wgmma_fp8(float (&d)[columns / 2], unsigned long long a, unsigned long long b, int add = 1) {
+  Wgmma<columns>::template multiply<Left, Right, 0, 0>(d, a, b, add);
+}
+template <class Left, class Right, int columns>
+GRADLIB_DEVICE void wgmma_fp8(float (&d)[columns / 2], const unsigned (&a)[4], unsigned long long b, int add = 1) {
+  Wgmma<columns>::template multiply<Left, Right, 0>(d, a, b, add);
 }
 
 // ---- PTX: "Matrix Descriptor Format" --------------------------------------------------------------------------------

@@ -5,27 +5,36 @@
 
 namespace sm90 {
 
-// How many of z = product * splits + split each operand counts: 0 where one matrix serves all products.
-struct Batch {
-  int a, b;
+// Matrices in memory; a batch has as many steps of z as it has planes, 0 where one matrix serves all products.
+struct Tiles {
+  const TensorMap *a, *b;
+  int a_batch, b_batch, splits;
+
+  struct Start {};  // of a tile: nothing to prepare
+  GRADLIB_DEVICE Start start(const Tile&) const { return {}; }
+  GRADLIB_DEVICE void load(const Ring& ring, int stage, const Tile& tile, const Start&, int k, int pass,
+                           int rank) const {
+    const int product = tile.z / splits;
+    ptx::mbarrier* full = ring.full + stage;
+    OperandA::load(ring.a(stage), a, full, tile.m0, k * TILE_K, product * a_batch + plane_of_a(pass), 0);
+    OperandB::load(ring.b(stage), b, full, tile.n0, k * TILE_K, product * b_batch + plane_of_b(pass), rank);
+  }
 };
 
 // By one thread: fill the ring with the tiles of every output tile of this block, in the order of their use.
-GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Batch& batch, const TensorMap* a,
-                            const TensorMap* b, int rank) {
+template <class Loads>
+GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& loads, int rank) {
   Place place;
   const int tiles = shape.tiles();
   for (int number = blockIdx.x / CLUSTER; number < tiles; number += gridDim.x / CLUSTER) {
     const Tile tile(shape, number, rank);
-    const int product = tile.z / shape.splits;
+    const typename Loads::Start start = loads.start(tile);
     for (int k = tile.begin; k < tile.end; ++k) {
 #pragma unroll 1
       for (int pass = 0; pass < PASSES; ++pass) {
         ptx::mbarrier_wait_parity(ring.empty + place.stage, place.phase ^ 1);
-        ptx::mbarrier* full = ring.full + place.stage;
-        ptx::mbarrier_arrive_expect_tx(full, STAGE_BYTES);
-        OperandA::load(ring.a(place.stage), a, full, tile.m0, k * TILE_K, product * batch.a + plane_of_a(pass), 0);
-        OperandB::load(ring.b(place.stage), b, full, tile.n0, k * TILE_K, product * batch.b + plane_of_b(pass), rank);
+        ptx::mbarrier_arrive_expect_tx(ring.full + place.stage, STAGE_BYTES);
+        loads.load(ring, place.stage, tile, start, k, pass, rank);
         place.next();
       }
     }

@@ -119,10 +119,10 @@ GRADLIB_DEVICE void finished(const float (&sum)[N], int c, int i, int j, bool pr
   }
 }
 
-template <int N>
+template <int N, class Rows>
 GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Finish& finish,
                          const Finish::Columns (&columns)[8], const Fragment& at, Staging& staging,
-                         const Outputs& out, float (&total)[16]) {
+                         const Outputs& out, const Rows& rows, float (&total)[16]) {
   unsigned char* slot = nullptr;
   if constexpr (FETCHED) {
     if (c + 1 < BN / 64) staging.fetch<1>(out.fetched_map, at, c + 1);
@@ -150,9 +150,9 @@ GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Fini
       } else {
 #pragma unroll
         for (int k = 0; k < 8; k += 2) {
-          const int row = at.row(i, k / 2 % 2);
-          OUT* to = (pre ? out.z : out.y) + ((long long)at.z * at.m + row) * at.n;
-          if (row < at.m) Finish::store(to, at.column(8 * c + j + k / 4), at.n, value[k], value[k + 1]);
+          const long long row = rows.offset(at.z, at.row(i, k / 2 % 2));
+          OUT* to = (pre ? out.z : out.y) + row;
+          if (row >= 0) Finish::store(to, at.column(8 * c + j + k / 4), at.n, value[k], value[k + 1]);
         }
       }
     }
@@ -182,9 +182,9 @@ GRADLIB_DEVICE void add_up(float (&total)[16], int c, const Fragment& at, const 
   }
 }
 
-template <int N>
+template <int N, class Rows>
 GRADLIB_DEVICE void store(const float (&sum)[M64][N], const Finish& finish, const Fragment& at, Staging& staging,
-                          const Outputs& out) {
+                          const Outputs& out, const Rows& rows) {
 #pragma unroll
   for (int c = 0; c < BN / 64; ++c) {
     if (at.n0 + 64 * c >= at.n) break;
@@ -192,8 +192,8 @@ GRADLIB_DEVICE void store(const float (&sum)[M64][N], const Finish& finish, cons
 #pragma unroll
     for (int j = 0; j < 8; ++j) columns[j] = finish.columns(at.column(8 * c + j));
     float total[16] = {};
-    if constexpr (SAVE) emit(sum, c, true, finish, columns, at, staging, out, total);
-    emit(sum, c, false, finish, columns, at, staging, out, total);
+    if constexpr (SAVE) emit(sum, c, true, finish, columns, at, staging, out, rows, total);
+    emit(sum, c, false, finish, columns, at, staging, out, rows, total);
     if constexpr (SUMS) add_up(total, c, at, staging, out);
   }
 }
