@@ -30,7 +30,7 @@ finish(const float* __restrict__ part, const T* __restrict__ bias, const T* __re
         if (column + 1 < n) sum[1] += from[column + 1];
       }
     }
-    const Finish::Columns columns = f.columns(column);
+    const Finish::Columns columns = f.columns(column, 0);
     float u[2] = {f.before(sum[0], columns, 0), f.before(sum[1], columns, 1)};
     if constexpr (SAVE) Finish::store(z + row * n, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
     Finish::A s[2] = {}, r[2] = {};

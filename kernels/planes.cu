@@ -58,18 +58,20 @@ GRADLIB_DEVICE void read(const T* x, int count, bool whole, float (&v)[VECTOR]) 
   }
 }
 
-// x, g, s: (matrices, rows, columns); p: (matrices, PLANES, rows, pitch), pitch a multiple of VECTOR.
-// Grid: (ceil(columns / (32 VECTOR)), strips, matrices); block: (32, 8); a block takes `strip` rows, from which GRADIENT
+// x, g, s: (matrices, rows, columns).  p: element (matrix, plane, row, column) at matrix * PLANES * rows * room +
+// plane * plane_pitch + row * row_pitch + column; `room` and all pitches are multiples of VECTOR, columns up to `room`
+// are zero.
+// Grid: (ceil(room / (32 VECTOR)), strips, matrices); block: (32, 8); a block takes `strip` rows, from which GRADIENT
 // writes the sums of each column to sums (matrices, strips, columns).
 extern "C" __global__ void __launch_bounds__(256, 2)
 split_planes(const T* __restrict__ x, const T* __restrict__ s, OUT* __restrict__ p, float* __restrict__ sums,
-             int rows, int columns, int pitch, int strip) {
-  const int column = (blockIdx.x * 32 + threadIdx.x) * VECTOR, count = smaller(columns - column, VECTOR);
+             int rows, int columns, int room, int row_pitch, long long plane_pitch, int strip) {
+  const int column = (blockIdx.x * 32 + threadIdx.x) * VECTOR, count = larger(smaller(columns - column, VECTOR), 0);
   const int begin = blockIdx.y * strip, end = smaller(begin + strip, rows);
   const long long matrix = (long long)blockIdx.z * rows;
   const bool whole = columns % 4 == 0 && aligned4(x) && (!GRADIENT || aligned4(s));
   float total[VECTOR] = {};
-  if (count > 0) {
+  if (column < room) {
 #pragma unroll 2
     for (int row = begin + threadIdx.y; row < end; row += 8) {
       float v[VECTOR];
@@ -95,7 +97,7 @@ split_planes(const T* __restrict__ x, const T* __restrict__ s, OUT* __restrict__
       }
 #pragma unroll
       for (int j = 0; j < PLANES; ++j) {
-        OUT* to = p + ((matrix * PLANES + (long long)j * rows) + row) * pitch + column;
+        OUT* to = p + (long long)blockIdx.z * PLANES * rows * room + j * plane_pitch + (long long)row * row_pitch + column;
         *reinterpret_cast<Pack<OUT, VECTOR>*>(to) = pack[j];
       }
     }

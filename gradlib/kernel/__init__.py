@@ -8,11 +8,12 @@ from .kernel import Kernel
 from .log import LaunchRecord, debug_level, launches, set_debug_level
 from .signature import ctype, entries
 from .source import folder, include_folder, kernel_files, load
-from .variants import variants
+from .variants import architectures, variants
 
 __all__ = [
     "Kernel",
     "LaunchRecord",
+    "architectures",
     "cache",
     "compile_many",
     "ctype",

@@ -1,6 +1,7 @@
 """Which variants of a `.cu` file exist: the file says so itself, in comment lines that the tests compile.
 
 A line ``// variants: T=float,__half ACT=none,relu`` stands for every combination; several lines add up.
+A line ``// architectures: sm_90a`` says that on others the file has no entries.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import re
 from ..errors import KernelError
 from .source import Source
 
-__all__ = ["variants"]
+__all__ = ["architectures", "variants"]
 
 _LINE = re.compile(r"^[ \t]*//[ \t]*variants:(.*)$", re.MULTILINE)
+_ONLY = re.compile(r"^[ \t]*//[ \t]*architectures:(.*)$", re.MULTILINE)
 _MACRO = re.compile(r"\s*([A-Za-z_]\w*)=([^=]+?)(?=\s+[A-Za-z_]\w*=|\s*$)")  # a value may hold spaces: long long
 
 
@@ -44,3 +46,9 @@ def variants(source: Source) -> list[dict[str, str]]:
             variant = dict(zip((name for name, _ in macros), chosen, strict=True))
             found.setdefault(source.canonical(variant), variant)
     return list(found.values())
+
+
+def architectures(source: Source) -> frozenset[str] | None:
+    """Return the architectures that a source is for; None if it is for all."""
+    found = _ONLY.search(source.text)
+    return None if found is None else frozenset(found[1].split())

@@ -8,9 +8,10 @@ from typing import Any
 from ..core import Saved, between, fused, op, sample
 from ..errors import ShapeError
 from ..spec import is_floating
-from . import conv_launch
+from . import conv_launch, conv_tensor
 from .activation import Activation, activate
 from .conv_host import Ints, Pairs
+from .conv_tensor import window_of
 from .conv_triad import conv, infer, triad_samples
 from .dense import column_sums
 
@@ -151,7 +152,8 @@ def conv2d(
     Notes
     -----
     Derivative: first order by backward kernels, every higher order by the triad of convolution, data gradient
-    and weight gradient.  Kernel: conv2d.cu (implicit matrix product), depthwise.cu.
+    and weight gradient.  Kernel: conv_sm90.cu, conv_weights_sm90.cu (sm_90a, channels and features multiples of 8),
+    else conv2d.cu, depthwise.cu: implicit matrix products.
 
     Examples
     --------
@@ -196,7 +198,7 @@ def conv3d(
 ) -> Array:
     """y = act(conv(input, weight) + bias) over (batch, depth, height, width, channels), weight DHWIO.
 
-    Everything else is as in `conv2d`.  Kernel: none yet; it runs as a composition.
+    Everything else is as in `conv2d`.  Kernel: on tensor cores only; elsewhere it runs as a composition.
     """
     return _layer(3, input, weight, bias, stride, padding, dilation, groups, activation)
 
@@ -229,6 +231,14 @@ def _launch_layer_backward(
     if (activation is not None and not residuals) or not is_floating(g.dtype):
         return NotImplemented
     s = residuals[0] if activation is not None else None
+    places, features = g.size // max(g.shape[-1], 1), g.shape[-1]
+    there = conv_tensor.backward(input, weight, g, s, window_of(weight.shape[:-2], **window), activation, needs)
+    if there is not None:
+        dx, dw, sums = there
+        db = None
+        if needs[2]:
+            db = column_sums(g, s, places, features, activation) if sums is None else conv_tensor.total(sums, g.dtype)
+        return dx, dw, db
     dx = dw = db = None
     if needs[0]:
         dx = conv_launch.data_gradient(g, s, weight, size=input.shape[1:-1], activation=activation, **window)
@@ -237,8 +247,7 @@ def _launch_layer_backward(
     if dx is NotImplemented or dw is NotImplemented:
         return NotImplemented
     if needs[2]:
-        features = g.shape[-1]
-        db = column_sums(g, s, g.size // max(features, 1), features, activation)
+        db = column_sums(g, s, places, features, activation)
     return dx, dw, db
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from .. import backend as backends
 from ..kernel import Kernel, ctype
 from ..spec import bool_
+from . import conv_tensor
 from .activation import READS_OUTPUT, Activation, fusible
 from .conv_host import Ints, Pairs, out_sizes
+from .conv_tensor import window_of
 from .tiling import LARGEST, combine, parts, split, tiling
 
 __all__ = ["data_gradient", "forward", "weight_gradient"]
@@ -45,9 +47,9 @@ def _geometry(
     return (*x, *y[1:], *kernel, *stride, *before, *dilation, groups)
 
 
-def _declines(dtype: Any, kernel: Ints, groups: int, activation: Activation, *shapes: Ints) -> bool:
+def _declines(dtype: Any, groups: int, activation: Activation, *shapes: Ints) -> bool:
     large = any(math.prod(shape) > LARGEST for shape in shapes)
-    return len(kernel) > 2 or dtype == bool_ or large or not fusible(activation) or groups > _GRID_Z
+    return dtype == bool_ or large or not fusible(activation) or groups > _GRID_Z
 
 
 def _depthwise(channels: int, features: int, groups: int) -> bool:
@@ -70,13 +72,17 @@ def forward(
     """Return (y, z): z is the pre-activation if `save` and the activation's derivative reads it, else None."""
     kernel, features, channels = w.shape[:-2], w.shape[-1], x.shape[-1]
     shape = (x.shape[0], *out_sizes(x.shape[1:-1], kernel, stride, padding, dilation), features)
-    if _declines(x.dtype, kernel, groups, activation, x.shape, w.shape, shape) or channels == 0:
+    if _declines(x.dtype, groups, activation, x.shape, w.shape, shape) or channels == 0:
         return NotImplemented
     backend = backends.backend_of(x)
     y = backend.empty(shape, x.dtype)
     z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
     if y.size == 0:
         return y, z
+    if conv_tensor.forward(x, w, b, y, z, window_of(kernel, stride, padding, dilation, groups), activation):
+        return y, z
+    if len(kernel) > 2:
+        return NotImplemented
     geometry = _geometry(x.shape, kernel, shape, stride, padding, dilation, groups)
     macros: dict[str, Any] = {"T": ctype(x.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):
@@ -103,12 +109,17 @@ def data_gradient(
     """Return dx for an x of this spatial size; s is what the activation's derivative reads."""
     kernel, features, channels = w.shape[:-2], w.shape[-1], w.shape[-2] * groups
     shape = (g.shape[0], *size, channels)
-    if _declines(g.dtype, kernel, groups, activation, shape, w.shape, g.shape):
+    if _declines(g.dtype, groups, activation, shape, w.shape, g.shape):
         return NotImplemented
     backend = backends.backend_of(g)
     if g.size == 0 or math.prod(shape) == 0:
         return backend.zeros(shape, g.dtype)
     dx = backend.empty(shape, g.dtype)
+    window = window_of(kernel, stride, padding, dilation, groups)
+    if activation is None and conv_tensor.data_gradient(g, w, dx, window):
+        return dx
+    if len(kernel) > 2:
+        return NotImplemented
     geometry = _geometry(shape, kernel, g.shape, stride, padding, dilation, groups)
     macros: dict[str, Any] = {"T": ctype(g.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):
@@ -135,12 +146,17 @@ def weight_gradient(
     """Return dw for filters of this kernel size; s is what the activation's derivative reads."""
     channels, features, places = x.shape[-1], g.shape[-1], math.prod(g.shape[:-1])
     shape = (*kernel, channels // groups, features)
-    if _declines(x.dtype, kernel, groups, activation, x.shape, shape, g.shape):
+    if _declines(x.dtype, groups, activation, x.shape, shape, g.shape):
         return NotImplemented
     backend = backends.backend_of(x)
     if 0 in (channels, features, *shape, *g.shape[1:]):  # no images at all is a sum of nothing, which the kernel does
         return backend.zeros(shape, x.dtype)
     dw = backend.empty(shape, x.dtype)
+    window = window_of(kernel, stride, padding, dilation, groups)
+    if activation is None and conv_tensor.weight_gradient(x, g, dw, window):
+        return dw
+    if len(kernel) > 2:
+        return NotImplemented
     geometry = _geometry(x.shape, kernel, g.shape, stride, padding, dilation, groups)
     macros: dict[str, Any] = {"T": ctype(x.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):

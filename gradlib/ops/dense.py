@@ -9,7 +9,7 @@ from .. import backend as backends
 from ..core import Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel, ctype
-from ..spec import Spec, check_one_dtype, is_floating
+from ..spec import Spec, check_one_dtype, float32, is_floating
 from .activation import READS_OUTPUT, Activation, activate, check, fusible
 from .matmul import matmul
 from .product import Matrix, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
@@ -220,8 +220,11 @@ def _backward_on_tensor_cores(
     left = prepared(Matrix(x.reshape(1, m, k))) if needs[1] else None
     if (needs[0] and right is None) or (needs[1] and left is None):
         return None
-    rows = g.reshape(1, m, n)
-    dz, sums = gradient(rows, None if s is None else s.reshape(1, m, n), activation, planes_of(x))
+    rows, dz, sums = g.reshape(1, m, n), None, None
+    if activation is None and g.dtype != float32:
+        dz = prepared(Matrix(rows))  # g itself
+    if dz is None:
+        dz, sums = gradient(rows, None if s is None else s.reshape(1, m, n), activation, planes_of(x))
     dx = dw = db = None
     if right is not None:
         dx = backend.empty(x.shape, x.dtype)
@@ -231,7 +234,9 @@ def _backward_on_tensor_cores(
         dw = backend.empty(w.shape, w.dtype)
         problem = Problem(k, n, m, 1, passes(x), w.dtype.itemsize, True, False)
         product(problem, left._replace(transposed=True), dz, dw[None])
-    if needs[2]:
+    if needs[2] and sums is None:
+        db = column_sums(g, s, m, n, activation)
+    elif needs[2]:
         db = backend.empty((n,), w.dtype)
         combine(sums, db)
     return dx, dw, db

@@ -7,6 +7,12 @@
 
 namespace ptx {
 
+// ---- scalar.cuh: more accurate than the hardware; subnormal numbers count as 0 as there
+
+inline float flushed(float x) { return fabsf(x) < 1.17549435e-38f ? copysignf(0.0f, x) : x; }
+inline float ex2_approx(float x) { return flushed(exp2f(flushed(x))); }
+inline float rcp_approx(float x) { return flushed(1.0f / flushed(x)); }
+
 // ---- copy.cuh
 
 inline unsigned shared_address(const void* shared, GRADLIB_SIM_AT) {

@@ -8,7 +8,7 @@ extern "C" __global__ void warp_level(float* out, const float* x) {
   unsigned a[4], b[2], c[1], h[2] = {0, 0}; float d[4] = {}; int q[4] = {};
   ptx::ldmatrix(a, s); ptx::ldmatrix<2, true>(b, s); ptx::ldmatrix(c, s); ptx::ldmatrix<4,true>(a, s);
   ptx::mma_m16n8k16<__half>(d, a, b); ptx::mma_m16n8k16<__nv_bfloat16>(d, a, b); ptx::mma_m16n8k16_f16(h, a, b);
-  a[0] = ptx::to_tf32(x[0]);
+  a[0] = ptx::to_tf32(x[0]); d[0] = ptx::ex2_approx(x[1]) + ptx::rcp_approx(x[2]);
   ptx::mma_m16n8k8_tf32(d, a, b); ptx::mma_m16n8k32_s8(q, a, b);
   out[threadIdx.x] = d[0] + d[1] + d[2] + d[3] + q[0] + q[1] + q[2] + q[3] + h[0] + h[1] + c[0];
 }
@@ -34,7 +34,7 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1) hopper(float* out, const fl
   ptx::mbarrier_arrive_expect_tx(&bar, 16); ptx::mbarrier_expect_tx(&bar, 16);
   unsigned long long st = ptx::mbarrier_arrive(&bar); ptx::mbarrier_wait(&bar, st);
   ptx::mbarrier_arrive_expect_tx_cluster(&bar, 1, 16); ptx::mbarrier_wait_parity_cluster(&bar, 0);
-  ptx::mbarrier_arrive_cluster(&bar, 1); ptx::mbarrier_wait_parity(&bar, 0); ptx::mbarrier_test_wait_parity(&bar, 0);
+  ptx::mbarrier_arrive_cluster_relaxed(&bar, 1); ptx::mbarrier_arrive_cluster(&bar, 1); ptx::mbarrier_wait_parity(&bar, 0); ptx::mbarrier_test_wait_parity(&bar, 0);
   ptx::cp_async_mbarrier_arrive_noinc(&bar);
   ptx::prefetch_tensor_map(&map);
   ptx::tensor_load(s, &map, &bar, 0); ptx::tensor_load(s, &map, &bar, 0, 1); ptx::tensor_load(s, &map, &bar, 0, 1, 2);

@@ -147,3 +147,22 @@ def test_nvrtc_knows_the_same_functions(tmp_path, real):
     expressions = [*UNARY, *BINARY, *(FAST if real == "float" else ())]
     text = f"#define R {real}\n" + EVALUATE.replace("EXPRESSIONS", ", ".join(expressions))
     nvrtc.Compiler("sm_90").build(Unit("functions.cu", text, (), (), ("k",)), tmp_path / "k.cubin")
+
+
+def test_approximate_functions(device_ptx_kernel):
+    """PTX, "ex2" and "rcp" with .approx.ftz: to 2^-22 of the value and a little; subnormal numbers count as 0."""
+    compute = device_ptx_kernel(
+        "const float* x, float* e, float* r, int n",
+        "for (int i = threadIdx.x; i < n; i += 32) { e[i] = ptx::ex2_approx(x[i]); r[i] = ptx::rcp_approx(x[i]); }",
+    )
+    x = np.concatenate([rng.uniform(-30, 30, 500), [0, -0.0, 1e-40, -1e-40, np.inf, -np.inf, np.nan, 200, -200, -130]])
+    x = x.astype(np.float32)
+    e, r = np.zeros_like(x), np.zeros_like(x)
+    compute(1, 32, x, e, r, len(x))
+    least = np.finfo(np.float32).tiny
+    wide = np.where(abs(x) < least, np.copysign(0.0, x), x).astype(np.float64)
+    with np.errstate(divide="ignore", over="ignore"):
+        power, inverse = np.exp2(wide), 1 / wide
+        power = np.where(power > np.finfo(np.float32).max, np.inf, np.where(power < least, 0, power))
+    np.testing.assert_allclose(e, power, rtol=2.0**-21)
+    np.testing.assert_allclose(r, inverse, rtol=2.0**-21)

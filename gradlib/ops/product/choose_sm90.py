@@ -118,13 +118,13 @@ def fits(problem: Problem, config: Config) -> bool:
 
 
 @lru_cache(4096)
-def choose(problem: Problem, multiprocessors: int) -> Config:
-    """Return the config that should be fastest, with its stages and group filled in."""
+def choose(problem: Problem, multiprocessors: int, splits: int | None = None) -> Config:
+    """Return the config that should be fastest, of those with so many splits, with its stages and group filled in."""
     options = [
-        config._replace(splits=splits)
+        config._replace(splits=count)
         for config in CANDIDATES
-        for splits in _SPLITS
-        if fits(problem, config._replace(splits=splits))
+        for count in (_SPLITS if splits is None else (splits,))
+        if fits(problem, config._replace(splits=count))
     ]
     best = min(options, key=lambda config: cycles(problem, config, multiprocessors))
     direct = problem.itemsize != 2 or best.splits > 1

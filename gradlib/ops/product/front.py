@@ -13,7 +13,7 @@ from .planes import split
 from .problem import Matrix, Problem
 from .sm90 import serves
 
-__all__ = ["as_matrix", "passes", "planes_of", "prepared", "worthwhile"]
+__all__ = ["as_matrix", "gains", "passes", "planes_of", "prepared", "worthwhile"]
 
 Array = Any
 
@@ -65,11 +65,18 @@ def worthwhile(array: Array, m: int, n: int, k: int, products: int = 1) -> bool:
     return array.dtype != float32 or _gains(m, n, k, products, count, limits.multiprocessors)
 
 
-@lru_cache(4096)
-def _gains(m: int, n: int, k: int, products: int, count: int, multiprocessors: int) -> bool:
-    """Whether float32 by planes, their making included, beats the plain kernel."""
-    problem = Problem(m, n, k, products, count, 4)
+def gains(m: int, n: int, padded: int, k: int, products: int, count: int, moved: int, multiprocessors: int) -> bool:
+    """Whether tensor cores, walking over `padded` of k, beat the plain kernel, which walks over k itself.
+
+    `moved` elements of float32 are first split into planes.
+    """
+    problem = Problem(m, n, padded, products, count, 4)
     fast = cycles(problem, choose(problem, multiprocessors), multiprocessors)
-    planes = 2 * _PLANES + products * (m * k + k * n) * (12 if count > 1 else 6) / 2400
+    planes = 2 * _PLANES + moved * (12 if count > 1 else 6) / 2400 if moved else 0.0
     busy = min(products * -(-m // 64) * -(-n // 64), multiprocessors)
     return fast + planes < 5000 + products * m * n * k / _FFMA / busy
+
+
+@lru_cache(4096)
+def _gains(m: int, n: int, k: int, products: int, count: int, multiprocessors: int) -> bool:
+    return gains(m, n, k, k, products, count, products * (m * k + k * n), multiprocessors)

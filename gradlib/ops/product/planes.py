@@ -9,17 +9,27 @@ from ...kernel import Kernel, ctype
 from ...spec import bfloat16, float32
 from .problem import Matrix
 
-__all__ = ["gradient", "split"]
+__all__ = ["gradient", "gradient_beside", "split", "split_beside"]
 
 Array = Any
 
-_split = Kernel("planes.cu", "split_planes", "x s p sums | rows columns pitch strip")
+_split = Kernel("planes.cu", "split_planes", "x s p sums | rows columns room row_pitch plane_pitch strip")
 _ROWS = 128  # of a block
 
 
 def split(x: Array, planes: int) -> Matrix:
-    """Return the planes of x (batch, rows, columns), which is contiguous."""
-    return _make(x, None, None, planes, gradient=False)[0]
+    """Return the planes of x (batch, rows, columns), which is contiguous, one after the other."""
+    batch, rows, columns = x.shape
+    p = _room(x, (batch * planes, rows))
+    _run(x, p, planes, p.shape[2], rows * p.shape[2])
+    return Matrix(p[:, :, :columns], planes=planes)
+
+
+def split_beside(x: Array, planes: int) -> Array:
+    """Return the planes of x (rows, columns) beside each other: (rows, planes, columns padded to multiples of 8)."""
+    p = _room(x, (x.shape[0], planes))
+    _run(x[None], p, planes, planes * p.shape[2], p.shape[2])
+    return p
 
 
 def gradient(g: Array, s: Array | None, activation: str | None, planes: int) -> tuple[Matrix, Array]:
@@ -27,25 +37,47 @@ def gradient(g: Array, s: Array | None, activation: str | None, planes: int) -> 
 
     In 16 bits the one plane is dz itself, with rows padded to multiples of 16 bytes.
     """
-    return _make(g, s, activation, planes, gradient=True)
+    _, rows, columns = g.shape
+    p = _room(g, (planes, rows))
+    sums = _run(g, p, planes, p.shape[2], rows * p.shape[2], s, activation, gradient=True)
+    return Matrix(p[:, :, :columns], planes=planes), sums
 
 
-def _make(x: Array, s: Array | None, activation: str | None, planes: int, *, gradient: bool) -> tuple[Matrix, Array]:
-    batch, rows, columns = x.shape
-    backend = backends.backend_of(x)
+def gradient_beside(g: Array, s: Array | None, activation: str | None, planes: int) -> tuple[Array, Array]:
+    """Return dz of (rows, columns) with its planes beside each other, and its column sums."""
+    p = _room(g, (g.shape[0], planes))
+    other = None if s is None else s[None]
+    return p, _run(g[None], p, planes, planes * p.shape[2], p.shape[2], other, activation, gradient=True)
+
+
+def _room(x: Array, lead: tuple[int, int]) -> Array:
+    """Return an array for planes of x, its columns padded so that rows begin at multiples of 16 bytes."""
     out = bfloat16 if x.dtype == float32 else x.dtype
-    pitch = -(-columns // 8) * 8
-    strips = -(-rows // _ROWS)
-    p = backend.empty((batch * planes, rows, pitch), out)
-    sums = backend.empty((batch * strips, columns), float32) if gradient else None
+    return backends.backend_of(x).empty((*lead, -(-x.shape[-1] // 8) * 8), out)
+
+
+def _run(
+    x: Array,
+    p: Array,
+    planes: int,
+    row_pitch: int,
+    plane_pitch: int,
+    s: Array | None = None,
+    activation: str | None = None,
+    *,
+    gradient: bool = False,
+) -> Array | None:
+    batch, rows, columns = x.shape
+    room, strips = p.shape[2], -(-rows // _ROWS)
+    sums = backends.backend_of(x).empty((batch * strips, columns), float32) if gradient else None
     macros: dict[str, Any] = {
         "T": ctype(x.dtype),
-        "OUT": ctype(out),
+        "OUT": ctype(p.dtype),
         "PLANES": planes,
         "GRADIENT": gradient,
         "ACT": activation or "none",
     }
     if p.size:
-        grid = (-(-columns // 256), strips, batch)
-        _split(grid, (32, 8), x, s, p, sums, rows, columns, pitch, _ROWS, **macros)
-    return Matrix(p[:, :, :columns], planes=planes), sums
+        grid = (-(-room // 256), strips, batch)
+        _split(grid, (32, 8), x, s, p, sums, rows, columns, room, row_pitch, plane_pitch, _ROWS, **macros)
+    return sums

@@ -3,24 +3,9 @@
 #pragma once
 
 #include "gradlib/activation.cuh"
+#include "gradlib/ptx.cuh"
 
 namespace act {
-
-#ifdef GRADLIB_SIM
-GRADLIB_DEVICE float ex2_approx(float x) { return exp2f(x); }
-GRADLIB_DEVICE float rcp_approx(float x) { return 1.0f / x; }
-#else
-GRADLIB_DEVICE float ex2_approx(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-GRADLIB_DEVICE float rcp_approx(float x) {
-  float y;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-#endif
 
 // The normal distribution's tail Phi(-t) for t >= 0, to 2.6e-5 of itself, is e p(u) with e = exp(-t^2 / 2),
 // u = 1 / (1 + c t) and p fitted to erfcx(t / sqrt 2) / 2 by weighted least squares (relative minimax) over [0, 9].
@@ -29,9 +14,9 @@ struct gelu_16 {
   static constexpr bool reads_output = false, is_identity = false;
   static constexpr float c = 0.36f;
   static constexpr float p1 = 0.14224855f, p2 = 0.15979205f, p3 = 0.05269691f, p4 = 0.23800520f, p5 = -0.09272988f;
-  static GRADLIB_DEVICE float bell(float x) { return ex2_approx(-0.72134752f * (x * x)); }
+  static GRADLIB_DEVICE float bell(float x) { return ptx::ex2_approx(-0.72134752f * (x * x)); }
   static GRADLIB_DEVICE float f(float x) {  // max(x, 0) - t Phi(-t), t = |x|
-    const float u = rcp_approx(fmaf(c, fabsf(x), 1.0f));
+    const float u = ptx::rcp_approx(fmaf(c, fabsf(x), 1.0f));
     float q = fmaf(u, -p5 / c, (p5 - p4) / c);
     q = fmaf(u, q, (p4 - p3) / c);
     q = fmaf(u, q, (p3 - p2) / c);
@@ -40,7 +25,7 @@ struct gelu_16 {
     return fmaxf(x, 0.0f) - bell(x) * q;
   }
   static GRADLIB_DEVICE float df(float z) {  // Phi(z) + z phi(z)
-    const float t = fabsf(z), u = rcp_approx(fmaf(c, t, 1.0f)), e = bell(z);
+    const float t = fabsf(z), u = ptx::rcp_approx(fmaf(c, t, 1.0f)), e = bell(z);
     float p = fmaf(u, p5, p4);
     p = fmaf(u, p, p3);
     p = fmaf(u, p, p2);

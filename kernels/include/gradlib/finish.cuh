@@ -54,10 +54,10 @@ struct Finish {
   struct Columns {
     A scale[2], bias[2];
   };
-  GRADLIB_DEVICE Columns columns(int column) const {
+  GRADLIB_DEVICE Columns columns(int column, int before) const {  // before: columns of other groups
     Columns c = {};
-    if constexpr (SCALE) load(scale, column, c.scale);
-    if constexpr (BIAS) load(bias, column, c.bias);
+    if constexpr (SCALE) load(scale + before, column, c.scale);
+    if constexpr (BIAS) load(bias + before, column, c.bias);
     return c;
   }
   GRADLIB_DEVICE A before(A v, const Columns& c, int e) const {

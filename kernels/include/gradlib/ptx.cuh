@@ -24,6 +24,7 @@ struct e5m2 {};
 #else
 #include "gradlib/ptx/copy.cuh"
 #include "gradlib/ptx/matrix.cuh"
+#include "gradlib/ptx/scalar.cuh"
 #if __CUDA_ARCH__ >= 900
 #include "gradlib/ptx/mbarrier.cuh"
 #include "gradlib/ptx/bulk.cuh"

@@ -8,6 +8,7 @@ namespace sm90 {
 // Rows of y as they stand one after the other, in each product.
 struct PlainRows {
   int m, n;
+  GRADLIB_DEVICE int columns_before(int) const { return 0; }  // of scale and bias, in this product
   GRADLIB_DEVICE long long offset(int z, int row) const { return row < m ? ((long long)z * m + row) * n : -1; }
 };
 

@@ -190,7 +190,7 @@ GRADLIB_DEVICE void store(const float (&sum)[M64][N], const Finish& finish, cons
     if (at.n0 + 64 * c >= at.n) break;
     Finish::Columns columns[8];
 #pragma unroll
-    for (int j = 0; j < 8; ++j) columns[j] = finish.columns(at.column(8 * c + j));
+    for (int j = 0; j < 8; ++j) columns[j] = finish.columns(at.column(8 * c + j), rows.columns_before(at.z));
     float total[16] = {};
     if constexpr (SAVE) emit(sum, c, true, finish, columns, at, staging, out, rows, total);
     emit(sum, c, false, finish, columns, at, staging, out, rows, total);

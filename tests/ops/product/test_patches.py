@@ -1,0 +1,128 @@
+"""Convolutions whose patches the copy engine gathers, with their gradients, against the definition in float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import gradlib as gl
+from gradlib.backend import get
+from gradlib.kernel import launches
+from gradlib.ops import conv_host
+from gradlib.ops.product.patches import Images, Window, convolve, fits, input_gradient, weight_gradient
+from gradlib.ops.product.planes import split, split_beside
+
+from ...devices import device_params
+
+BF16, F16, F32 = np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16), np.dtype(np.float32)
+
+# Shapes of x and w, stride, zeros before (and behind), dilation.
+CASES: list[dict[str, Any]] = [
+    {"x": (2, 9, 7, 64), "w": (3, 3, 64, 64), "pad": (1, 1)},
+    {"x": (2, 9, 8, 72), "w": (3, 3, 72, 40), "pad": (1, 1), "residual": True, "scale": True},
+    {"x": (2, 9, 8, 72), "w": (3, 3, 72, 40), "stride": (2, 2), "pad": (1, 1)},
+    {"x": (2, 11, 10, 16), "w": (3, 2, 16, 24), "stride": (1, 2), "pad": (2, 0), "dilation": (2, 1)},
+    {"x": (2, 11, 10, 16), "w": (3, 3, 16, 24), "stride": (2, 3), "pad": (0, 1), "dilation": (1, 2)},
+    {"x": (3, 6, 6, 32), "w": (1, 1, 32, 64), "stride": (2, 2)},
+    {"x": (5, 20, 9, 8), "w": (5, 1, 8, 8), "pad": (2, 0)},
+    {"x": (1, 8, 8, 128), "w": (3, 3, 64, 128), "pad": (1, 1), "groups": 2},
+    {"x": (2, 13, 24), "w": (4, 24, 16), "stride": (2,), "pad": (1,), "dilation": (3,)},
+    {"x": (1, 4, 5, 6, 16), "w": (2, 3, 2, 16, 8), "stride": (1, 2, 1), "pad": (1, 1, 0), "dilation": (1, 1, 2)},
+    {"x": (2, 9, 7, 64), "w": (3, 3, 64, 64), "pad": (1, 1), "dtype": F16},
+    {"x": (2, 7, 6, 20), "w": (3, 3, 20, 12), "pad": (1, 1), "dtype": F32, "passes": 6, "residual": True},
+    {"x": (2, 7, 6, 21), "w": (3, 3, 21, 13), "stride": (2, 1), "pad": (1, 1), "dtype": F32, "passes": 6},
+    {"x": (2, 7, 6, 20), "w": (3, 3, 20, 12), "stride": (2, 2), "pad": (1, 1), "dtype": F32, "passes": 3},
+]
+
+
+def images(backend: Any, x: np.ndarray, passes: int) -> Images:
+    array, planes = backend.asarray(x), 4 if passes > 1 else 1
+    if x.dtype != F32:
+        return Images(array, x.shape[-1])
+    beside = split_beside(array.reshape(-1, x.shape[-1]), planes)
+    return Images(beside.reshape(*x.shape[:-1], -1), x.shape[-1], planes)
+
+
+def filters(backend: Any, w: np.ndarray, passes: int) -> Any:
+    taps = backend.asarray(w).reshape(-1, *w.shape[-2:])
+    return taps if w.dtype != F32 else split(taps, 4 if passes > 1 else 1).array
+
+
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, (c["x"], c["w"]))))
+def test_a_convolution_and_its_gradients(device, case):
+    backend, rng = get(device), np.random.default_rng(1)
+    shape, of_w, dtype, passes = case["x"], case["w"], case.get("dtype", BF16), case.get("passes", 1)
+    n = len(shape) - 2
+    stride, dilation, pad = case.get("stride", (1,) * n), case.get("dilation", (1,) * n), case.get("pad", (0,) * n)
+    groups, window = case.get("groups", 1), Window(of_w[:n], stride, pad, dilation, case.get("groups", 1))
+    both = tuple((p, p) for p in pad)
+    size = conv_host.out_sizes(shape[1:-1], of_w[:n], stride, both, dilation)
+    assert fits(dtype, shape[-1], of_w[-1], window, shape[1:-1], size)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(dtype)
+
+    x, w = draw(*shape), (draw(*of_w).astype(np.float64) / math.sqrt(math.prod(of_w[:-1]))).astype(dtype)
+    g, residual, bias, scale = (
+        draw(shape[0], *size, of_w[-1]),
+        draw(shape[0], *size, of_w[-1]),
+        draw(of_w[-1]),
+        draw(of_w[-1]),
+    )
+    wide_x, wide_w, wide_g, wide_b, wide_s, wide_r = (v.astype(np.float64) for v in (x, w, g, bias, scale, residual))
+    y = conv_host.forward(np, wide_x, wide_w, stride, both, dilation, groups)
+    y = np.maximum((y * wide_s if case.get("scale") else y) + wide_b, 0) + (wide_r if case.get("residual") else 0)
+    dx = conv_host.data_gradient(np, wide_g, wide_w, shape[1:-1], stride, both, dilation, groups)
+    dw = conv_host.weight_gradient(np, wide_x, wide_g, of_w[:n], stride, both, dilation, groups)
+
+    our_x, our_g, our_w = images(backend, x, passes), images(backend, g, passes), filters(backend, w, passes)
+    our_y, our_dx, our_dw = (backend.empty(v.shape, dtype) for v in (y, dx, dw))
+    extra = {name: backend.asarray(v) for name, v in (("scale", scale), ("residual", residual)) if case.get(name)}
+    convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
+    input_gradient(our_g, our_w, our_dx, window, passes)
+    weight_gradient(our_x, our_g, our_dw, window, passes)
+    eps = {BF16: 2.0**-8, F16: 2.0**-11, F32: {6: 2.0**-20, 3: 2.0**-14}.get(passes, 1.0)}[dtype]
+    for ours, expected in ((our_y, y), (our_dx, dx), (our_dw, dw)):
+        off = abs(backend.to_host(ours).astype(np.float64) - expected)
+        room = eps * abs(expected) + (eps if dtype == F32 else 2.0**-14) * np.sqrt((expected**2).mean())
+        assert (off <= room).all(), (off / room).max()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "features", "groups", "kernel", "stride", "answer"),
+    [
+        (BF16, 8, 16, 1, (3, 3), (1, 1), True),
+        (BF16, 12, 16, 1, (3, 3), (1, 1), False),  # pixels of 24 bytes
+        (BF16, 16, 12, 1, (3, 3), (1, 1), False),
+        (F32, 13, 7, 1, (3, 3), (1, 1), True),  # planes are padded
+        (BF16, 64, 64, 2, (3, 3), (1, 1), False),  # 32 channels a group
+        (BF16, 128, 128, 2, (3, 3), (1, 1), True),
+        (BF16, 64, 64, 1, (300, 1), (1, 1), False),  # offsets of 8 bits
+    ],
+)
+def test_what_the_copy_engine_takes(dtype, channels, features, groups, kernel, stride, answer):
+    window = Window(kernel, stride, (0, 0), (1, 1), groups)
+    size = tuple(k + 9 for k in kernel)
+    assert fits(dtype, channels, features, window, size, (10, 10)) == answer
+
+
+@pytest.mark.parametrize("device", device_params())
+def test_layers_go_there(device):
+    """A layer of bfloat16 launches the kernels of the tensor cores, forward and backward; its gradients are right."""
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s).astype(BF16) for s in ((4, 12, 12, 64), (3, 3, 64, 64), (64,)))
+    w = (w.astype(np.float32) / 24).astype(BF16)
+    given = [gl.tensor(v, device=device, requires_grad=True) for v in (x, w, b)]
+    wide = [gl.tensor(v.astype(np.float64), requires_grad=True) for v in (x, w, b)]
+    with launches() as log:
+        gl.nn.functional.conv2d(*given, padding=1, activation="gelu").sum().backward()
+    assert {"convolve", "weight_gradient", "split_planes"} <= {record.entry for record in log}
+    gl.nn.functional.conv2d(*wide, padding=1, activation="gelu").sum().backward()
+    for ours, expected in zip(given, wide, strict=True):
+        got, want = ours.grad.numpy().astype(np.float64), expected.grad.numpy()
+        assert abs(got - want).max() <= 2.0**-6 * np.sqrt((want**2).mean()) + 2.0**-7 * abs(want).max()
