@@ -89,16 +89,18 @@ LOAD = """
     ptx::mbarrier_wait_parity(&bar, 0);
     for (int i = threadIdx.x; i < size; i += blockDim.x) out[i] = tile[i];"""
 
+# The innermost coordinate lies at a multiple of 16 bytes, and of a store not before the array: on an H200 everything
+# else is an illegal instruction, in every swizzle.
 CASES: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], Any, int]] = [  # shape, box, start, dtype, swizzle
     ((100,), (32,), (80,), np.float32, 0),
-    ((100,), (32,), (-5,), np.float32, 128),
+    ((100,), (32,), (-4,), np.float32, 128),
     ((64, 64), (8, 64), (3, 0), np.float16, 128),
     ((10, 72), (16, 64), (4, 40), np.float16, 128),
-    ((10, 64), (12, 32), (-3, -7), np.float16, 64),
-    ((9, 32), (9, 16), (1, 20), np.float16, 32),
-    ((5, 6, 32), (2, 3, 32), (4, -1, 3), np.float32, 128),
-    ((3, 4, 5, 16), (2, 2, 3, 16), (1, 3, -1, 2), np.uint8, 0),
-    ((2, 3, 4, 5, 8), (2, 2, 2, 3, 8), (1, -1, 3, 4, 1), np.float64, 64),
+    ((10, 64), (12, 32), (-3, -8), np.float16, 64),
+    ((9, 32), (9, 16), (1, 24), np.float16, 32),
+    ((5, 6, 32), (2, 3, 32), (4, -1, 4), np.float32, 128),
+    ((3, 4, 5, 16), (2, 2, 3, 16), (1, 3, -1, 0), np.uint8, 0),
+    ((2, 3, 4, 5, 8), (2, 2, 2, 3, 8), (1, -1, 3, 4, 2), np.float64, 64),
     ((2, 3, 4, 5, 8), (1, 2, 2, 3, 4), (0, 1, 2, 2, 4), np.float32, 0),
 ]
 
@@ -131,7 +133,7 @@ def swizzled_bytes(size: int, swizzle: int) -> np.ndarray:
     return np.array([swizzled(offset, bits) for offset in range(size)])
 
 
-@pytest.mark.parametrize(("shape", "box", "start", "dtype", "swizzle"), [c for c in CASES if c[4]] + CASES[-3:-2])
+@pytest.mark.parametrize(("shape", "box", "start", "dtype", "swizzle"), [c for c in CASES if c[2][-1] >= 0])
 def test_stores(device_ptx_kernel, shape, box, start, dtype, swizzle):
     """A store is the reverse of a load; what lies outside is left out, and shared memory is read late.
 
