@@ -29,14 +29,14 @@ convolve(const T* bias, const T* scale, const T* slope, const T* residual, OUT* 
          const __grid_constant__ TensorMap y_map, const __grid_constant__ TensorMap z_map,
          const __grid_constant__ TensorMap fetched_map) {
   extern __shared__ __align__(1024) unsigned char shared[];
-  const sm90::Walk walk({count_w, count_h, count_d}, {step_w, step_h, step_d}, {low_w, low_h, low_d});
-  const sm90::Taps taps({taps_w, taps_h, taps_d}, {offset_w, offset_h, offset_d}, first,
-                        {matrix_w, matrix_h, matrix_d}, blocks);
+  const walk::Walk places({count_w, count_h, count_d}, {step_w, step_h, step_d}, {low_w, low_h, low_d});
+  const walk::Taps taps({taps_w, taps_h, taps_d}, {offset_w, offset_h, offset_d}, first,
+                        {matrix_w, matrix_h, matrix_d}, blocks, sm90::TILE_K);
   const int depth = taps_w * taps_h * taps_d * blocks * sm90::TILE_K;
   sm90::run(shared, sm90::Shape{m, n, depth, groups, 1, band},
-            sm90::Forward{&a_map, &b_map, walk, taps, 1, a_group, a_plane, b_group, b_plane},
+            sm90::Forward{&a_map, &b_map, places, taps, 1, a_group, a_plane, b_group, b_plane},
             Finish{bias, scale, slope, residual, n}, sm90::Outputs{y, z, sums, &y_map, &z_map, &fetched_map},
-            sm90::MapRows{walk, {size_w, size_h, size_d}, {origin_w, origin_h, origin_d},
+            walk::MapRows{places, {size_w, size_h, size_d}, {origin_w, origin_h, origin_d},
                           {stride_w, stride_h, stride_d}, m, pitch, n, 1});
 }
 

@@ -18,12 +18,13 @@ weight_gradient(OUT* y, int m, int n, int places, int groups, int splits, int ba
                 int a_group, int a_plane, int b_group, int pitch,
                 const __grid_constant__ TensorMap a_map, const __grid_constant__ TensorMap b_map) {
   extern __shared__ __align__(1024) unsigned char shared[];
-  const sm90::Walk walk({count_w, count_h, count_d}, {step_w, step_h, step_d}, {low_w, low_h, low_d});
-  const sm90::Taps taps({taps_w, taps_h, taps_d}, {offset_w, offset_h, offset_d}, 0, {0, 0, 0}, blocks);
+  const walk::Walk going({count_w, count_h, count_d}, {step_w, step_h, step_d}, {low_w, low_h, low_d});
+  const walk::Taps taps({taps_w, taps_h, taps_d}, {offset_w, offset_h, offset_d}, 0, {0, 0, 0}, blocks,
+                        sm90::TILE_K);
   sm90::run(shared, sm90::Shape{m, n, places, groups * splits, splits, band},
-            sm90::Backward{&a_map, &b_map, walk, taps, splits, a_group, a_plane, b_group, m / 64 - 1},
+            sm90::Backward{&a_map, &b_map, going, taps, splits, a_group, a_plane, b_group, m / 64 - 1},
             Finish{nullptr, nullptr, nullptr, nullptr, n}, sm90::Outputs{y, nullptr, nullptr, &a_map, &a_map, &a_map},
-            sm90::FilterRows{FastDiv(blocks), taps_w * taps_h * taps_d, blocks, channels, pitch, n, splits});
+            walk::FilterRows{FastDiv(blocks), 64, taps_w * taps_h * taps_d, channels, pitch, n, splits});
 }
 
 #endif

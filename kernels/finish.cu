@@ -34,8 +34,8 @@ finish(const float* __restrict__ part, const T* __restrict__ bias, const T* __re
     float u[2] = {f.before(sum[0], columns, 0), f.before(sum[1], columns, 1)};
     if constexpr (SAVE) Finish::store(z + row * n, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
     Finish::A s[2] = {}, r[2] = {};
-    f.slopes(row, column, s);
-    f.residuals(row, column, r);
+    f.slopes(row * n, column, s);
+    f.residuals(row * n, column, r);
     Finish::store(y + row * n, column, n, from_acc<OUT>(f.after(u[0], s[0], r[0])),
                   from_acc<OUT>(f.after(u[1], s[1], r[1])));
   }

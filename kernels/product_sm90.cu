@@ -18,6 +18,7 @@
 // variants: T=float DIRECT=1 BM=128 BN=128 CLUSTER=1,2 PASSES=3,6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float DIRECT=1 BM=128 BN=128 PASSES=6 PAIRED=1 SLOPE=1 SLOPE_ACT=gelu SUMS=1
 #include "gradlib/sm90/block.cuh"
+#include "gradlib/walk.cuh"
 
 #if defined(GRADLIB_SIM) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
@@ -32,7 +33,7 @@ product(const T* bias, const T* scale, const T* slope, const T* residual, OUT* y
   extern __shared__ __align__(1024) unsigned char shared[];
   sm90::run(shared, sm90::Shape{m, n, k, products * splits, splits, group},
             sm90::Tiles{&a_map, &b_map, a_batch, b_batch, splits}, Finish{bias, scale, slope, residual, n},
-            sm90::Outputs{y, z, sums, &y_map, &z_map, &fetched_map}, sm90::PlainRows{m, n});
+            sm90::Outputs{y, z, sums, &y_map, &z_map, &fetched_map}, walk::PlainRows{m, n});
 }
 
 #endif

@@ -10,11 +10,11 @@ from .. import backend as backends
 from ..spec import float32
 from .activation import Activation
 from .conv_host import Ints, Pairs
-from .product.front import gains, passes, planes_of
-from .product.patches import Images, Window, convolve, fits, input_gradient
+from .product.front import gains, has_tensor_cores, passes, planes_of
+from .product.patches import Images, Window, convolve, input_gradient
 from .product.patches import weight_gradient as product_of_patches
+from .product.patches_sm90 import fits
 from .product.planes import gradient_beside, split, split_beside
-from .product.sm90 import serves
 from .tiling import combine
 
 __all__ = ["backward", "data_gradient", "forward", "total", "weight_gradient", "window_of"]
@@ -30,49 +30,54 @@ def window_of(kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups
 def _goes(x: Array, channels: int, features: int, window: Window, size: Ints, out: Ints, batch: int) -> bool:
     """Whether a convolution of these sizes and this array's dtype should go to tensor cores on this array's device."""
     count, limits = passes(x), backends.backend_of(x).limits
-    if count == 0 or limits.architecture != "sm_90a" or 0 in (batch, channels, features, *size, *out):
+    if count == 0 or 0 in (batch, channels, features, *size, *out) or not has_tensor_cores(limits.architecture):
         return False
-    return _gains(x.dtype, channels, features, window, size, out, batch, count, limits.multiprocessors)
+    key = (x.dtype, channels, features, window, size, out, batch, count)
+    return _gains(*key, limits.multiprocessors, limits.architecture)
 
 
 @lru_cache(4096)
 def _gains(
-    dtype: Any, channels: int, features: int, window: Window, size: Ints, out: Ints, batch: int, count: int, places: int
+    dtype: Any,
+    channels: int,
+    features: int,
+    window: Window,
+    size: Ints,
+    out: Ints,
+    batch: int,
+    count: int,
+    places: int,
+    architecture: str,
 ) -> bool:
-    if not fits(dtype, channels, features, window, size, out):
-        return False
-    taps, per_group = math.prod(window.kernel), channels // window.groups
+    hopper = architecture == "sm_90a" and fits(dtype, channels, features, window, size, out)
+    taps, per_group, block = math.prod(window.kernel), channels // window.groups, 64 if hopper else 8
     m, n = batch * math.prod(out), features // window.groups
-    padded = taps * -(-per_group // 64) * 64
+    padded = taps * -(-per_group // block) * block
     moved = batch * math.prod(size) * channels if dtype == float32 else 0
-    return gains(m, n, padded, taps * per_group, window.groups, count, moved, places)
+    return gains(m, n, padded, taps * per_group, window.groups, count, moved, places, hopper=hopper)
 
 
-def _images(x: Array) -> Images | None:
-    """Return x (batch, *size, channels) as the copy engine takes it; None where its memory is not such."""
+def _images(x: Array) -> Images:
+    """Return x (batch, *size, channels) as the products take it."""
     channels = x.shape[-1]
     if x.dtype == float32:
         planes = planes_of(x)
         return Images(split_beside(x.reshape(-1, channels), planes).reshape(*x.shape[:-1], -1), channels, planes)
-    return Images(x, channels) if serves(x.reshape(1, -1, channels)) else None
+    return Images(x, channels)
 
 
-def _filters(w: Array) -> Array | None:
+def _filters(w: Array) -> Array:
     """Return w (*kernel, channels / groups, features) as matrices of its taps, or of their planes."""
     taps = w.reshape(-1, *w.shape[-2:])
-    if w.dtype == float32:
-        return split(taps, planes_of(w)).array
-    return taps if serves(taps) else None
+    return split(taps, planes_of(w)).array if w.dtype == float32 else taps
 
 
-def _gradient(g: Array, s: Array | None, activation: Activation) -> tuple[Images | None, Array | None]:
+def _gradient(g: Array, s: Array | None, activation: Activation) -> tuple[Images, Array | None]:
     """Return dz = g act'(s) as images, and its column sums: None where no pass over g was needed."""
     features = g.shape[-1]
     rows = g.reshape(-1, features)
     if activation is None and g.dtype != float32:
-        images = _images(g)
-        if images is not None:
-            return images, None
+        return _images(g), None
     dz, sums = gradient_beside(rows, None if s is None else s.reshape(rows.shape), activation, planes_of(g))  # type: ignore[arg-type]
     return Images(dz.reshape(*g.shape[:-1], -1), features, planes_of(g)), sums
 
@@ -80,35 +85,26 @@ def _gradient(g: Array, s: Array | None, activation: Activation) -> tuple[Images
 def forward(
     x: Array, w: Array, b: Array | None, y: Array, z: Array | None, window: Window, activation: Activation
 ) -> bool:
-    """Compute y, and z where it is wanted, there, if that is faster and the arrays are such that they can be."""
+    """Compute y, and z where it is wanted, on tensor cores, if that is faster."""
     if not _goes(x, x.shape[-1], w.shape[-1], window, x.shape[1:-1], y.shape[1:-1], x.shape[0]):
         return False
-    images, filters = _images(x), _filters(w)
-    if images is None or filters is None:
-        return False
-    convolve(images, filters, y, window, passes(x), bias=b, z=z, activation=activation)  # type: ignore[arg-type]
+    convolve(_images(x), _filters(w), y, window, passes(x), bias=b, z=z, activation=activation)  # type: ignore[arg-type]
     return True
 
 
 def data_gradient(g: Array, w: Array, dx: Array, window: Window) -> bool:
-    """Compute dx from g there, if that is faster and the arrays are such that they can be."""
+    """Compute dx from g there, if that is faster."""
     if not _goes(g, dx.shape[-1], g.shape[-1], window, dx.shape[1:-1], g.shape[1:-1], g.shape[0]):
         return False
-    images, filters = _images(g), _filters(w)
-    if images is None or filters is None:
-        return False
-    input_gradient(images, filters, dx, window, passes(g))
+    input_gradient(_images(g), _filters(w), dx, window, passes(g))
     return True
 
 
 def weight_gradient(x: Array, g: Array, dw: Array, window: Window) -> bool:
-    """Compute dw from x and g there, if that is faster and the arrays are such that they can be."""
+    """Compute dw from x and g there, if that is faster."""
     if not _goes(x, x.shape[-1], g.shape[-1], window, x.shape[1:-1], g.shape[1:-1], x.shape[0]):
         return False
-    images, dz = _images(x), _images(g)
-    if images is None or dz is None:
-        return False
-    product_of_patches(images, dz, dw, window, passes(x))
+    product_of_patches(_images(x), _images(g), dw, window, passes(x))
     return True
 
 
@@ -121,20 +117,15 @@ def backward(
     """
     if not _goes(x, x.shape[-1], w.shape[-1], window, x.shape[1:-1], g.shape[1:-1], x.shape[0]):
         return None
-    images = _images(x) if needs[1] else None
-    filters = _filters(w) if needs[0] else None
-    if (needs[0] and filters is None) or (needs[1] and images is None):
-        return None
     dz, sums = _gradient(g, s, activation)
-    assert dz is not None
     backend = backends.backend_of(x)
     dx = dw = None
-    if filters is not None:
+    if needs[0]:
         dx = backend.empty(x.shape, x.dtype)
-        input_gradient(dz, filters, dx, window, passes(x))
-    if images is not None:
+        input_gradient(dz, _filters(w), dx, window, passes(x))
+    if needs[1]:
         dw = backend.empty(w.shape, w.dtype)
-        product_of_patches(images, dz, dw, window, passes(x))
+        product_of_patches(_images(x), dz, dw, window, passes(x))
     return dx, dw, sums
 
 

@@ -12,7 +12,7 @@ from ..kernel import Kernel, ctype
 from ..spec import Spec, check_one_dtype, float32, is_floating
 from .activation import READS_OUTPUT, Activation, activate, check, fusible
 from .matmul import matmul
-from .product import Matrix, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
+from .product import Matrix, Outputs, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
 from .tiling import LARGEST, combine, parts, split, tiling
 
 __all__ = ["dense"]
@@ -157,7 +157,7 @@ def _forward_on_tensor_cores(
         return False
     steps = Steps(bias=b is not None, activation=activation, save=z is not None)
     problem = Problem(m, n, k, 1, passes(x), y.dtype.itemsize, steps=steps)
-    product(problem, left, right, y.reshape(1, m, n), bias=b, z=None if z is None else z.reshape(1, m, n))
+    product(problem, left, right, Outputs(y.reshape(1, m, n), None if z is None else z.reshape(1, m, n), bias=b))
     return True
 
 
@@ -229,11 +229,11 @@ def _backward_on_tensor_cores(
     if right is not None:
         dx = backend.empty(x.shape, x.dtype)
         problem = Problem(m, k, n, 1, passes(x), x.dtype.itemsize, False, True)
-        product(problem, dz, right._replace(transposed=True), dx.reshape(1, m, k))
+        product(problem, dz, right._replace(transposed=True), Outputs(dx.reshape(1, m, k)))
     if left is not None:
         dw = backend.empty(w.shape, w.dtype)
         problem = Problem(k, n, m, 1, passes(x), w.dtype.itemsize, True, False)
-        product(problem, left._replace(transposed=True), dz, dw[None])
+        product(problem, left._replace(transposed=True), dz, Outputs(dw[None]))
     if needs[2] and sums is None:
         db = column_sums(g, s, m, n, activation)
     elif needs[2]:

@@ -10,7 +10,7 @@ from ..core import leaf, op, sample
 from ..errors import ShapeError, message, operand
 from ..kernel import Kernel, ctype
 from ..spec import Spec
-from .product import Matrix, Problem, as_matrix, passes, prepared, product, worthwhile
+from .product import Matrix, Outputs, Problem, as_matrix, passes, prepared, product, worthwhile
 from .tiling import LARGEST, tiling
 
 __all__ = ["matmul"]
@@ -186,7 +186,7 @@ def _on_tensor_cores(x1: Array, x2: Array, y: Array, m: int, n: int, k: int, bat
     if left is None or right is None:
         return False
     problem = Problem(m, n, k, products, passes(x1), y.dtype.itemsize, left.transposed, right.transposed)
-    product(problem, left, right, y)
+    product(problem, left, right, Outputs(y))
     return True
 
 

@@ -8,17 +8,22 @@ from typing import Any
 from ... import backend as backends
 from ...spec import bfloat16, float16, float32
 from ..precision import passes as passes_of_float32
-from .choose_sm90 import choose, cycles
+from . import choose_mma, choose_sm90, mma, sm90
 from .planes import split
-from .problem import Matrix, Problem
-from .sm90 import serves
+from .problem import Matrix, Outputs, Problem
 
-__all__ = ["as_matrix", "gains", "passes", "planes_of", "prepared", "worthwhile"]
+__all__ = ["as_matrix", "gains", "has_tensor_cores", "passes", "planes_of", "prepared", "product", "worthwhile"]
 
 Array = Any
 
 _FFMA = 78.0  # multiplications of a multiprocessor per cycle that the plain float32 kernel reaches
 _PLANES = 5000.0  # cycles to launch the split of an operand
+
+
+@lru_cache
+def has_tensor_cores(architecture: str) -> bool:
+    """Whether an architecture multiplies bfloat16 on tensor cores, as all do from sm_80 on."""
+    return int(architecture.removeprefix("sm_").rstrip("af")) >= 80
 
 
 def passes(array: Array) -> int:
@@ -47,36 +52,45 @@ def as_matrix(array: Array) -> Matrix | None:
 
 def prepared(matrix: Matrix | None) -> Matrix | None:
     """Return the operand that the tensor cores take of a matrix of any float dtype; None if they cannot."""
-    if matrix is None:
+    if matrix is None or matrix.array.dtype != float32:
+        return matrix
+    if not matrix.array.flags.c_contiguous:
         return None
-    array = matrix.array
-    if array.dtype == float32:
-        if not array.flags.c_contiguous:
-            return None
-        return split(array, planes_of(array))._replace(transposed=matrix.transposed)
-    return matrix if serves(array) else None
+    return split(matrix.array, planes_of(matrix.array))._replace(transposed=matrix.transposed)
+
+
+def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Array | None:
+    """Compute out.y (products, m, n); return the column sums, (parts, n) in float32, where they are asked for."""
+    hopper = backends.backend_of(out.y).limits.architecture == "sm_90a"
+    family: Any = sm90 if hopper and sm90.serves(a.array) and sm90.serves(b.array) else mma
+    found: Array | None = family.product(problem, a, b, out)
+    return found
 
 
 def worthwhile(array: Array, m: int, n: int, k: int, products: int = 1) -> bool:
     """Whether a product of these sizes and this array's dtype should go to tensor cores on this array's device."""
     count, limits = passes(array), backends.backend_of(array).limits
-    if count == 0 or limits.architecture != "sm_90a" or 0 in (m, n, k, products):
+    if count == 0 or 0 in (m, n, k, products) or not has_tensor_cores(limits.architecture):
         return False
-    return array.dtype != float32 or _gains(m, n, k, products, count, limits.multiprocessors)
+    return array.dtype != float32 or _gains(m, n, k, products, count, limits.multiprocessors, limits.architecture)
 
 
-def gains(m: int, n: int, padded: int, k: int, products: int, count: int, moved: int, multiprocessors: int) -> bool:
+def gains(
+    m: int, n: int, padded: int, k: int, products: int, count: int, moved: int, multiprocessors: int, *, hopper: bool
+) -> bool:
     """Whether tensor cores, walking over `padded` of k, beat the plain kernel, which walks over k itself.
 
     `moved` elements of float32 are first split into planes.
     """
+    family: Any = choose_sm90 if hopper else choose_mma
     problem = Problem(m, n, padded, products, count, 4)
-    fast = cycles(problem, choose(problem, multiprocessors), multiprocessors)
+    fast = family.cycles(problem, family.choose(problem, multiprocessors), multiprocessors)
     planes = 2 * _PLANES + moved * (12 if count > 1 else 6) / 2400 if moved else 0.0
     busy = min(products * -(-m // 64) * -(-n // 64), multiprocessors)
-    return fast + planes < 5000 + products * m * n * k / _FFMA / busy
+    return bool(fast + planes < 5000 + products * m * n * k / _FFMA / busy)
 
 
 @lru_cache(4096)
-def _gains(m: int, n: int, k: int, products: int, count: int, multiprocessors: int) -> bool:
-    return gains(m, n, k, k, products, count, products * (m * k + k * n), multiprocessors)
+def _gains(m: int, n: int, k: int, products: int, count: int, multiprocessors: int, architecture: str) -> bool:
+    moved = products * (m * k + k * n)
+    return gains(m, n, k, k, products, count, moved, multiprocessors, hopper=architecture == "sm_90a")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Matrix", "Problem", "Steps"]
+from ... import backend as backends
+
+__all__ = ["Matrix", "Outputs", "Problem", "Steps", "paired_of"]
 
 Array = Any
 
@@ -63,3 +65,28 @@ class Problem(NamedTuple):
     a_transposed: bool = False
     b_transposed: bool = False
     steps: Steps = Steps()
+
+
+class Outputs(NamedTuple):
+    """The arrays around a product's results."""
+
+    y: Array
+    z: Array | None = None
+    slope: Array | None = None
+    residual: Array | None = None
+    bias: Array | None = None
+    scale: Array | None = None
+    sums: Array | None = None
+
+    @property
+    def fetched(self) -> Array | None:
+        """What comes by bulk copies: output.cuh."""
+        return self.slope if self.slope is not None else self.residual
+
+
+def paired_of(n: int, pitch: int, out: Outputs) -> bool:
+    """Whether two neighbours of every array around a product can be read and written at once."""
+    if n % 2 or pitch % 2:
+        return False
+    pointer = backends.backend_of(out.y).pointer
+    return all(pointer(array) % (2 * array.dtype.itemsize) == 0 for array in out[:6] if array is not None)

@@ -9,9 +9,10 @@ from ... import backend as backends
 from ...kernel import Kernel, ctype
 from ...spec import bfloat16, float16, float32
 from .choose_sm90 import Config, choose, shared_bytes
-from .problem import Matrix, Problem, Steps
+from .finish import finish
+from .problem import Matrix, Outputs, Problem, Steps, paired_of
 
-__all__ = ["Outputs", "config_macros", "grid_of", "paired_of", "product", "serves"]
+__all__ = ["config_macros", "grid_of", "product", "serves"]
 
 Array = Any
 
@@ -21,7 +22,6 @@ _product = Kernel(
     "bias scale slope residual y z sums | m n k products splits group a_batch b_batch "
     "a_map b_map y_map z_map fetched_map",
 )
-_finish = Kernel("finish.cu", "finish", "part bias scale slope residual y z | products splits m n")
 
 
 def serves(array: Array) -> bool:
@@ -31,23 +31,6 @@ def serves(array: Array) -> bool:
         return False
     *outer, last = array.strides
     return last == 2 and not any(stride % 16 for stride in outer) and backend.pointer(array) % 16 == 0
-
-
-class Outputs(NamedTuple):
-    """The arrays around a product's results."""
-
-    y: Array
-    z: Array | None = None
-    slope: Array | None = None
-    residual: Array | None = None
-    bias: Array | None = None
-    scale: Array | None = None
-    sums: Array | None = None
-
-    @property
-    def fetched(self) -> Array | None:
-        """What comes by bulk copies: output.cuh."""
-        return self.slope if self.slope is not None else self.residual
 
 
 @lru_cache(4096)
@@ -65,14 +48,6 @@ def config_macros(config: Config) -> dict[str, Any]:
 def grid_of(tiles: int, config: Config, backend: Any) -> int:
     """Return the blocks that share so many tiles (or pairs of them, in clusters)."""
     return int(min(tiles, backend.limits.multiprocessors // config.cluster)) * config.cluster
-
-
-def paired_of(n: int, pitch: int, out: Outputs) -> bool:
-    """Whether two neighbours of every array around a product can be read and written at once."""
-    if n % 2 or pitch % 2:
-        return False
-    pointer = backends.backend_of(out.y).pointer
-    return all(pointer(array) % (2 * array.dtype.itemsize) == 0 for array in out[:6] if array is not None)
 
 
 class _Plan(NamedTuple):
@@ -112,34 +87,18 @@ def _plan(problem: Problem, config: Config, operand: Any, out: Any, paired: bool
     )
 
 
-def product(
-    problem: Problem,
-    a: Matrix,
-    b: Matrix,
-    y: Array,
-    *,
-    bias: Array | None = None,
-    scale: Array | None = None,
-    slope: Array | None = None,
-    residual: Array | None = None,
-    z: Array | None = None,
-    config: Config | None = None,
-) -> Array | None:
-    """Compute y (products, m, n); return the column sums, (parts, n) in float32, where they are asked for.
+def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config | None = None) -> Array | None:
+    """Compute out.y (products, m, n); return the column sums, (parts, n) in float32, where they are asked for.
 
     The operands must be ones that `serves` takes.  `config` overrides the choice.
     """
-    backend = backends.backend_of(y)
-    p = problem
+    backend, p = backends.backend_of(out.y), problem
     c = config or choose(p, backend.limits.multiprocessors)
-    out = Outputs(y, z, slope, residual, bias, scale)
     if c.splits == 1:
         return _launch(p, a, b, out, c)
     part = backend.empty((p.products * c.splits, p.m, p.n), float32)
     _launch(p._replace(steps=Steps()), a, b, Outputs(part), c)
-    blocks = min(-(-p.products * p.m * -(-p.n // 2) // 256), 4096)
-    macros = {**p.steps.macros, "SUMS": False, "T": ctype(y.dtype), "PAIRED": paired_of(p.n, p.n, out)}
-    _finish(blocks, 256, part, bias, scale, slope, residual, y, z, p.products, c.splits, p.m, p.n, **macros)
+    finish(part, out, p, c.splits)
     return None
 
 

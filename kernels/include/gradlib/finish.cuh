@@ -47,7 +47,7 @@ struct Finish {
   using G = typename act::For<T, act::SLOPE_ACT>::type;
 
   const T *bias, *scale;      // (n,)
-  const T *slope, *residual;  // (rows, n)
+  const T *slope, *residual;  // as y
   int n;
 
   // What columns `column` and the next pass through.
@@ -70,11 +70,12 @@ struct Finish {
     if constexpr (SLOPE) u *= G::df(s);
     return RESIDUAL ? u + r : u;
   }
+  // Of the row that begins at element `row` of y, in which slope and residual lie as y does.
   GRADLIB_DEVICE void slopes(long long row, int column, A (&to)[2]) const {
-    if constexpr (SLOPE) load(slope + row * n, column, to);
+    if constexpr (SLOPE) load(slope + row, column, to);
   }
   GRADLIB_DEVICE void residuals(long long row, int column, A (&to)[2]) const {
-    if constexpr (RESIDUAL) load(residual + row * n, column, to);
+    if constexpr (RESIDUAL) load(residual + row, column, to);
   }
 
   // Two neighbours of a row; 0 beyond its end.

@@ -1,4 +1,4 @@
-"""Convolutions whose patches the copy engine gathers, with their gradients, against the definition in float64."""
+"""Convolutions as implicit products on tensor cores, with their gradients, against the definition in float64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import gradlib as gl
 from gradlib.backend import get
 from gradlib.kernel import launches
 from gradlib.ops import conv_host
-from gradlib.ops.product.patches import Images, Window, convolve, fits, input_gradient, weight_gradient
+from gradlib.ops.product.patches import Images, Window, convolve, input_gradient, weight_gradient
+from gradlib.ops.product.patches_sm90 import fits
 from gradlib.ops.product.planes import split, split_beside
 
 from ...devices import device_params
@@ -52,9 +53,22 @@ def filters(backend: Any, w: np.ndarray, passes: int) -> Any:
     return taps if w.dtype != F32 else split(taps, 4 if passes > 1 else 1).array
 
 
+# What the copy engine does not take.
+UNALIGNED: list[dict[str, Any]] = [
+    {"x": (2, 13, 12, 3), "w": (7, 7, 3, 18), "stride": (2, 2), "pad": (3, 3)},
+    {"x": (2, 9, 8, 13), "w": (3, 3, 13, 11), "pad": (1, 1), "residual": True, "scale": True},
+    {"x": (1, 8, 8, 32), "w": (3, 3, 16, 48), "pad": (1, 1), "groups": 2},
+    {"x": (1, 8, 8, 10), "w": (3, 2, 5, 14), "stride": (2, 1), "groups": 2, "residual": True},
+    {"x": (2, 17, 5), "w": (4, 5, 3), "stride": (3,), "pad": (2,)},
+]
+
+
 @pytest.mark.parametrize("device", device_params())
-@pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, (c["x"], c["w"]))))
-def test_a_convolution_and_its_gradients(device, case):
+@pytest.mark.parametrize(("architecture", "case"), [
+    *(("sm_90a", case) for case in CASES), *(("sm_80", case) for case in CASES + UNALIGNED),
+], ids=lambda c: c if isinstance(c, str) else "-".join(map(str, (c["x"], c["w"]))))  # fmt: skip
+def test_a_convolution_and_its_gradients(device, architecture, case, limits):
+    limits(device, architecture=architecture)
     backend, rng = get(device), np.random.default_rng(1)
     shape, of_w, dtype, passes = case["x"], case["w"], case.get("dtype", BF16), case.get("passes", 1)
     n = len(shape) - 2
@@ -62,7 +76,8 @@ def test_a_convolution_and_its_gradients(device, case):
     groups, window = case.get("groups", 1), Window(of_w[:n], stride, pad, dilation, case.get("groups", 1))
     both = tuple((p, p) for p in pad)
     size = conv_host.out_sizes(shape[1:-1], of_w[:n], stride, both, dilation)
-    assert fits(dtype, shape[-1], of_w[-1], window, shape[1:-1], size)
+    if architecture == "sm_90a":
+        assert fits(dtype, shape[-1], of_w[-1], window, shape[1:-1], size)
 
     def draw(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(dtype)
@@ -112,8 +127,10 @@ def test_what_the_copy_engine_takes(dtype, channels, features, groups, kernel, s
 
 
 @pytest.mark.parametrize("device", device_params())
-def test_layers_go_there(device):
+@pytest.mark.parametrize("architecture", ["sm_90a", "sm_80"])
+def test_layers_go_there(device, architecture, limits):
     """A layer of bfloat16 launches the kernels of the tensor cores, forward and backward; its gradients are right."""
+    limits(device, architecture=architecture)
     rng = np.random.default_rng(0)
     x, w, b = (rng.standard_normal(s).astype(BF16) for s in ((4, 12, 12, 64), (3, 3, 64, 64), (64,)))
     w = (w.astype(np.float32) / 24).astype(BF16)
@@ -121,7 +138,8 @@ def test_layers_go_there(device):
     wide = [gl.tensor(v.astype(np.float64), requires_grad=True) for v in (x, w, b)]
     with launches() as log:
         gl.nn.functional.conv2d(*given, padding=1, activation="gelu").sum().backward()
-    assert {"convolve", "weight_gradient", "split_planes"} <= {record.entry for record in log}
+    suffix = "" if architecture == "sm_90a" else "_mma"
+    assert {f"convolve{suffix}", f"weight_gradient{suffix}", "split_planes"} <= {record.entry for record in log}
     gl.nn.functional.conv2d(*wide, padding=1, activation="gelu").sum().backward()
     for ours, expected in zip(given, wide, strict=True):
         got, want = ours.grad.numpy().astype(np.float64), expected.grad.numpy()

@@ -10,7 +10,7 @@ from gradlib.backend import get
 from gradlib.ops.product import gradient, split
 
 from ...devices import device_params
-from .test_sm90 import SLOPE
+from .against_float64 import SLOPE
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 rng = np.random.default_rng(3)

@@ -5,13 +5,6 @@
 
 namespace sm90 {
 
-// Rows of y as they stand one after the other, in each product.
-struct PlainRows {
-  int m, n;
-  GRADLIB_DEVICE int columns_before(int) const { return 0; }  // of scale and bias, in this product
-  GRADLIB_DEVICE long long offset(int z, int row) const { return row < m ? ((long long)z * m + row) * n : -1; }
-};
-
 // Of one tile: the products of planes are exact, and leave the tensor core, which cuts off, after every 64 of k.
 template <int N>
 GRADLIB_DEVICE void sum_of_planes(float (&sum)[M64][N], const Ring& ring, Place& place, const Tile& tile,

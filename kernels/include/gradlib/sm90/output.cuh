@@ -94,17 +94,17 @@ GRADLIB_DEVICE unsigned char* place(unsigned char* slot, const Fragment& at, int
 
 // Columns 64 c + 8 j to + 15 of block i, value 4 (j % 2) + 2 r + e: the pre-activations if `pre`, else y, which total
 // adds up.  A few at a time, for the registers.
-template <int N>
+template <int N, class Rows>
 GRADLIB_DEVICE void finished(const float (&sum)[N], int c, int i, int j, bool pre, const Finish& finish,
-                             const Finish::Columns (&columns)[8], const Fragment& at, const T (&fetched)[8],
-                             OUT (&value)[8], float (&total)[16]) {
+                             const Finish::Columns (&columns)[8], const Fragment& at, const Rows& rows,
+                             const T (&fetched)[8], OUT (&value)[8], float (&total)[16]) {
 #pragma unroll
   for (int k = 0; k < 8; k += 2) {
     const int of_j = j + k / 4, row = at.row(i, k / 2 % 2), column = at.column(8 * c + of_j);
     float s[2] = {}, res[2] = {};
     if (!pre && row < at.m && column < at.n) {
-      if constexpr (!(FETCHED && SLOPE)) finish.slopes((long long)at.z * at.m + row, column, s);
-      if constexpr (!(FETCHED && !SLOPE)) finish.residuals((long long)at.z * at.m + row, column, res);
+      if constexpr (SLOPE && !FETCHED) finish.slopes(rows.offset(at.z, row), column, s);
+      if constexpr (RESIDUAL && !(FETCHED && !SLOPE)) finish.residuals(rows.offset(at.z, row), column, res);
     }
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
@@ -142,7 +142,7 @@ GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Fini
 #pragma unroll
         for (int k = 0; k < 4; ++k) reinterpret_cast<unsigned*>(fetched)[k] = four[k];
       }
-      finished(sum[i], c, i, j, pre, finish, columns, at, fetched, value, total);
+      finished(sum[i], c, i, j, pre, finish, columns, at, rows, fetched, value, total);
       if constexpr (!DIRECT) {
         const unsigned* words = reinterpret_cast<const unsigned*>(value);
         const unsigned four[4] = {words[0], words[1], words[2], words[3]};

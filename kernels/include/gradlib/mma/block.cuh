@@ -1,0 +1,169 @@
+// The main loop of mma.sync products, and the way out of their sums.
+#pragma once
+
+#include "gradlib/mma/operand.cuh"
+
+namespace mma {
+
+struct Outputs {
+  OUT *y, *z;
+  float* sums;  // (parts, n): a part is the rows of a block
+};
+
+struct Shape {
+  int m, n, k, splits, band;  // band: rows of tiles that are computed together, for the L2 cache
+
+  GRADLIB_DEVICE int tiles() const { return ceil_div(m, BM) * ceil_div(n, BN); }
+};
+
+// Fragments of a warp: A by 16 rows, B by 16 columns, for 16 of k.
+template <bool MAJOR_K> GRADLIB_DEVICE void load_a(unsigned (&a)[4], const OPERAND* slab, int row, int k) {
+  using S = Slab<BM, MAJOR_K>;
+  const int lane = threadIdx.x % 32;
+  if constexpr (MAJOR_K) ptx::ldmatrix(a, slab + (row + lane % 16) * S::PITCH + k + lane / 16 * 8);
+  else ptx::ldmatrix<4, true>(a, slab + (k + lane % 8 + lane / 16 * 8) * S::PITCH + row + lane / 8 % 2 * 8);
+}
+template <bool MAJOR_K> GRADLIB_DEVICE void load_b(unsigned (&b)[2][2], const OPERAND* slab, int column, int k) {
+  using S = Slab<BN, MAJOR_K>;
+  const int lane = threadIdx.x % 32;
+  unsigned four[4];
+  if constexpr (MAJOR_K) ptx::ldmatrix(four, slab + (column + lane % 8 + lane / 16 * 8) * S::PITCH + k + lane / 8 % 2 * 8);
+  else ptx::ldmatrix<4, true>(four, slab + (k + lane % 16) * S::PITCH + column + lane / 16 * 8);
+  b[0][0] = four[0], b[0][1] = four[1], b[1][0] = four[2], b[1][1] = four[3];
+}
+
+using Sums = float[MI][NI][4];
+
+GRADLIB_DEVICE void multiply(Sums& sum, const OPERAND* a_slab, const OPERAND* b_slab, int row, int column) {
+#pragma unroll
+  for (int k = 0; k < TILE_K; k += 16) {
+    unsigned a[MI][4], b[NI / 2][2][2];
+#pragma unroll
+    for (int i = 0; i < MI; ++i) load_a<!A_TRANSPOSED>(a[i], a_slab, row + 16 * i, k);
+#pragma unroll
+    for (int j = 0; j < NI / 2; ++j) load_b<B_TRANSPOSED>(b[j], b_slab, column + 16 * j, k);
+#pragma unroll
+    for (int i = 0; i < MI; ++i)
+#pragma unroll
+      for (int j = 0; j < NI; ++j) ptx::mma_m16n8k16<OPERAND>(sum[i][j], a[i], b[j / 2][j % 2]);
+  }
+}
+
+GRADLIB_DEVICE void clear(Sums& sum) {
+#pragma unroll
+  for (int i = 0; i < MI; ++i)
+#pragma unroll
+    for (int j = 0; j < NI; ++j)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum[i][j][e] = 0;
+}
+
+template <class Rows>
+GRADLIB_DEVICE void store(const Sums& sum, int z, int m0, int n0, int m, int n, const Finish& finish,
+                          const Outputs& out, const Rows& rows, float* shared) {
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int row0 = m0 + warp / (BN / WN) * WM + lane / 4, column0 = n0 + warp % (BN / WN) * WN + lane % 4 * 2;
+#pragma unroll
+  for (int j = 0; j < NI; ++j) {
+    const int column = column0 + 8 * j;
+    const Finish::Columns columns = finish.columns(column, rows.columns_before(z));
+    float total[2] = {0, 0};
+#pragma unroll
+    for (int i = 0; i < 2 * MI; ++i) {
+      const int row = row0 + 8 * i;
+      const long long at = row < m ? rows.offset(z, row) : -1;
+      float s[2] = {}, r[2] = {}, u[2];
+      if (at >= 0 && column < n) {
+        finish.slopes(at, column, s);
+        finish.residuals(at, column, r);
+      }
+      u[0] = finish.before(sum[i / 2][j][i % 2 * 2], columns, 0);
+      u[1] = finish.before(sum[i / 2][j][i % 2 * 2 + 1], columns, 1);
+      if (at >= 0) {
+        if constexpr (SAVE) Finish::store(out.z + at, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
+        u[0] = Finish::after(u[0], s[0], r[0]);
+        u[1] = Finish::after(u[1], s[1], r[1]);
+        Finish::store(out.y + at, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
+        total[0] += u[0];
+        total[1] += u[1];
+      }
+    }
+    if constexpr (SUMS) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+#pragma unroll
+        for (int other = 16; other >= 4; other /= 2) total[e] += __shfl_xor_sync(0xffffffff, total[e], other);
+        if (lane < 4) shared[warp / (BN / WN) * BN + column - n0 + e] = total[e];
+      }
+    }
+  }
+  if constexpr (SUMS) {
+    __syncthreads();
+    for (int i = threadIdx.x; i < BN; i += THREADS) {
+      float sum_of = 0;
+#pragma unroll
+      for (int w = 0; w < BM / WM; ++w) sum_of += shared[w * BN + i];
+      if (n0 + i < n) out.sums[((long long)z * ceil_div(m, BM) + m0 / BM) * n + n0 + i] = sum_of;
+    }
+  }
+}
+
+// One tile of one product, or of one part of its sum.  blockIdx.x counts tiles, blockIdx.z products times splits.
+template <class A, class B, class Rows>
+GRADLIB_DEVICE void run(unsigned char* memory, const Shape& shape, const A& a, const B& b, const Finish& finish,
+                        const Outputs& out, const Rows& rows) {
+  using SlabA = Slab<BM, !A_TRANSPOSED>;
+  using SlabB = Slab<BN, B_TRANSPOSED>;
+  OPERAND* slabs = reinterpret_cast<OPERAND*>(memory);
+  // Tiles go down `band` rows, then to the next column.
+  const int across = ceil_div(shape.n, BN), down = ceil_div(shape.m, BM), z = blockIdx.z;
+  const int band = blockIdx.x / (shape.band * across), at = blockIdx.x - band * shape.band * across;
+  const int height = smaller(shape.band, down - band * shape.band), column = at / height;
+  const int m0 = (band * shape.band + at - column * height) * BM, n0 = column * BN;
+  const int depth = ceil_div(shape.k, TILE_K), each = ceil_div(depth, shape.splits), split = z % shape.splits;
+  const int begin = split * each, steps = larger(smaller(each, depth - begin), 0) * PASSES;
+
+  const Filler<BM, !A_TRANSPOSED, A> fill_a(a, z, m0);
+  const Filler<BN, B_TRANSPOSED, B> fill_b(b, z, n0);
+  const auto fill = [&](int step) {
+    OPERAND* to = slabs + step % STAGES * (SlabA::SIZE + SlabB::SIZE);
+    const int k0 = (begin + step / PASSES) * TILE_K, pass = step % PASSES;
+    fill_a.fill(to, k0, shape.k, pass);
+    fill_b.fill(to + SlabA::SIZE, k0, shape.k, pass);
+  };
+  const int warp = threadIdx.x / 32;
+  const int row = warp / (BN / WN) * WM, of_column = warp % (BN / WN) * WN;
+  float sum[MI][NI][4], part[MI][NI][4];  // part: of the planes of one step, which are added up apart
+  clear(sum);
+  clear(part);
+  for (int i = 0; i < STAGES - 1; ++i) {
+    if (i < steps) fill(i);
+    ptx::cp_async_commit_group();
+  }
+#pragma unroll 1
+  for (int step = 0; step < steps; ++step) {
+    ptx::cp_async_wait_group<STAGES - 2>();
+    __syncthreads();  // this step is there, and everybody is done with the one before
+    if (step + STAGES - 1 < steps) fill(step + STAGES - 1);
+    ptx::cp_async_commit_group();
+    const OPERAND* slab = slabs + step % STAGES * (SlabA::SIZE + SlabB::SIZE);
+    if constexpr (PASSES == 1) {
+      multiply(sum, slab, slab + SlabA::SIZE, row, of_column);
+    } else {
+      multiply(part, slab, slab + SlabA::SIZE, row, of_column);
+      if (step % PASSES == PASSES - 1) {
+#pragma unroll
+        for (int i = 0; i < MI; ++i)
+#pragma unroll
+          for (int j = 0; j < NI; ++j)
+#pragma unroll
+            for (int e = 0; e < 4; ++e) sum[i][j][e] += part[i][j][e];
+        clear(part);
+      }
+    }
+  }
+  if constexpr (SUMS) __syncthreads();  // the slabs are free for the column sums
+  store(sum, z, m0, n0, shape.m, shape.n, finish, out, rows, reinterpret_cast<float*>(memory));
+}
+
+}  // namespace mma

@@ -1,0 +1,92 @@
+"""One product, in every layout and with every epilogue, against float64."""
+
+from __future__ import annotations
+
+from math import erf, pi, sqrt
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from gradlib.backend import get
+from gradlib.ops.product import Matrix, Outputs, Problem, Steps, front, split
+
+BF16 = np.dtype(ml_dtypes.bfloat16)
+F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
+phi = np.vectorize(lambda v: 0.5 * (1 + erf(v / sqrt(2))))
+ACTIVATION: dict[Any, Any] = {None: lambda u: u, "relu": lambda u: np.maximum(u, 0), "gelu": lambda u: u * phi(u)}
+SLOPE: dict[Any, Any] = {
+    "relu": lambda s: (s > 0).astype(float),
+    "gelu": lambda s: phi(s) + s * np.exp(-s * s / 2) / sqrt(2 * pi),
+}
+FORWARD: dict[str, Any] = {"bias": True, "activation": "gelu", "save": True}
+BACKWARD: dict[str, Any] = {"slope": "gelu", "sums": True}
+ADDED: dict[str, Any] = {"residual": True, "scale": True}
+
+
+def check(
+    device: str,
+    m: int,
+    n: int,
+    k: int,
+    dtype: np.dtype[Any] = BF16,
+    products: int = 1,
+    a_transposed: bool = False,
+    b_transposed: bool = False,
+    passes: int = 1,
+    run: Any = front.product,
+    one_b: bool = False,
+    **steps_given: Any,
+) -> None:
+    """Run one product and hold y, z and the column sums to float64."""
+    backend, rng, steps = get(device), np.random.default_rng(m + n + k), Steps(**steps_given)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(dtype)
+
+    a, b = draw(products, m, k), draw(1 if one_b else products, k, n)
+    bias, scale, slope, residual = draw(n), draw(n), draw(products, m, n), draw(products, m, n)
+    wide = [x.astype(np.float64) for x in (a, b, bias, scale, slope, residual)]
+    u = wide[0] @ wide[1]
+    u = u * wide[3] if steps.scale else u
+    u = u + wide[2] if steps.bias else u
+    expected = ACTIVATION[steps.activation](u)
+    expected = expected * SLOPE[steps.slope](wide[4]) if steps.slope else expected
+    expected = expected + wide[5] if steps.residual else expected
+
+    def there(x: np.ndarray, transposed: bool) -> Matrix:
+        array = backend.asarray(np.ascontiguousarray(x.swapaxes(1, 2) if transposed else x))
+        if dtype != F32:
+            return Matrix(array, transposed)
+        return split(array, 4 if passes > 1 else 1)._replace(transposed=transposed)
+
+    left, right = there(a, a_transposed), there(b, b_transposed)
+    y, z = (backend.empty((products, m, n), dtype) for _ in range(2))
+    problem = Problem(m, n, k, products, passes, dtype.itemsize, a_transposed, b_transposed, steps)
+
+    def given(wanted: Any, x: np.ndarray) -> Any:
+        return backend.asarray(x) if wanted else None
+
+    out = Outputs(
+        y, z if steps.save else None, given(steps.slope, slope), given(steps.residual, residual),
+        given(steps.bias, bias), given(steps.scale, scale),
+    )  # fmt: skip
+    sums = run(problem, left, right, out)
+    # Of 16 bits, the rounding of the result, and a float32 sum; of planes, what they leave out, or the rounding of a
+    # float32 sum of k / 16 steps of the tensor core.
+    of_planes = {6: 2.0**-23 * sqrt(max(k / 16, 4)), 3: 2.0**-14, 1: 2.0**-7}[passes]
+    relative, of_sum = {BF16: (2.0**-8, 2.0**-15), F16: (2.0**-11, 2.0**-15), F32: (of_planes, of_planes)}[dtype]
+
+    def close(got: Any, want: np.ndarray) -> None:
+        got = backend.to_host(got).astype(np.float64).reshape(want.shape)
+        room = relative * abs(want) + of_sum * np.sqrt((want**2).mean())
+        assert (abs(got - want) <= room).all(), (abs(got - want) / room).max()
+
+    close(y, expected)
+    if steps.save:
+        close(z, u)
+    if steps.sums:
+        total = backend.to_host(sums).astype(np.float64).reshape(products, -1, n).sum(1)
+        want = expected.sum(1)
+        room = 1e-4 if passes == 1 else 2e-5
+        assert abs(total - want).max() <= room * np.sqrt((expected**2).sum(1)).max()
