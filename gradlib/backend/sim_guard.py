@@ -80,10 +80,8 @@ def _extent(array: Array) -> tuple[int, int]:
     if array.size == 1:
         while isinstance(array.base, np.ndarray):
             array = array.base
-        low, high = np.lib.array_utils.byte_bounds(array)
-        return int(low), int(high)
-    begin = int(array.__array_interface__["data"][0])
-    return begin, begin + array.nbytes
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return int(low), int(high)
 
 
 def spans_of(arrays: Sequence[Named]) -> list[Span]:

@@ -5,32 +5,34 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 import gradlib as gl
 from gradlib import backend
+from gradlib.backend import get
 from gradlib.core import PRIMITIVES, UPDATES
 from gradlib.errors import KernelFault
 from gradlib.kernel import Kernel, folder
 from gradlib.kernel import source as sources
+from gradlib.ops.product import choose_mma, mma, sm90
+from gradlib.ops.product.choose_sm90 import Config
 from gradlib.testing import check_op, check_update
 
-WAIT = re.compile(r"\b(__syncthreads|__syncwarp|__threadfence)\s*\([^()]*\)\s*;")
+from ..ops.product.against_float64 import BACKWARD, F32, FORWARD
+from ..ops.product.against_float64 import check as check_product
 
-# What launches the kernels that a file's barriers are in.
-USERS = {
-    "matmul.cu": ["matmul"],
-    "update.cu": ["adam"],
-    "gemm.cuh": ["matmul"],
-    "epilogue.cuh": ["dense"],
-    "reduce.cuh": ["softmax", "sum", "batch_norm", "cross_entropy"],
-}
-
-# Wrappers, whose barriers are their users'.
-VOCABULARY = {"groups.cuh"}
+_NAMES = (
+    r"__syncthreads|__syncwarp|__threadfence|ptx::(?:\w*wait\w*|\w*fence\w*|\w*commit_group|bar_(?:sync|arrive)|cluster_sync|"
+    r"barrier_cluster_\w+|mbarrier_arrive\w*)|(?:staging\.)?meet"
+)
+WAIT = re.compile(rf"(?<![\w.])(?:{_NAMES})(?:<[^;<>]*>)?\s*\((?:[^();]|\([^()]*\))*\)\s*;")
 
 # Redundant ones, with the reason.
 REDUNDANT: dict[str, str] = {}
@@ -39,11 +41,11 @@ REDUNDANT: dict[str, str] = {}
 def waits() -> list[tuple[Path, int]]:
     """List file (below the kernels' folder) and line of every barrier and fence in a kernel."""
     base = folder()
-    files = [*base.glob("*.cu"), *base.glob("include/gradlib/*.cuh")]
+    files = [*base.glob("*.cu"), *base.glob("include/**/*.cuh")]
     return [
         (path.relative_to(base), number)
         for path in sorted(files)
-        if path.name not in VOCABULARY
+        if not any(path.relative_to(base).is_relative_to(name) for name in VOCABULARY)
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if WAIT.search(line.partition("//")[0])
     ]
@@ -71,8 +73,54 @@ def long_rows(device: str) -> None:
     gl.softmax(gl.tensor(x, device=device), axis=-1)
 
 
-# What no sample of an op is large enough for.
-LARGER = {"matmul.cu": [several_matrices], "reduce.cuh": [long_rows]}
+def few_multiprocessors() -> Any:
+    """A device of four, whose persistent blocks take tile after tile."""
+    backend = get("sim")
+    return patch.object(type(backend), "limits", replace(backend.limits, multiprocessors=4))
+
+
+def hopper(config: Config, m: int, n: int, k: int, **asked: Any) -> Callable[[str], None]:
+    """A product on product_sm90.cu, of a given configuration."""
+
+    def launch(device: str) -> None:
+        with few_multiprocessors():
+            run = partial(sm90.product, config=config)
+            check_product(device, m, n, k, run=run, **asked)
+
+    return launch
+
+
+def product_by_mma(device: str) -> None:
+    """Of several tiles, with column sums."""
+    config = choose_mma.Config(64, 64, 32, 32, stages=3)
+    check_product(device, 130, 72, 200, run=partial(mma.product, config=config), **BACKWARD)
+
+
+def planes_of_a_gradient(device: str) -> None:
+    """With the sums of its columns."""
+    gl.ops.product.planes.gradient(get(device).asarray(np.ones((1, 300, 70), np.float32)), None, None, 4)
+
+
+HOPPER = [
+    hopper(Config(128, 128, 2, stages=2), 512, 264, 264, **FORWARD),
+    hopper(Config(64, 64, 1, pingpong=True, stages=2), 640, 192, 264, b_transposed=True, **BACKWARD),
+    hopper(Config(128, 128, 1, stages=2), 130, 136, 130, dtype=F32, passes=3, **BACKWARD),
+]
+
+# What launches the kernels that a file's barriers are in: ops, updates, and functions below.
+USERS: dict[str, list[Any]] = {
+    "matmul.cu": [several_matrices, "matmul"],
+    "update.cu": ["adam"],
+    "planes.cu": [planes_of_a_gradient],
+    "include/gradlib/gemm.cuh": ["matmul"],
+    "include/gradlib/epilogue.cuh": ["dense"],
+    "include/gradlib/reduce.cuh": [long_rows, "softmax", "sum", "batch_norm", "cross_entropy"],
+    "include/gradlib/mma/block.cuh": [product_by_mma],
+    **dict.fromkeys((f"include/gradlib/sm90/{name}.cuh" for name in ("block", "mainloop", "output", "ring")), HOPPER),
+}
+
+# Wrappers, whose barriers are their users'.
+VOCABULARY = ("include/gradlib/groups.cuh", "include/gradlib/ptx", "include/gradlib/ptx.cuh")
 
 
 @pytest.fixture
@@ -94,7 +142,7 @@ def test_the_kernels_are_clean_there(sim: str, launch: Callable[[str], None]) ->
 
 
 def test_every_file_with_barriers_has_a_user() -> None:
-    assert {path.name for path, _ in waits()} == set(USERS)
+    assert {path.as_posix() for path, _ in waits()} == set(USERS)
 
 
 @pytest.mark.parametrize(("path", "number"), waits(), ids=lambda part: getattr(part, "name", part))
@@ -104,7 +152,7 @@ def test_without_this_barrier_there_is_a_fault(sim: str, mutable: Path, path: Pa
     (mutable / path).write_text("".join(lines))
     found = None
     with backend.checked(orders=("forward",)):
-        for name in [*LARGER.get(path.name, ()), *USERS[path.name]]:
+        for name in USERS[path.as_posix()]:
             try:
                 if callable(name):
                     name(sim)

@@ -126,8 +126,13 @@ def choose(problem: Problem, multiprocessors: int, splits: int | None = None) ->
         for count in (_SPLITS if splits is None else (splits,))
         if fits(problem, config._replace(splits=count))
     ]
-    best = min(options, key=lambda config: cycles(problem, config, multiprocessors))
-    direct = problem.itemsize != 2 or best.splits > 1
-    best = with_stages(best, direct=direct, sums=problem.steps.sums)
-    square = (multiprocessors * best.bn / best.bm) ** 0.5
-    return best._replace(group=max(1, round(square / best.cluster)))
+    return completed(min(options, key=lambda config: cycles(problem, config, multiprocessors)), problem, multiprocessors)
+
+
+def completed(config: Config, problem: Problem, multiprocessors: int) -> Config:
+    """Return the config with its stages and group filled in where they are left open."""
+    if not config.stages:
+        direct = problem.itemsize != 2 or config.splits > 1
+        config = with_stages(config, direct=direct, sums=problem.steps.sums)
+    square = (multiprocessors * config.bn / config.bm) ** 0.5
+    return config if config.group else config._replace(group=max(1, round(square / config.cluster)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ... import backend as backends
 from ...kernel import Kernel, ctype
 from ...spec import bfloat16, float16, float32
-from .choose_sm90 import Config, choose, shared_bytes
+from .choose_sm90 import Config, choose, completed, shared_bytes
 from .finish import finish
 from .problem import Matrix, Outputs, Problem, Steps, paired_of
 
@@ -93,7 +93,8 @@ def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config
     The operands must be ones that `serves` takes.  `config` overrides the choice.
     """
     backend, p = backends.backend_of(out.y), problem
-    c = config or choose(p, backend.limits.multiprocessors)
+    count = backend.limits.multiprocessors
+    c = choose(p, count) if config is None else completed(config, p, count)
     if c.splits == 1:
         return _launch(p, a, b, out, c)
     part = backend.empty((p.products * c.splits, p.m, p.n), float32)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from math import erf, pi, sqrt
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from gradlib.backend import get
+from gradlib.backend import checked, get
 from gradlib.ops.product import Matrix, Outputs, Problem, Steps, front, split
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -71,7 +72,8 @@ def check(
         y, z if steps.save else None, given(steps.slope, slope), given(steps.residual, residual),
         given(steps.bias, bias), given(steps.scale, scale),
     )  # fmt: skip
-    sums = run(problem, left, right, out)
+    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+        sums = run(problem, left, right, out)
     # Of 16 bits, the rounding of the result, and a float32 sum; of planes, what they leave out, or the rounding of a
     # float32 sum of k / 16 steps of the tensor core.
     of_planes = {6: 2.0**-23 * sqrt(max(k / 16, 4)), 3: 2.0**-14, 1: 2.0**-7}[passes]

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gradlib/mma/operand.cuh"
+#include "gradlib/schedule.cuh"
 
 namespace mma {
 
@@ -115,19 +116,18 @@ GRADLIB_DEVICE void run(unsigned char* memory, const Shape& shape, const A& a, c
   using SlabA = Slab<BM, !A_TRANSPOSED>;
   using SlabB = Slab<BN, B_TRANSPOSED>;
   OPERAND* slabs = reinterpret_cast<OPERAND*>(memory);
-  // Tiles go down `band` rows, then to the next column.
-  const int across = ceil_div(shape.n, BN), down = ceil_div(shape.m, BM), z = blockIdx.z;
-  const int band = blockIdx.x / (shape.band * across), at = blockIdx.x - band * shape.band * across;
-  const int height = smaller(shape.band, down - band * shape.band), column = at / height;
-  const int m0 = (band * shape.band + at - column * height) * BM, n0 = column * BN;
-  const int depth = ceil_div(shape.k, TILE_K), each = ceil_div(depth, shape.splits), split = z % shape.splits;
-  const int begin = split * each, steps = larger(smaller(each, depth - begin), 0) * PASSES;
+  const int z = blockIdx.z;
+  const schedule::Cell cell =
+      schedule::in_bands(blockIdx.x, ceil_div(shape.m, BM), ceil_div(shape.n, BN), shape.band);
+  const int m0 = cell.row * BM, n0 = cell.column * BN;
+  const schedule::Part k = schedule::part(ceil_div(shape.k, TILE_K), shape.splits, z % shape.splits);
+  const int steps = k.size() * PASSES;
 
   const Filler<BM, !A_TRANSPOSED, A> fill_a(a, z, m0);
   const Filler<BN, B_TRANSPOSED, B> fill_b(b, z, n0);
   const auto fill = [&](int step) {
     OPERAND* to = slabs + step % STAGES * (SlabA::SIZE + SlabB::SIZE);
-    const int k0 = (begin + step / PASSES) * TILE_K, pass = step % PASSES;
+    const int k0 = (k.begin + step / PASSES) * TILE_K, pass = step % PASSES;
     fill_a.fill(to, k0, shape.k, pass);
     fill_b.fill(to + SlabA::SIZE, k0, shape.k, pass);
   };

@@ -14,7 +14,7 @@ GRADLIB_DEVICE void sum_of_planes(float (&sum)[M64][N], const Ring& ring, Place&
 #pragma unroll
     for (int j = 0; j < N; ++j) sum[i][j] = 0;
 #pragma unroll 1
-  for (int k = tile.begin; k < tile.end; ++k) {
+  for (int k = tile.k.begin; k < tile.k.end; ++k) {
     float part[M64][N];
     multiply(part, ring, place, PASSES, first_block, [] {});
 #pragma unroll
@@ -36,8 +36,8 @@ GRADLIB_DEVICE void run(unsigned char* shared, const Shape& shape, const Loads& 
     ring.init();
     if constexpr (FETCHED) {
       for (int i = 0; i < 2 * SLOTS; ++i) ptx::mbarrier_init(bars + 2 * STAGES + i, 1);
-      ptx::fence_mbarrier_init();
     }
+    ptx::fence_mbarrier_init();
   }
   if constexpr (CLUSTER == 1) __syncthreads();
   else ptx::cluster_sync();

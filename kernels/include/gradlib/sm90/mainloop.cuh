@@ -29,7 +29,7 @@ GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& l
   for (int number = blockIdx.x / CLUSTER; number < tiles; number += gridDim.x / CLUSTER) {
     const Tile tile(shape, number, rank);
     const typename Loads::Start start = loads.start(tile);
-    for (int k = tile.begin; k < tile.end; ++k) {
+    for (int k = tile.k.begin; k < tile.k.end; ++k) {
 #pragma unroll 1
       for (int pass = 0; pass < PASSES; ++pass) {
         ptx::mbarrier_wait_parity(ring.empty + place.stage, place.phase ^ 1);

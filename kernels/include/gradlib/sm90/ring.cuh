@@ -12,13 +12,12 @@ struct Ring {
   GRADLIB_DEVICE unsigned char* a(int stage) const { return stages + stage * STAGE_BYTES; }
   GRADLIB_DEVICE unsigned char* b(int stage) const { return stages + stage * STAGE_BYTES + A_BYTES; }
 
-  // By one thread; afterwards the cluster must meet.
+  // By one thread; afterwards comes a fence, and the cluster must meet.
   GRADLIB_DEVICE void init() const {
     for (int i = 0; i < STAGES; ++i) {
       ptx::mbarrier_init(full + i, 1);
       ptx::mbarrier_init(empty + i, GROUPS * CLUSTER);
     }
-    ptx::fence_mbarrier_init();
   }
 
   // By a whole warpgroup that has read the stage: tell every block that copies into it.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gradlib/ptx.cuh"
+#include "gradlib/schedule.cuh"
 
 #ifndef OPERAND  // elements of A and B: __half or __nv_bfloat16
 #define OPERAND __nv_bfloat16
@@ -59,24 +60,19 @@ struct Shape {
 
 struct Tile {
   int m0, n0, z, split;
-  int begin, end;  // in TILE_K of k
+  schedule::Part k;  // in TILE_K
 
-  // The tile of that number, for this block of the cluster.  Tiles go down `group` rows, then to the next column.
+  // The tile of that number, for this block of the cluster.
   GRADLIB_DEVICE Tile(const Shape& s, int number, int rank) {
-    const int rows = s.rows(), columns = s.columns(), plane = rows * columns;
-    z = number / plane;
-    int at = number - z * plane;
-    const int band = at / (s.group * columns);
-    at -= band * s.group * columns;
-    const int height = smaller(s.group, rows - band * s.group), column = at / height;
-    m0 = ((band * s.group + at - column * height) * CLUSTER + rank) * BM;
-    n0 = column * BN;
+    const int rows = s.rows(), columns = s.columns();
+    z = number / (rows * columns);
     split = z % s.splits;
-    const int depth = ceil_div(s.k, TILE_K), each = ceil_div(depth, s.splits);
-    begin = split * each;
-    end = smaller(begin + each, depth);
+    const schedule::Cell cell = schedule::in_bands(number - z * rows * columns, rows, columns, s.group);
+    m0 = (cell.row * CLUSTER + rank) * BM;
+    n0 = cell.column * BN;
+    k = schedule::part(ceil_div(s.k, TILE_K), s.splits, split);
   }
-  GRADLIB_DEVICE int steps() const { return (end - begin) * PASSES; }
+  GRADLIB_DEVICE int steps() const { return k.size() * PASSES; }
 };
 
 }  // namespace sm90
