@@ -37,10 +37,11 @@ static V load(const volatile V* address, int order, void* pc) {
     if (!checker) return __atomic_load_n(address, __ATOMIC_SEQ_CST);
     void* place = const_cast<V*>(address);
     see(place, sizeof(V), atomic_read, sizeof(V), pc);
+    // Others run while it waits for a value, and a volatile load reads only when this returns.
+    checker->spins(reinterpret_cast<Address>(place), bits(__atomic_load_n(address, __ATOMIC_SEQ_CST)),
+                   reinterpret_cast<Address>(pc));
     synchronize(checker, place, true, false, order);
-    V value = __atomic_load_n(address, __ATOMIC_SEQ_CST);
-    checker->spins(reinterpret_cast<Address>(place), bits(value), reinterpret_cast<Address>(pc));
-    return value;
+    return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }
 
 template <class V>

@@ -18,7 +18,11 @@ from gradlib.kernel import Kernel, folder
 from gradlib.kernel import source as sources
 from gradlib.testing import check_op, check_update
 
-WAIT = re.compile(r"\b(__syncthreads|__syncwarp|__threadfence)\s*\([^()]*\)\s*;")
+_NAMES = (
+    r"__syncthreads|__syncwarp|__threadfence|ptx::(?:\w*wait\w*|\w*fence\w*|\w*commit_group|bar_(?:sync|arrive)|cluster_sync|"
+    r"barrier_cluster_\w+|mbarrier_arrive\w*)"
+)
+WAIT = re.compile(rf"\b(?:{_NAMES})(?:<[^;<>]*>)?\s*\((?:[^();]|\([^()]*\))*\)\s*;")
 
 # What launches the kernels that a file's barriers are in.
 USERS = {
