@@ -111,9 +111,8 @@ class Checker {
         Region& region;
         Address address;
         unsigned size;
-        AccessKind kind;
         Address pc;
-        unsigned thread;
+        Access now;
     };
 
     Region* find(Address address, unsigned size);
@@ -122,7 +121,8 @@ class Checker {
     void check_life(const Act& act);
     void touch(Cell& cell, const Act& act);
     void examine(const Access& before, const Act& act);
-    void add(Cell& cell, const Access& access, const Region& region);
+    void examine_order(const Access& before, const Act& act);
+    void add(Cell& cell, const Act& act, Lists& lists);
     static uint32_t one_of_each(Lists& lists, uint32_t list, AccessKind kind);
     static uint32_t compact(Lists& lists, uint32_t list, const Access& recent);
     void sweep();
@@ -130,6 +130,7 @@ class Checker {
     Access mine(AccessKind kind, Address pc) const;
     bool alone() const { return living_.size() == 1; }
     unsigned actor() const;
+    size_t used(const Region& region) const;
     uint3 index(uint32_t serial) const;
 
     [[noreturn]] void out_of_bounds(Address address, unsigned size, AccessKind kind, Address pc);

@@ -118,7 +118,8 @@ void Checker::begin_block(unsigned rank, unsigned long long position, unsigned t
 void Checker::add_shared(const Worker& worker, const char* name, Address begin, size_t bytes) {
     for (unsigned rank = 0; rank < living_.size(); ++rank) {
         Living& block = living_[rank];
-        if (block.worker == &worker) block.shared.push_back({name, begin, begin + bytes, block.arena, true, false, rank});
+        if (block.worker != &worker) continue;
+        block.shared.push_back({name, begin, begin + bytes, block.arena, true, false, rank, block.serial});
     }
     last_ = nullptr;  // the vector may have moved
 }
@@ -139,11 +140,11 @@ void Checker::check_life(const Act& act) {
     Living& owner = living_[act.region.owner];
     if (act.region.owner != rank_) {
         if (owner.ended) raise("race", described(act) + ", a block that has ended", act.region.name, act.address, act.pc);
-        if (!clocks_.knows_of(act.thread, owner.serial)) {
+        if (!clocks_.knows_of(act.now.thread, owner.serial)) {
             raise("race", described(act) + ", a block that may not have begun", act.region.name, act.address, act.pc);
         }
     }
-    Access now = mine(act.kind, act.pc);
+    const Access& now = act.now;
     Use& use = owner.uses[(uint64_t)now.block << 32 | now.thread];
     if (use.access.block && use.access.time == now.time && use.access.generation == now.generation) return;
     use = {now, act.region.name};
