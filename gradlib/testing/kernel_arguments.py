@@ -82,7 +82,12 @@ class KernelArguments:
     """
 
     def __init__(
-        self, where: str, parameters: Sequence[Parameter], macros: Mapping[str, Any], values: Sequence[Any], backend: Any
+        self,
+        where: str,
+        parameters: Sequence[Parameter],
+        macros: Mapping[str, Any],
+        values: Sequence[Any],
+        backend: Any,
     ) -> None:
         self._where, self._backend = where, backend
         self._copies: dict[tuple[int, int], Any] = {}
@@ -144,9 +149,7 @@ class KernelArguments:
         if place not in self._copies:
             for begin, size in self._copies:
                 if place[0] < begin + size and begin < place[0] + place[1]:
-                    raise KernelError(
-                        f"{self._where}: {parameter.name} overlaps another array without being the same"
-                    )
+                    raise KernelError(f"{self._where}: {parameter.name} overlaps another array without being the same")
             self._copies[place] = self._aligned(value)
         return self._copies[place]
 

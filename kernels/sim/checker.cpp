@@ -229,11 +229,14 @@ void Checker::sweep() {
 
 // ---- where an address belongs
 
-// Locals, the runtime's own state, the kernel's arguments and constants: not checked.
-bool Checker::elsewhere(Address address) const {
-    return me_->worker->on_stack(address) ||
-           address - reinterpret_cast<Address>(&gradlib_sim_context) < sizeof(Context) ||
-           (address >= packed_begin_ && address < packed_end_) || (address >= code_begin_ && address < code_end_);
+// Locals, the runtime's own state, the kernel's arguments, constants without a name: not checked.
+bool Checker::elsewhere(Address address) {
+    if (me_->worker->on_stack(address) || address - reinterpret_cast<Address>(&gradlib_sim_context) < sizeof(Context) ||
+        (address >= packed_begin_ && address < packed_end_)) {
+        return true;
+    }
+    if (address < code_begin_ || address >= code_end_) return false;
+    return address < variables_begin_ || (address < data_begin_ && !find(address, 1));
 }
 
 Region* Checker::find(Address address, unsigned size) {

@@ -116,7 +116,7 @@ class Checker {
     };
 
     Region* find(Address address, unsigned size);
-    bool elsewhere(Address address) const;
+    bool elsewhere(Address address);
     void check_held(Address address, AccessKind kind, Address pc);
     void check_life(const Act& act);
     void touch(Cell& cell, const Act& act);
@@ -156,7 +156,7 @@ class Checker {
     std::vector<unsigned> threads_, ranks_;
     uint3 grid_{}, cluster_{1, 1, 1};
     uint32_t first_serial_ = 1, serial_ = 0;  // of the launch's first block, and its last one's
-    Address code_begin_ = 0, code_end_ = 0, packed_begin_ = 0, packed_end_ = 0;
+    Address code_begin_ = 0, code_end_ = 0, variables_begin_ = 0, data_begin_ = 0, packed_begin_ = 0, packed_end_ = 0;
     unsigned agent_ = 0;  // on whose behalf an access is made; 0: the running thread
     bool pending_ = false;  // a read of what nothing has written
     Fault unwritten_{};

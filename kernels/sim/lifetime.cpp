@@ -54,6 +54,8 @@ void Checker::begin_launch(const Job& job, const std::vector<Worker*>& workers) 
     dl_iterate_phdr(module_range, range);
     code_begin_ = range[1];
     code_end_ = range[2];
+    variables_begin_ = options.variables ? options.variables : code_end_;
+    data_begin_ = options.data ? options.data : code_end_;
     arrange(blocks_, job.blocks, options);
     arrange(threads_, job.block.x * job.block.y * job.block.z, options);
     arrange(ranks_, workers.size(), options);

@@ -248,7 +248,7 @@ def test_blocks_of_a_cluster_wait_for_words_in_memory(sim):
     with pytest.raises(KernelFault, match="waits for ever for a change of turn, which holds 0") as error:
         run_kernel(CHAIN.replace("turn = ptx::cluster_rank() == 0", "turn = 0"), "chain", 8, 32, [y])
     assert error.value.kind == "deadlock"
-    with pytest.raises(KernelFault, match="which thread .* of block .* writes") as error:
+    with pytest.raises(KernelFault, match=r"which thread .* of block .* writes") as error:
         run_kernel(CHAIN.replace("        __threadfence();\n        if", "        if"), "chain", 8, 32, [y])
     assert (error.value.kind, error.value.argument) == ("race", "y")
 

@@ -117,8 +117,8 @@ WAITS = re.compile(r"[^;{}]*\b(\w*wait\w*|\w*arrive\w*|\w*fence\w*|bar_sync|__sy
 
 # Waits and fences that nothing misses, with the reason.
 REDUNDANT = {
-    "wgmma_product.cu:ptx::fence_mbarrier_init();": "__syncthreads orders the block's own threads, and bulk copies reach "
-    "their mbarriers through the generic proxy (PTX ISA 9.3, cp.async.bulk); other blocks do not use these",
+    "wgmma_product.cu:ptx::fence_mbarrier_init();": "__syncthreads orders the block's own threads, and bulk copies "
+    "reach their mbarriers through the generic proxy (PTX ISA 9.3, cp.async.bulk); other blocks do not use these",
 }
 
 

@@ -161,11 +161,10 @@ def multiply(device_ptx_kernel):
         key = (element, ta, tb, ns)
         if key not in made:
             calls = "".join(f"if (n == {n}) multiply<{n}>({ARGUMENTS});" for n in ns)
-            mixed = "," in element
-            made[key] = device_ptx_kernel(
-                PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, PRODUCT="ptx::wgmma_fp8" if mixed else "ptx::wgmma",
-                FROM_SHARED="" if mixed else f", {ta}, {tb}", FROM_REGISTERS="" if mixed else f", {tb}",
-            )  # fmt: skip
+            macros = {"PRODUCT": "ptx::wgmma", "FROM_SHARED": f", {ta}, {tb}", "FROM_REGISTERS": f", {tb}"}
+            if "," in element:
+                macros = {"PRODUCT": "ptx::wgmma_fp8", "FROM_SHARED": "", "FROM_REGISTERS": ""}
+            made[key] = device_ptx_kernel(PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, **macros)
         return made[key]
 
     return make
@@ -387,7 +386,10 @@ def test_shared_memory_is_read_late(ptx_kernel):
             "ptx::wgmma_commit_group(); ptx::wgmma_wait_group<0>(); }",
             "96 wait in wgmma.wait_group",
         ),
-        ("ptx::wgmma_fence(); ptx::wgmma<ptx::tf32, 8, 0, 1>(first, at_a, at_b);", "tf32 and fp8 in K-major order alone"),
+        (
+            "ptx::wgmma_fence(); ptx::wgmma<ptx::tf32, 8, 0, 1>(first, at_a, at_b);",
+            "tf32 and fp8 in K-major order alone",
+        ),
     ],
 )
 def test_misuse(ptx_kernel, body, says):
