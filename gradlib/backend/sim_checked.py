@@ -37,6 +37,7 @@ class _Options(ctypes.Structure):
         ("order", ctypes.c_uint32),
         ("seed", ctypes.c_uint64),
         ("packed_bytes", ctypes.c_uint64),
+        ("quiet", ctypes.c_uint64),
         ("variables", ctypes.c_uint64),
         ("data", ctypes.c_uint64),
     )
@@ -103,7 +104,7 @@ class CheckedFunction:
             for order in checks.orders[:1] if one_thread else checks.orders:
                 for span in spans:
                     span.reset()
-                self._run(order, checks.seed, grid, block, shared, relocated, spans)
+                self._run(order, checks.seed, grid, block, shared, relocated, spans, order != checks.orders[0])
                 if order == checks.orders[0]:
                     first = [span.copy.copy() for span in spans]
                 else:
@@ -126,14 +127,21 @@ class CheckedFunction:
         return bytes(relocated)
 
     def _run(
-        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[Span]
+        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[Span], quiet: bool
     ) -> None:
         rows = [_Argument(" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans]
         table = (_Argument * max(len(rows), 1))(*rows)
         variables = [span.begin for span in spans if span.in_place]
         data = [span.begin for span in spans if span.in_place and not span.constant]
         options = _Options(
-            table, len(spans), ORDERS.index(order), seed, len(packed), min(variables, default=0), min(data, default=0)
+            table,
+            len(spans),
+            ORDERS.index(order),
+            seed,
+            len(packed),
+            quiet,
+            min(variables, default=0),
+            min(data, default=0),
         )
         if self._cluster:
             self._runtime.gradlib_sim_set_cluster(*self._cluster)
@@ -146,7 +154,7 @@ class CheckedFunction:
 
     def _fault(self, fault: Fault, grid: Dim3, block: Dim3, order: str) -> KernelFault:
         line = line_of(self._library._name, self._source, fault.frames[: fault.frame_count])
-        kind, text = fault.kind.decode(), fault.text.decode(errors="replace")
+        kind, text, argument = (part.decode(errors="replace") for part in (fault.kind, fault.text, fault.argument))
         if fault.other:
             other = line_of(self._library._name, self._source, [fault.other])
             text = text.replace("{other}", f" at line {other}" if other else "")
@@ -157,9 +165,10 @@ class CheckedFunction:
         rows.append(f"thread: {thread} of block {where}" if thread else f"block: {where}")
         if fault.address:
             rows.append(f"address: {fault.address:#x}")
+        fix = _FIX.get((kind, argument)) or _FIX.get(kind, "")
         return KernelFault(
-            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, _FIX.get(kind, "")),
-            kind=kind, line=line, block=where, thread=thread, argument=fault.argument.decode() or None,
+            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, fix),
+            kind=kind, line=line, block=where, thread=thread, argument=argument or None,
         )  # fmt: skip
 
     def _compare(
@@ -192,8 +201,12 @@ class CheckedFunction:
 
 
 _VERBS = ("reads", "writes", "updates", "initialises", "waits", "asynchronously", "wgmma", "a")
-_FIX = {
+_FIX: dict[Any, str] = {
     "out-of-bounds": "need an index below the array's length",
+    (
+        "out-of-bounds",
+        "dynamic shared memory",
+    ): "need an index below its size, which the launch sets (shared_mem=BYTES)",
     "misaligned": "need an address that is a multiple of the access's size",
     "uninitialised": "need a value written before it is read",
     "race": "need a barrier (or a release and an acquire) between the two",
@@ -201,5 +214,5 @@ _FIX = {
     "warp-mask": "need every lane of the mask at the same call",
     "async": "need a wait for the asynchronous operation between the two",
     "deadlock": "need a thread that ends the wait",
-    "order": "need a result that no order of the threads changes (float atomics can be exempted)",
+    "order": "need a result that no order of the threads changes (float_atomics=True exempts floating arrays)",
 }

@@ -110,6 +110,16 @@ void* gradlib_sim_memset(void* target, int value, size_t size) {
     return memset(target, value, size);
 }
 
+int gradlib_sim_printf(const char* format, ...) {
+    Checker* checker = active();
+    if (checker && checker->quiet()) return 0;
+    va_list arguments;
+    va_start(arguments, format);
+    int count = vprintf(format, arguments);
+    va_end(arguments);
+    return count;
+}
+
 void __tsan_atomic_thread_fence(int) {
     if (Checker* checker = active()) checker->fence();
 }

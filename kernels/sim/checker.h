@@ -39,6 +39,7 @@ class Checker {
     void atomic_done(Address address, bool acquires, bool releases, bool strong);
     void spins(Address address, unsigned long long value, Address pc);  // after an atomic or volatile read
     void progress() { yields_ = 0; }
+    bool quiet() const { return quiet_; }
 
     // ---- synchronization
     void fence();
@@ -159,6 +160,7 @@ class Checker {
     Address code_begin_ = 0, code_end_ = 0, variables_begin_ = 0, data_begin_ = 0, packed_begin_ = 0, packed_end_ = 0;
     unsigned agent_ = 0;  // on whose behalf an access is made; 0: the running thread
     bool pending_ = false;  // a read of what nothing has written
+    bool quiet_ = false;
     Fault unwritten_{};
     unsigned long long yields_ = 0;
 };

@@ -101,11 +101,13 @@ void* memset(void* target, int value, size_t size) noexcept;
 void* memcpy(void* target, const void* source, size_t size) noexcept;
 void* gradlib_sim_memset(void* target, int value, size_t size);
 void* gradlib_sim_memcpy(void* target, const void* source, size_t size);
+int gradlib_sim_printf(const char* format, ...);
 }
 #pragma GCC visibility pop
-#if defined(GRADLIB_SIM_CHECKED)  // the compiler reports no call of these
-#define memset gradlib_sim_memset
+#if defined(GRADLIB_SIM_CHECKED)
+#define memset gradlib_sim_memset  // the compiler reports no call of these
 #define memcpy gradlib_sim_memcpy
+#define printf gradlib_sim_printf  // which prints in the first order of the threads alone
 #endif
 
 #define threadIdx (static_cast<const ::uint3&>(::gradlib_sim_context.thread))

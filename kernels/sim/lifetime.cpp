@@ -84,6 +84,7 @@ void Checker::begin_launch(const Job& job, const std::vector<Worker*>& workers) 
         block.arena = arena;
     }
     pending_ = false;
+    quiet_ = options.quiet != 0;
     shared_lists_.reset();
     array_lists_.reset();
     clocks_.begin_launch((unsigned)workers.size());
