@@ -4,8 +4,6 @@
 
 namespace gradlib_sim {
 
-static const char magic[8] = {'g', 'r', 'a', 'd', 's', 'i', 'm', 2};
-
 void Engine::bulk(const BulkCopy& copy) {
     BulkCopy c = copy;
     const Site& site = c.site;
@@ -46,9 +44,6 @@ void Engine::bulk(const BulkCopy& copy) {
 void Engine::check_coordinates(const BulkCopy& copy) {
     const Site& site = copy.site;
     const TensorMapBits& map = copy.map;
-    if (memcmp(map.magic, magic, sizeof magic)) {
-        worker_.fault("%s at %s:%d: this is no tensor map of the sim device,", site.what, site.file, site.line);
-    }
     for (int d = 0; d < map.rank && !copy.load; ++d) {
         if (copy.at[d] >= 0) continue;
         worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: coordinate %d of a store is %d (need 0 or more),", site.what,

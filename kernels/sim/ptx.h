@@ -141,7 +141,9 @@ inline void cp_reduce_async_bulk_add(Element* global, const void* shared, unsign
     static_assert(kind != reduce_none, "float, double, __half, __nv_bfloat16, int, unsigned or unsigned long long");
     gradlib_sim_bulk_store(global, shared, bytes, kind, GRADLIB_SIM_SITE("cp.reduce.async.bulk"));
 }
-inline void prefetch_tensor_map(const TensorMap*) {}
+inline void prefetch_tensor_map(const TensorMap* map, GRADLIB_SIM_AT) {
+    gradlib_sim_tensor_prefetch(map, GRADLIB_SIM_SITE("prefetch.tensormap"));
+}
 #define GRADLIB_SIM_TENSOR(rank, list, ...)                                                                         \
     inline void tensor_load(void* shared, const TensorMap* map, mbarrier* bar, __VA_ARGS__, GRADLIB_SIM_AT) {       \
         const int at[] = list;                                                                                      \
