@@ -66,7 +66,7 @@ bool Cluster::run_blocks(Job& job, unsigned long long position) {
     while (!failed && threads_left()) {
         if (take_turns(failed) || failed || advance(failed) || failed) continue;
         failed = true;
-        give_up(job);
+        give_up();
     }
     bool good = !failed;
     for (unsigned r = 0; r < size_; ++r) {
@@ -115,7 +115,7 @@ bool Cluster::advance(bool& failed) {
     return false;
 }
 
-void Cluster::give_up(Job& job) {
+void Cluster::give_up() {
     std::string text;
     int worst = 3;
     unsigned where = 0;
@@ -135,7 +135,6 @@ void Cluster::give_up(Job& job) {
     const Fiber* first = members_[where]->stuck(kind);
     members_[where]->stop(Worker::stuck_kinds[kind], first, ("no thread can go on: " + text.substr(0, 900) + ",").c_str());
     leave(where);
-    (void)job;
 }
 
 unsigned Cluster::threads_left() {
