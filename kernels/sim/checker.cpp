@@ -20,8 +20,8 @@ inline Access Checker::mine(AccessKind kind, Address pc) const {
     unsigned thread = actor();
     const bool agent = thread >= first_agent;
     unsigned issuer = agent ? me_->issuers[(thread & ~generic_agent) - first_agent] : thread;
-    return Access{me_->serial, agent ? unordered : clocks_.generation(), clocks_.time(thread), (uint32_t)(pc - code_begin_),
-                  thread, (uint16_t)issuer, kind};
+    const uint32_t generation = agent ? unordered : clocks_.generation(), place = (uint32_t)(pc - code_begin_);
+    return Access{me_->serial, generation, clocks_.time(thread), place, thread, (uint16_t)issuer, kind};
 }
 
 void Checker::access(Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc) {
@@ -70,7 +70,9 @@ void Checker::examine_order(const Access& before, const Act& act) {
     if (!clocks_.knows(now.thread, before)) race(act, before);
     if (!in_async_proxy(now.thread) || in_async_proxy(before.thread) || !writes(before.kind)) return;
     if (before.kind == init_write) return;  // copies reach their mbarriers through the generic proxy
-    if (!clocks_.proxied(now.thread, before, act.region.shared ? proxied_shared : proxied_global)) unfenced(act, before);
+    if (!clocks_.proxied(now.thread, before, act.region.shared ? proxied_shared : proxied_global)) {
+        unfenced(act, before);
+    }
 }
 
 void Checker::touch(Cell& cell, const Act& act) {
@@ -136,8 +138,8 @@ void Checker::add(Cell& cell, const Act& act, Lists& lists) {
             if (!lists[cell.others].agents) cell.others = 0;
             return;
         }
-        if (recent.block != now.block && !clocks_.any()) {
-            cell.others = one_of_each(lists, cell.others, recent.kind);  // nothing orders blocks: it says as much as all
+        if (recent.block != now.block && !clocks_.any()) {  // nothing orders blocks: one of each says as much as all
+            cell.others = one_of_each(lists, cell.others, recent.kind);
         }
     }
     if (replaces(now, recent)) return;
@@ -147,8 +149,8 @@ void Checker::add(Cell& cell, const Act& act, Lists& lists) {
     ++cell.count;
     if (cell.count >= 64 && !(cell.count & (cell.count - 1))) cell.others = compact(lists, cell.others, now);
     if (lists.full()) {
-        me_->worker->fault("the checker has to remember more than %zu accesses that nothing orders (a smaller launch has "
-                           "less),", Lists::most);
+        me_->worker->fault("the checker has to remember more than %zu accesses that nothing orders (a smaller launch "
+                           "has less),", Lists::most);
     }
 }
 

@@ -60,8 +60,8 @@ class Checker {
     void join(unsigned agent);
     void arrived_as(unsigned agent, Address object) { clocks_.arrive(agent, object, true); }
     void access_as(unsigned agent, Address address, unsigned size, AccessKind kind, Address pc);
-    // Locals of the running thread that an asynchronous product is filling.  After that, no product may follow an access
-    // to them without a fence (PTX, "wgmma.fence").
+    // Locals of the running thread that an asynchronous product is filling.  After that, no product may follow an
+    // access to them without a fence (PTX, "wgmma.fence").
     void hold(const void* begin, size_t bytes);
     void let_go(const void* begin);
     bool accessed(const void* begin) const;

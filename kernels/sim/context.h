@@ -18,7 +18,8 @@ typedef __PTRDIFF_TYPE__ ptrdiff_t;
 
 // Python rewrites every declaration of a shared variable; one that it did not see must not pass as a plain variable.
 #define __shared__ _Pragma("GCC error \"sim does not understand this __shared__ declaration (does a macro make it?)\"")
-#define asm _Pragma("GCC error \"sim: inline PTX has no meaning on the host: guard it with #ifndef GRADLIB_SIM\"") __asm__
+#define asm \
+    _Pragma("GCC error \"sim: inline PTX has no meaning on the host: guard it with #ifndef GRADLIB_SIM\"") __asm__
 
 struct uint3 {
     unsigned x, y, z;

@@ -142,7 +142,9 @@ uint3 Checker::index(uint32_t serial) const {
 void Checker::check_life(const Act& act) {
     Living& owner = living_[act.region.owner];
     if (act.region.owner != rank_) {
-        if (owner.ended) raise("race", described(act) + ", a block that has ended", act.region.name, act.address, act.pc);
+        if (owner.ended) {
+            raise("race", described(act) + ", a block that has ended", act.region.name, act.address, act.pc);
+        }
         if (!clocks_.knows_of(act.now.thread, owner.serial)) {
             raise("race", described(act) + ", a block that may not have begun", act.region.name, act.address, act.pc);
         }
@@ -161,8 +163,8 @@ bool Checker::end_block(unsigned rank) {
         if (clocks_.anybody_knows(use.access)) continue;
         bool agent = use.access.thread >= first_agent;
         std::string text = std::string(agent ? "asynchronously " : "") + verb(use.access.kind) + " " + use.name +
-                           " of block " + triple(index(me_->serial)) + ", which may end before that: none of its threads " +
-                           "waits for it";
+                           " of block " + triple(index(me_->serial)) +
+                           ", which may end before that: none of its threads waits for it";
         Fault fault{};
         snprintf(fault.kind, sizeof fault.kind, "%s", agent ? "async" : "race");
         snprintf(fault.text, sizeof fault.text, "%s", text.c_str());

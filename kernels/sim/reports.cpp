@@ -87,7 +87,8 @@ void Checker::unfenced(const Act& act, const Access& other) {
 void Checker::uninitialised(const Act& act) {
     if (pending_) return;
     pending_ = true;
-    unwritten_ = make("uninitialised", described(act) + ", which nothing has written", act.region.name, act.address, act.pc);
+    unwritten_ =
+        make("uninitialised", described(act) + ", which nothing has written", act.region.name, act.address, act.pc);
 }
 
 void Checker::describe(Fault& fault, Address pc, void* frame) const {

@@ -41,7 +41,9 @@ class Lists {
     uint32_t push(const Access& access, uint32_t next) {
         size_t slot = (access.thread * 0x9e3779b1u ^ access.pc ^ next * 0x85ebca6bu ^ access.time << 5) % recent;
         uint32_t place = last_[slot];
-        if (place && place < nodes_.size() && nodes_[place].next == next && same(nodes_[place].access, access)) return place;
+        if (place && place < nodes_.size() && nodes_[place].next == next && same(nodes_[place].access, access)) {
+            return place;
+        }
         return last_[slot] = append(access, next);
     }
 
