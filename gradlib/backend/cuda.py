@@ -225,7 +225,7 @@ def _encode(made: Tiling | Im2col) -> bytes:
         choice("CUtensorMapFloatOOBfill", "FLOAT_OOB_FILL_NONE"),
     )
     if isinstance(made, Im2col):
-        # W first, as all else: the driver's manual writes {D, H, W}, CUTLASS (make_im2col_tma_copy_desc) passes W, H, D.
+        # W first, as all else.  The manual of the driver writes {D, H, W}, CUTLASS passes W, H, D.
         corners = list(made.lower), list(made.upper)
         status, encoded = driver.cuTensorMapEncodeIm2col(*layout, *corners, made.channels, made.pixels, *rest)
     else:  # the driver's box spans the elements that are left out, too

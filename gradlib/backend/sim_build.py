@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..errors import KernelError
 from .protocol import Unit
+from .sim_headers import missing
 from .sim_rewrite import clusters, included, rewrite
 
 __all__ = ["build", "identity", "runtime"]
@@ -215,23 +216,18 @@ def build(unit: Unit, target: Path, checked: bool = False) -> str:
         ]
         source, built = folder / "gradlib-unit.cpp", folder / "gradlib-unit.so"
         source.write_text("\n".join(generated), encoding="utf-8")
-        log = _compile(
-            [
-                *_options(checked),
-                *_features(),
-                *_platform_flags(),
-                *(f"-I{path}" for path in searched),
-                f"-isystem{sources() / 'compat'}",
-                "-include",
-                str(_header(target.parent, checked)),
-                "-o",
-                str(built),
-                str(source),
-                *_LIBRARIES,
-            ],
-            folder,
-            label,
-        )
+        options = [
+            *_options(checked),
+            *_features(),
+            *_platform_flags(),
+            *(f"-I{path}" for path in searched),
+            f"-isystem{sources() / 'compat'}",
+        ]
+        header = str(_header(target.parent, checked))
+        try:
+            log = _compile([*options, "-include", header, "-o", str(built), str(source), *_LIBRARIES], folder, label)
+        except KernelError as error:
+            raise missing(shown.name, unit.text, headers, str(error)) or error from None
         os.replace(built, target)
     return log
 

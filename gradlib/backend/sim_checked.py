@@ -6,12 +6,8 @@ The runtime watches every access (kernels/sim/checker.h); what it finds becomes 
 from __future__ import annotations
 
 import ctypes
-import re
 import struct
-import subprocess
 from collections.abc import Collection, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +16,7 @@ from ..errors import KernelError, KernelFault, message
 from .checking import ORDERS, Checks, current
 from .protocol import Dim3
 from .sim_guard import Named, Span, spans_of
+from .sim_symbols import line_of, variables_of
 
 __all__ = ["CheckedFunction", "Fault"]
 
@@ -40,6 +37,9 @@ class _Options(ctypes.Structure):
         ("order", ctypes.c_uint32),
         ("seed", ctypes.c_uint64),
         ("packed_bytes", ctypes.c_uint64),
+        ("quiet", ctypes.c_uint64),
+        ("variables", ctypes.c_uint64),
+        ("data", ctypes.c_uint64),
     )
 
 
@@ -58,31 +58,6 @@ class Fault(ctypes.Structure):
         ("frames", ctypes.c_uint64 * 16),
         ("other", ctypes.c_uint64),
     )
-
-
-# ---- lines
-
-
-@lru_cache(maxsize=4096)
-def _frames(library: str, address: int) -> tuple[tuple[str, int], ...]:
-    """Return (file, line) of a return address, innermost inlined function first."""
-    try:
-        done = subprocess.run(
-            ["addr2line", "-i", "-e", library, hex(address - 1)], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ()
-    found = re.findall(r"^(.*):(\d+)(?: \(discriminator \d+\))?$", done.stdout, re.MULTILINE)
-    return tuple((Path(file).name, int(line)) for file, line in found)
-
-
-def _line(library: str, source: str, addresses: Sequence[int]) -> int | None:
-    """Return the innermost line of `source` itself among the frames; headers are skipped."""
-    for address in addresses:
-        for file, line in _frames(library, address):
-            if file == source:
-                return line
-    return None
 
 
 class CheckedFunction:
@@ -122,18 +97,24 @@ class CheckedFunction:
         for span in spans:
             span.written &= not any(name in unwritten for name in span.names)
         relocated = self._relocate(packed, arrays, spans)
+        spans += variables_of(self._library)
         one_thread = grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2] == 1
-        first: list[Any] = []
-        for order in checks.orders[:1] if one_thread else checks.orders:
-            for span in spans:
-                span.copy[:] = span.original
-            self._run(order, checks.seed, grid, block, shared, relocated, spans)
-            if not first:
-                first = [span.copy.copy() for span in spans]
-            else:
-                self._compare(order, checks, grid, block, first, spans)
-        for span, result in zip(spans, first, strict=True):
-            span.original[:] = result
+        first: list[Any] = [span.original.copy() for span in spans]
+        try:
+            for order in checks.orders[:1] if one_thread else checks.orders:
+                for span in spans:
+                    span.reset()
+                self._run(order, checks.seed, grid, block, shared, relocated, spans, order != checks.orders[0])
+                if order == checks.orders[0]:
+                    first = [span.copy.copy() for span in spans]
+                else:
+                    self._compare(order, checks, grid, block, first, spans)
+        except KernelError:
+            first = [span.original for span in spans]
+            raise
+        finally:
+            for span, result in zip(spans, first, strict=True):
+                span.keep(result)
 
     def _relocate(self, packed: bytes, arrays: Sequence[Named], spans: list[Span]) -> bytes:
         """Return the arguments with each array's address replaced by that of its guarded copy."""
@@ -146,11 +127,22 @@ class CheckedFunction:
         return bytes(relocated)
 
     def _run(
-        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[Span]
+        self, order: str, seed: int, grid: Dim3, block: Dim3, shared: int, packed: bytes, spans: list[Span], quiet: bool
     ) -> None:
         rows = [_Argument(" / ".join(s.names).encode(), s.address, s.end - s.begin, s.written) for s in spans]
         table = (_Argument * max(len(rows), 1))(*rows)
-        options = _Options(table, len(spans), ORDERS.index(order), seed, len(packed))
+        variables = [span.begin for span in spans if span.in_place]
+        data = [span.begin for span in spans if span.in_place and not span.constant]
+        options = _Options(
+            table,
+            len(spans),
+            ORDERS.index(order),
+            seed,
+            len(packed),
+            quiet,
+            min(variables, default=0),
+            min(data, default=0),
+        )
         if self._cluster:
             self._runtime.gradlib_sim_set_cluster(*self._cluster)
         if self._runtime.gradlib_sim_launch(self._entry, *grid, *block, shared, packed, ctypes.byref(options)):
@@ -161,10 +153,10 @@ class CheckedFunction:
             raise self._fault(fault, grid, block, order)
 
     def _fault(self, fault: Fault, grid: Dim3, block: Dim3, order: str) -> KernelFault:
-        line = _line(self._library._name, self._source, fault.frames[: fault.frame_count])
-        kind, text = fault.kind.decode(), fault.text.decode(errors="replace")
+        line = line_of(self._library._name, self._source, fault.frames[: fault.frame_count])
+        kind, text, argument = (part.decode(errors="replace") for part in (fault.kind, fault.text, fault.argument))
         if fault.other:
-            other = _line(self._library._name, self._source, [fault.other])
+            other = line_of(self._library._name, self._source, [fault.other])
             text = text.replace("{other}", f" at line {other}" if other else "")
         where, thread = tuple(fault.block), tuple(fault.thread) if fault.has_thread else None
         place = f"{self._source}:{line}" if line is not None else self._source
@@ -173,9 +165,10 @@ class CheckedFunction:
         rows.append(f"thread: {thread} of block {where}" if thread else f"block: {where}")
         if fault.address:
             rows.append(f"address: {fault.address:#x}")
+        fix = _FIX.get((kind, argument)) or _FIX.get(kind, "")
         return KernelFault(
-            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, _FIX.get(kind, "")),
-            kind=kind, line=line, block=where, thread=thread, argument=fault.argument.decode() or None,
+            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, fix),
+            kind=kind, line=line, block=where, thread=thread, argument=argument or None,
         )  # fmt: skip
 
     def _compare(
@@ -183,11 +176,11 @@ class CheckedFunction:
     ) -> None:
         for span, expected in zip(spans, first, strict=True):
             floating = np.dtype(span.dtype).kind not in "iub"
-            if (checks.float_atomics and floating) or np.array_equal(span.copy, expected):
+            if (checks.float_atomics and (floating or span.in_place)) or np.array_equal(span.copy, expected):
                 continue
             byte = int(np.flatnonzero(span.copy != expected)[0])
             writer = self._runtime.gradlib_sim_last_writer(span.address + byte)
-            line = _line(self._library._name, self._source, [writer]) if writer else None
+            line = line_of(self._library._name, self._source, [writer]) if writer else None
             size = np.dtype(span.dtype).itemsize
             start = byte // size * size
             got, wanted = (a[start : start + size].view(span.dtype)[0] for a in (span.copy, expected))
@@ -208,8 +201,12 @@ class CheckedFunction:
 
 
 _VERBS = ("reads", "writes", "updates", "initialises", "waits", "asynchronously", "wgmma", "a")
-_FIX = {
+_FIX: dict[Any, str] = {
     "out-of-bounds": "need an index below the array's length",
+    (
+        "out-of-bounds",
+        "dynamic shared memory",
+    ): "need an index below its size, which the launch sets (shared_mem=BYTES)",
     "misaligned": "need an address that is a multiple of the access's size",
     "uninitialised": "need a value written before it is read",
     "race": "need a barrier (or a release and an acquire) between the two",
@@ -217,5 +214,5 @@ _FIX = {
     "warp-mask": "need every lane of the mask at the same call",
     "async": "need a wait for the asynchronous operation between the two",
     "deadlock": "need a thread that ends the wait",
-    "order": "need a result that no order of the threads changes (float atomics can be exempted)",
+    "order": "need a result that no order of the threads changes (float_atomics=True exempts floating arrays)",
 }

@@ -48,7 +48,10 @@ def _unwritten(address: int, content: Any) -> bool:
 
 @dataclass
 class Span:
-    """Memory that one argument, or several that overlap, cover; and its guarded copy."""
+    """Memory that one argument, or several that overlap, cover; and what a launch uses in its place: a guarded copy.
+
+    A variable of the kernel's own is used where it lies; `original` is then what it held.
+    """
 
     begin: int
     end: int
@@ -59,6 +62,25 @@ class Span:
         self.original: Any = None
         self.copy: Any = None
         self.written = True
+        self.in_place = self.constant = False
+
+    def stay(self, constant: bool) -> None:
+        """Use the memory where it is."""
+        source: Any = (ctypes.c_ubyte * (self.end - self.begin)).from_address(self.begin)
+        self.copy = np.frombuffer(source, np.uint8)
+        self.original = self.copy.copy()
+        self.address = self.begin
+        self.in_place, self.constant = True, constant
+
+    def reset(self) -> None:
+        """Let the launch find what was there at first."""
+        if not self.constant:
+            self.copy[:] = self.original
+
+    def keep(self, result: Any) -> None:
+        """Let the caller find what a launch left."""
+        if not self.constant:
+            (self.copy if self.in_place else self.original)[:] = result
 
     def allocate(self) -> None:
         size = self.end - self.begin

@@ -26,6 +26,7 @@ from .timing import CLOCKS, describe
 DEFAULT_SIZE = {"cpu": "small", "sim": "tiny", "cuda": "full"}
 DEFAULT_DTYPES = {"cpu": ["float32"], "sim": ["float32"], "cuda": ["float32", "bfloat16"]}
 DTYPES = [dtype.name for dtype in FLOATING]
+_OF_SIM = "sim"  # the suite that is for that device alone
 
 
 class UsageError(Exception):
@@ -53,8 +54,10 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _devices(asked: list[str] | None) -> list[str]:
+def _devices(asked: list[str] | None, suites: list[str]) -> list[str]:
     if asked is None:
+        if suites == [_OF_SIM]:
+            return _devices(["sim"], suites)
         return [name for name in ("cuda", "cpu") if backends.available(name)[0]]
     for name in asked:
         if name not in backends.DEVICES:
@@ -78,7 +81,7 @@ def _selected(arguments: argparse.Namespace, device: str) -> list[Case]:
     """Return the cases to run on a device, suite by suite, the first dtype of each before the next."""
     size = arguments.size or DEFAULT_SIZE[device]
     dtypes = arguments.dtype or DEFAULT_DTYPES[device]
-    suites = arguments.suite or list(SUITES)
+    suites = [name for name in arguments.suite or SUITES if name != _OF_SIM or device == "sim"]
     found = [case for name in suites for dtype in dtypes for case in SUITES[name](size, dtype)]
     wanted = set(arguments.which)
     return [case for case in found if arguments.case in case.name and (not wanted or wanted & set(case.work))]
@@ -92,7 +95,7 @@ def default_out() -> Path:
 
 def _bench(arguments: argparse.Namespace) -> int:
     _check(arguments)
-    devices = _devices(arguments.device)
+    devices = _devices(arguments.device, arguments.suite)
     plan = {device: _selected(arguments, device) for device in devices}
     if not any(plan.values()):
         raise UsageError(f"no case matches --case {arguments.case!r} --pass {','.join(arguments.which) or 'all'}")

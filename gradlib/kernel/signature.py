@@ -61,7 +61,8 @@ _ALIASES = {
     "unsigned long long int": "unsigned long long", "short int": "short", "half": "__half",
     "nv_bfloat16": "__nv_bfloat16", "int8_t": "signed char", "uint8_t": "unsigned char", "int16_t": "short",
     "uint16_t": "unsigned short", "int32_t": "int", "uint32_t": "unsigned int", "int64_t": "long long",
-    "uint64_t": "unsigned long long",
+    "uint64_t": "unsigned long long", "size_t": "unsigned long long", "ptrdiff_t": "long long", "long": "long long",
+    "long int": "long long", "unsigned long": "unsigned long long", "unsigned long int": "unsigned long long",
 }  # fmt: skip
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -140,7 +141,7 @@ def parse(text: str, entry: str) -> Signature:
         if name == entry:
             return Signature(entry, tuple(_parameter(entry, piece) for piece in _split(parameters)))
     names = ", ".join(name for name, _ in found) or "none"
-    raise KernelError(f'no entry {entry!r}\n  extern "C" __global__ functions there: {names}')
+    raise KernelError(f'no entry {entry!r}{_why_not(text, entry)}\n  extern "C" __global__ functions there: {names}')
 
 
 def defaults(text: str) -> dict[str, str]:
@@ -198,6 +199,24 @@ def _kernels(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def _why_not(text: str, entry: str) -> str:
+    """Say what keeps a function of that name from being an entry, if there is one."""
+    plain = entry.partition("<")[0].strip()
+    text = _clean(text)
+    for match in re.finditer(r"\b__global__\b", text):
+        function = _function(text, match.end())
+        if function is None or function[0] != plain:
+            continue
+        start = max(text.rfind(mark, 0, match.start()) for mark in (";", "}", "{"))
+        if re.search(r"\btemplate\s*<", text[start + 1 : match.start()]):
+            return (
+                f': {plain} is a template, and names with arguments are not looked up\n  need extern "C" __global__ '
+                f"functions, each for one type, that do what it does (or a macro for the type: macros={{'T': 'float'}})"
+            )
+        return f': {plain} has no C linkage\n  need extern "C" in front of its __global__'
+    return ""
+
+
 def _function(text: str, position: int) -> tuple[str, str] | None:
     """Read on from behind __global__: attributes with arguments, ``void``, the name, the parameters."""
     word = re.compile(r"\s*([A-Za-z_]\w*)\s*(\()?")
@@ -236,6 +255,8 @@ def _split(text: str) -> list[str]:
 def _parameter(entry: str, text: str) -> Parameter:
     declared = " ".join(re.sub(r"\[\[.*?\]\]", " ", text).split())
     plain = _WORD.sub(lambda word: " " if word[0] in _QUALIFIERS else word[0], declared.partition("=")[0])
+    if re.search(r"\*\s*\w+\s+\w", plain):
+        raise KernelError(f"{entry}: cannot read the parameter {declared!r}\n  need a comma after each parameter")
     stars = plain.count("*") + len(re.findall(r"\[[^\]]*\]", plain))
     plain = re.sub(r"\[[^\]]*\]|\*", " ", plain)
     match = re.fullmatch(r"\s*(.*\S)\s+([A-Za-z_]\w*)\s*|\s*(.*>)\s*([A-Za-z_]\w*)\s*", plain)

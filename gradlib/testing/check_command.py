@@ -16,6 +16,7 @@ from ..kernel import cache, load
 from ..kernel.build import compile_one, job
 from ..kernel.source import Source
 from .samples import KernelSample, samples
+from .samples import __doc__ as sample_lines
 
 __all__ = ["main", "occupancy"]
 
@@ -63,7 +64,12 @@ def occupancy(arch: str, registers: int, shared: int, threads: int) -> float | N
 
 def main(argv: Sequence[str]) -> int:
     """Run the command: 0 if everything compiled and every sample is clean, 1 if not, 2 for a wrong call."""
-    parser = argparse.ArgumentParser(prog="gradlib check", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="gradlib check",
+        description=__doc__,
+        epilog=sample_lines,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.cu")
     parser.add_argument("--arch", nargs="*", default=list(ARCHITECTURES), help="default: %(default)s")
     parser.add_argument("--fast", action="store_true", help="run the samples in the fast build, which checks little")
@@ -86,7 +92,7 @@ def _compile(source: Source, declared: list[KernelSample], architectures: Sequen
     """Print a row for each entry and architecture; False if something does not compile."""
     usable, reason = nvrtc.available()
     if not usable:
-        print(f"  not compiled for GPUs: {reason.splitlines()[0]}")
+        print(f"  not compiled for GPUs: {reason}")
         return True
     row = "  {:<24} {:<8} {:>9} {:>12} {:>12} {:>7} {:>9}"
     print(row.format("entry", "arch", "registers", "spill bytes", "shared bytes", "threads", "occupancy"))
@@ -113,12 +119,11 @@ def _compile(source: Source, declared: list[KernelSample], architectures: Sequen
 def _run(source: Source, declared: list[KernelSample], check: bool) -> bool:
     """Run the samples on sim and print what becomes of each; False if one fails."""
     usable, reason = backends.available("sim")
-    if not declared:
-        print("  no samples (// sample: entry grid block args)")
-        return True
     if not usable:
-        print(f"  samples not run: {reason.splitlines()[0]}")
+        print(f"  not run: {reason}")
         return True
+    if not declared:
+        return _build(source)
     good = True
     for sample in declared:
         try:
@@ -129,3 +134,15 @@ def _run(source: Source, declared: list[KernelSample], check: bool) -> bool:
         else:
             print(f"  clean  {sample.text}")
     return good
+
+
+def _build(source: Source) -> bool:
+    """Compile for sim what cannot be run, and say why it is not; False if that fails."""
+    sim = backends.get("sim")
+    try:
+        compile_one(job(source, {}, sim), sim)
+    except GradlibError as error:
+        print(f"  sim: {error}")
+        return False
+    print("  compiled for sim, not run: no samples (// sample: entry grid block args; --help says more)")
+    return True

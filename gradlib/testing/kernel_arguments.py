@@ -99,9 +99,11 @@ class KernelArguments:
         for parameter, value in zip(parameters, values, strict=True):
             c_type = resolve(parameter.type, macros)
             code = "Q" if parameter.pointer else scalar_format(c_type)
+            boundary = alignment(code or "Q")
             if code is None:
-                raise KernelError(f"{where}: parameter {parameter} cannot be passed by value")
-            padding = -struct.calcsize(layout) % alignment(code)
+                value, boundary = self._structure(parameter, value)
+                code = f"{len(value)}s"
+            padding = -struct.calcsize(layout) % boundary
             place = struct.calcsize(layout) + padding
             offsets.append(place)
             layout += f"{padding}x{code}"
@@ -125,6 +127,17 @@ class KernelArguments:
             shown = ", ".join(f"{p.name} = {v!r}" for p, v in zip(parameters, fields, strict=True) if not p.pointer)
             raise KernelError(f"{where}: a scalar does not fit: {error}\n  {shown}") from None
 
+    def _structure(self, parameter: Parameter, value: Any) -> tuple[bytes, int]:
+        """Return the bytes of a struct passed by value, and its alignment."""
+        if isinstance(value, np.void | np.complexfloating):
+            parts = [field[0].alignment for field in (value.dtype.fields or {}).values()]
+            return value.tobytes(), max(parts, default=value.dtype.itemsize)  # a complex number is a float2
+        raise KernelError(
+            f"{self._where}: parameter {parameter} cannot be passed by value\n"
+            "  need a number, or for a struct a NumPy scalar of a structured dtype with its layout (align=True)"
+            + (": sim has no textures" if parameter.type.startswith("cuda") else "")
+        )
+
     def copy_back(self) -> None:
         """Let the arrays that were passed change in place, as on a GPU."""
         for value in self._values:
@@ -137,8 +150,9 @@ class KernelArguments:
         if value is None:
             return None
         if not isinstance(value, np.ndarray):
+            kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
             raise KernelError(
-                f"{self._where}: {parameter.name} is {type(value).__name__}\n  need a NumPy array or None"
+                f"{self._where}: {parameter.name} is {kind}\n  need a NumPy array, or None for a null pointer"
             )
         if (wanted is not None and value.dtype != wanted) or not value.flags.c_contiguous:
             strided = "" if value.flags.c_contiguous else ", not C-contiguous"

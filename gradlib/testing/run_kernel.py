@@ -34,6 +34,7 @@ def run_kernel(
     seed: int = 0,
     float_atomics: bool = False,
     device: str = "sim",
+    includes: Sequence[str | Path] = (),
 ) -> None:
     """Run one launch of a CUDA kernel on the CPU; arrays among `args` change in place, as on a GPU.
 
@@ -50,8 +51,8 @@ def run_kernel(
     grid, block
         An int or a tuple of up to three.
     args
-        C-contiguous NumPy arrays, None for a null pointer, scalars, and `Tiles` or `Pixels` for tensor maps, in the
-        order of the parameters.
+        C-contiguous NumPy arrays, None for a null pointer, scalars (of a structured dtype for a struct), and `Tiles` or
+        `Pixels` for tensor maps, in the order of the parameters.
     shared_mem
         Bytes of dynamic shared memory.
     check
@@ -64,6 +65,8 @@ def run_kernel(
         See `gradlib.backend.Checks`; `float_atomics=True` allows floating results to depend on the order.
     device
         ``"sim"`` or ``"cuda"``, where `check`, `outputs`, `orders`, `seed` and `float_atomics` say nothing.
+    includes
+        More folders of quoted headers.
 
     Raises
     ------
@@ -94,6 +97,8 @@ def run_kernel(
     array([0., 2., 4., 6., 8.], dtype=float32)
     """
     unit = _source(source)
+    if includes:
+        unit = Source(unit.name, unit.text, (*(Path(folder).absolute() for folder in includes), *unit.includes))
     parameters, where = parse(unit.text, entry).parameters, f"{unit.name}: entry {entry}"
     if len(args) != len(parameters):
         names = ", ".join(p.name for p in parameters)

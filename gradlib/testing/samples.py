@@ -3,7 +3,8 @@
 Grid and block are numbers joined by commas.  An argument is a number, ``None``, or an array:
 ``float32[64]`` holds normal random numbers (an integer array those from 0 to 15), ``int32[4,4]=0`` one value,
 ``int64[8]=arange`` 0, 1, 2, ...; ``out:`` in front marks one that holds nothing before the launch.  A box behind it
-makes it a tensor map, with a swizzle if need be: ``float16[64,64]<8,64:128>``.  Words that follow may be ``shared=BYTES``, ``float_atomics``, or a macro ``T=double``:
+makes it a tensor map, with a swizzle if need be: ``float16[64,64]<8,64:128>``.  Words that follow may be
+``shared=BYTES``, ``float_atomics``, or a macro ``T=double``:
 
     // sample: scale 2 32 float32[50] out:float32[50] 2.0 50 T=float
 """

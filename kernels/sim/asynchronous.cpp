@@ -40,7 +40,9 @@ void Checker::let_go(const void* begin) {
 void Checker::check_held(Address address, AccessKind kind, Address pc) {
     for (Held& h : me_->held) {
         if (address < h.begin || address >= h.end || h.thread != gradlib_sim_context.linear) continue;
-        if (h.in_flight) raise("async", std::string(verb(kind)) + " accumulators of a wgmma before its wait", "", address, pc);
+        if (h.in_flight) {
+            raise("async", std::string(verb(kind)) + " accumulators of a wgmma before its wait", "", address, pc);
+        }
         h.accessed = true;
     }
 }
@@ -92,8 +94,8 @@ void Checker::check_tag(Address chunk, unsigned swizzle, const char* reader, Add
     other.pc = tag.pc;
     raise("async",
           std::string(reader) + " takes byte " + std::to_string(region ? chunk - region->begin : 0) + " of " +
-              (region ? region->name : "shared memory") + " with " + names[swizzle] + ", where the tensor copy{other} put it with " +
-              names[tag.swizzle],
+              (region ? region->name : "shared memory") + " with " + names[swizzle] +
+              ", where the tensor copy{other} put it with " + names[tag.swizzle],
           region ? region->name : "", chunk, pc, &other);
 }
 

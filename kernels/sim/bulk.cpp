@@ -4,8 +4,6 @@
 
 namespace gradlib_sim {
 
-static const char magic[8] = {'g', 'r', 'a', 'd', 's', 'i', 'm', 2};
-
 void Engine::bulk(const BulkCopy& copy) {
     BulkCopy c = copy;
     const Site& site = c.site;
@@ -20,16 +18,16 @@ void Engine::bulk(const BulkCopy& copy) {
                          site.what, site.file, site.line, c.bytes, (void*)c.global);
     }
     if (shared_offset(c.shared, c.bytes, site) % alignment) {
-        worker_.fault_at("misaligned", nullptr, "%s at %s:%d: the address in shared memory is no multiple of %zu,", site.what,
-                         site.file, site.line, alignment);
+        worker_.fault_at("misaligned", nullptr, "%s at %s:%d: the address in shared memory is no multiple of %zu,",
+                         site.what, site.file, site.line, alignment);
     }
     if (c.load) {
         checked(c.barrier, site);
         shared_offset(c.barrier, 8, site);
         unsigned size = cluster() ? cluster()->size() : 1;
         if (c.receivers >> size) {
-            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: blocks 0x%x of a cluster of %u,", site.what, site.file,
-                             site.line, c.receivers, size);
+            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: blocks 0x%x of a cluster of %u,", site.what,
+                             site.file, site.line, c.receivers, size);
         }
         if (!c.receivers) c.receivers = 1u << rank();
     }
@@ -46,24 +44,22 @@ void Engine::bulk(const BulkCopy& copy) {
 void Engine::check_coordinates(const BulkCopy& copy) {
     const Site& site = copy.site;
     const TensorMapBits& map = copy.map;
-    if (memcmp(map.magic, magic, sizeof magic)) {
-        worker_.fault("%s at %s:%d: this is no tensor map of the sim device,", site.what, site.file, site.line);
-    }
     for (int d = 0; d < map.rank && !copy.load; ++d) {
         if (copy.at[d] >= 0) continue;
-        worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: coordinate %d of a store is %d (need 0 or more),", site.what,
-                         site.file, site.line, d, copy.at[d]);
+        worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: coordinate %d of a store is %d (need 0 or more),",
+                         site.what, site.file, site.line, d, copy.at[d]);
     }
     for (int d = 1; d < map.rank - 1 && map.im2col; ++d) {
         const int first = map.lower[d - 1], last = (int)map.sizes[d] - 1 + map.upper[d - 1];
         if (copy.at[d] < first || copy.at[d] > last) {
-            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: coordinate %d is %d, outside the bounding box, %d to %d,",
-                             site.what, site.file, site.line, d, copy.at[d], first, last);
+            worker_.fault_at("out-of-bounds", nullptr,
+                             "%s at %s:%d: coordinate %d is %d, outside the bounding box, %d to %d,", site.what,
+                             site.file, site.line, d, copy.at[d], first, last);
         }
         const int most = map.rank == 3 ? 65535 : map.rank == 4 ? 255 : 31;
         if (copy.offsets[d - 1] < 0 || copy.offsets[d - 1] > most) {
-            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: im2col offset %d (need 0 to %d),", site.what, site.file,
-                             site.line, copy.offsets[d - 1], most);
+            worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: im2col offset %d (need 0 to %d),", site.what,
+                             site.file, site.line, copy.offsets[d - 1], most);
         }
     }
 }
@@ -299,7 +295,8 @@ void Engine::watch_global(const BulkCopy& copy, unsigned agent, AccessKind kind,
     for_rows(copy, [&](const Row& row, unsigned) {
         if (!row.memory) return;
         const long long size = copy.map.element_bytes;
-        c->access_as(agent, (Address)(row.memory + row.first * size), (unsigned)((row.last - row.first) * size), kind, pc);
+        c->access_as(agent, (Address)(row.memory + row.first * size), (unsigned)((row.last - row.first) * size), kind,
+                     pc);
     });
 }
 

@@ -37,10 +37,11 @@ static V load(const volatile V* address, int order, void* pc) {
     if (!checker) return __atomic_load_n(address, __ATOMIC_SEQ_CST);
     void* place = const_cast<V*>(address);
     see(place, sizeof(V), atomic_read, sizeof(V), pc);
+    // Others run while it waits for a value, and a volatile load reads only when this returns.
+    checker->spins(reinterpret_cast<Address>(place), bits(__atomic_load_n(address, __ATOMIC_SEQ_CST)),
+                   reinterpret_cast<Address>(pc));
     synchronize(checker, place, true, false, order);
-    V value = __atomic_load_n(address, __ATOMIC_SEQ_CST);
-    checker->spins(reinterpret_cast<Address>(place), bits(value), reinterpret_cast<Address>(pc));
-    return value;
+    return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }
 
 template <class V>
@@ -107,6 +108,16 @@ void* gradlib_sim_memcpy(void* target, const void* source, size_t size) {
 void* gradlib_sim_memset(void* target, int value, size_t size) {
     see(target, size, plain_write, 1, GRADLIB_SIM_PC);
     return memset(target, value, size);
+}
+
+int gradlib_sim_printf(const char* format, ...) {
+    Checker* checker = active();
+    if (checker && checker->quiet()) return 0;
+    va_list arguments;
+    va_start(arguments, format);
+    int count = vprintf(format, arguments);
+    va_end(arguments);
+    return count;
 }
 
 void __tsan_atomic_thread_fence(int) {

@@ -7,6 +7,23 @@ namespace gradlib_sim {
 
 // ---- one access
 
+// How many bytes of its shadow a region's memory may have touched.
+size_t Checker::used(const Region& region) const {
+    if (!region.shared) return region.end - region.begin;
+    const Living& owner = living_[region.owner];
+    return owner.shared.back().end - owner.arena_begin;
+}
+
+inline unsigned Checker::actor() const { return agent_ ? agent_ : gradlib_sim_context.linear; }
+
+inline Access Checker::mine(AccessKind kind, Address pc) const {
+    unsigned thread = actor();
+    const bool agent = thread >= first_agent;
+    unsigned issuer = agent ? me_->issuers[(thread & ~generic_agent) - first_agent] : thread;
+    const uint32_t generation = agent ? unordered : clocks_.generation(), place = (uint32_t)(pc - code_begin_);
+    return Access{me_->serial, generation, clocks_.time(thread), place, thread, (uint16_t)issuer, kind};
+}
+
 void Checker::access(Address address, unsigned size, AccessKind kind, unsigned alignment, Address pc) {
     Region* region = last_;
     if (!region || !region->holds(address, size)) {
@@ -26,76 +43,73 @@ void Checker::access(Address address, unsigned size, AccessKind kind, unsigned a
                   ", an address that is no multiple of " + std::to_string(alignment),
               region->name, address, pc);
     }
-    const Act act{*region, address, size, kind, pc, actor()};
+    const Act act{*region, address, size, pc, mine(kind, pc)};
     Shadow& shadow = *region->shadow;
+    while (!shadow.fits(address, size)) shadow.split(used(*region));
     if (region->shared) {
         Living& owner = living_[region->owner];
-        if (region->owner != rank_ || in_async_proxy(act.thread)) check_life(act);
+        if (region->owner != rank_ || in_async_proxy(act.now.thread)) check_life(act);
         if (owner.tagged && writes(kind)) clear_tags(owner, address, size);
-        while (!shadow.fits(address, size)) shadow.split((size_t)(owner.shared.back().end - owner.arena_begin));
-    } else {
-        while (!shadow.fits(address, size)) shadow.split((size_t)(region->end - region->begin));
     }
     unsigned granule = shadow.granule();
     Cell* cell = shadow.at(address);
     for (unsigned done = 0; done < size; done += granule) touch(*cell++, act);
 }
 
-unsigned Checker::actor() const { return agent_ ? agent_ : gradlib_sim_context.linear; }
-
-Access Checker::mine(AccessKind kind, Address pc) const {
-    unsigned thread = actor();
-    const bool agent = thread >= first_agent;
-    unsigned issuer = agent ? me_->issuers[(thread & ~generic_agent) - first_agent] : thread;
-    return Access{me_->serial, agent ? unordered : clocks_.generation(), clocks_.time(thread), (uint32_t)(pc - code_begin_),
-                  thread, (uint16_t)issuer, kind};
+inline __attribute__((always_inline)) void Checker::examine(const Access& before, const Act& act) {
+    const Access& now = act.now;
+    if (!conflicting(before.kind, now.kind)) return;
+    // Most often it is the same thread, or a barrier of the block lies between.
+    bool plain_case = before.block == now.block && now.thread < first_agent &&
+                      (before.generation < now.generation || before.thread == now.thread);
+    if (!plain_case) examine_order(before, act);
 }
 
-void Checker::examine(const Access& before, const Act& act) {
-    if (!conflicting(before.kind, act.kind)) return;
-    if (!clocks_.knows(act.thread, before)) race(act, before);
-    if (!in_async_proxy(act.thread) || in_async_proxy(before.thread) || !writes(before.kind)) return;
+void Checker::examine_order(const Access& before, const Act& act) {
+    const Access& now = act.now;
+    if (!clocks_.knows(now.thread, before)) race(act, before);
+    if (!in_async_proxy(now.thread) || in_async_proxy(before.thread) || !writes(before.kind)) return;
     if (before.kind == init_write) return;  // copies reach their mbarriers through the generic proxy
-    if (!clocks_.proxied(act.thread, before, act.region.shared ? proxied_shared : proxied_global)) unfenced(act, before);
+    if (!clocks_.proxied(now.thread, before, act.region.shared ? proxied_shared : proxied_global)) {
+        unfenced(act, before);
+    }
 }
 
 void Checker::touch(Cell& cell, const Act& act) {
     const Region& region = act.region;
-    if (region.shared && cell.stamp != living_[region.owner].serial) {
+    if (region.shared && cell.stamp != region.serial) {
         cell = Cell{};
-        cell.stamp = living_[region.owner].serial;
+        cell.stamp = region.serial;
     }
-    const Lists& lists = region.shared ? shared_lists_ : array_lists_;
-    if (cell.epoch != lists.epoch()) {
-        cell.others = cell.count = 0;
-        cell.epoch = lists.epoch();
-    }
-    const Access now = mine(act.kind, act.pc);
+    const Access& now = act.now;
     Access &write = cell.write, &recent = cell.recent;
     const Access& latest = recent.block ? recent : write;
-    if (latest.block == now.block && latest.thread == now.thread && latest.kind == now.kind &&
-        latest.time == now.time && latest.generation == now.generation) {
+    if (latest.thread == now.thread && latest.kind == now.kind && latest.time == now.time &&
+        latest.generation == now.generation && latest.block == now.block) {
         return;  // nothing new
     }
+    Lists& lists = region.shared ? shared_lists_ : array_lists_;
+    if (cell.others && cell.epoch != lists.epoch()) cell.others = 0;
     if (write.block) {
         examine(write, act);
-    } else if (!region.written && act.kind != plain_write && act.kind != init_write && act.kind != atomic_write) {
+    } else if (!region.written && now.kind != plain_write && now.kind != init_write && now.kind != atomic_write) {
         uninitialised(act);
     }
     if (recent.block) examine(recent, act);
-    if (plain(act.kind) && writes(act.kind)) {  // ordered after all that was there: it stands for them
+    if (plain(now.kind) && writes(now.kind)) {  // ordered after all that was there: it stands for them
         for (uint32_t i = cell.others; i; i = lists[i].next) examine(lists[i].access, act);
         write = now;
-        recent.block = cell.others = cell.count = 0;
+        recent.block = cell.others = 0;
         return;
     }
-    if (writes(act.kind)) {
+    if (writes(now.kind)) {
         for (uint32_t i = cell.others; i && lists[i].reads; i = lists[i].next) examine(lists[i].access, act);
         if (!write.block) write = now;
-    } else if (act.kind == plain_read) {
+    } else if (now.kind == plain_read) {
         for (uint32_t i = cell.others; i && lists[i].atomics; i = lists[i].next) examine(lists[i].access, act);
     }
-    add(cell, now, region);
+    if (recent.block) add(cell, act, lists);
+    recent = now;
 }
 
 // ---- the other accesses of a location since its last plain write
@@ -113,28 +127,31 @@ static bool replaces(const Access& b, const Access& a) {
     return a.thread < first_agent && b.thread < first_agent && a.generation < b.generation;
 }
 
-void Checker::add(Cell& cell, const Access& now, const Region& region) {
-    Lists& lists = region.shared ? shared_lists_ : array_lists_;
-    Access& recent = cell.recent;
-    if (recent.block && alone()) {
+// Keep what `recent` says that the access to come does not.
+void Checker::add(Cell& cell, const Act& act, Lists& lists) {
+    const Access& now = act.now;
+    const Access& recent = cell.recent;
+    if (alone()) {
         bool threads = now.thread < first_agent && recent.thread < first_agent;
-        if (region.shared && threads && recent.generation != now.generation) {
-            recent.block = 0;  // a barrier has ordered all threads since, and nobody else comes here
+        if (act.region.shared && threads && recent.generation != now.generation) {
+            // A barrier has ordered all threads since, and nobody else comes here.
             if (!lists[cell.others].agents) cell.others = 0;
-        } else if (recent.block != now.block && !clocks_.any()) {
-            cell.others = one_of_each(lists, cell.others, recent.kind);  // nothing orders blocks: it says as much as all
+            return;
+        }
+        if (recent.block != now.block && !clocks_.any()) {  // nothing orders blocks: one of each says as much as all
+            cell.others = one_of_each(lists, cell.others, recent.kind);
         }
     }
-    if (recent.block && !replaces(now, recent)) {
-        cell.others = lists.push(recent, cell.others);
-        ++cell.count;
-        if (cell.count >= 64 && !(cell.count & (cell.count - 1))) cell.others = compact(lists, cell.others, now);
-        if (lists.full()) {
-            me_->worker->fault("the checker has to remember more than %zu accesses that nothing orders (a smaller launch "
-                               "has less),", Lists::most);
-        }
+    if (replaces(now, recent)) return;
+    if (!cell.others) cell.count = 0;
+    cell.epoch = lists.epoch();
+    cell.others = lists.push(recent, cell.others);
+    ++cell.count;
+    if (cell.count >= 64 && !(cell.count & (cell.count - 1))) cell.others = compact(lists, cell.others, now);
+    if (lists.full()) {
+        me_->worker->fault("the checker has to remember more than %zu accesses that nothing orders (a smaller launch "
+                           "has less),", Lists::most);
     }
-    recent = now;
 }
 
 // The latest plain read and the latest atomic write of a list, without the kind that is given.
@@ -214,11 +231,14 @@ void Checker::sweep() {
 
 // ---- where an address belongs
 
-// Locals, the runtime's own state, the kernel's arguments and constants: not checked.
-bool Checker::elsewhere(Address address) const {
-    return me_->worker->on_stack(address) ||
-           address - reinterpret_cast<Address>(&gradlib_sim_context) < sizeof(Context) ||
-           (address >= packed_begin_ && address < packed_end_) || (address >= code_begin_ && address < code_end_);
+// Locals, the runtime's own state, the kernel's arguments, constants without a name: not checked.
+bool Checker::elsewhere(Address address) {
+    if (me_->worker->on_stack(address) || address - reinterpret_cast<Address>(&gradlib_sim_context) < sizeof(Context) ||
+        (address >= packed_begin_ && address < packed_end_)) {
+        return true;
+    }
+    if (address < code_begin_ || address >= code_end_) return false;
+    return address < variables_begin_ || (address < data_begin_ && !find(address, 1));
 }
 
 Region* Checker::find(Address address, unsigned size) {

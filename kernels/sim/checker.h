@@ -39,6 +39,7 @@ class Checker {
     void atomic_done(Address address, bool acquires, bool releases, bool strong);
     void spins(Address address, unsigned long long value, Address pc);  // after an atomic or volatile read
     void progress() { yields_ = 0; }
+    bool quiet() const { return quiet_; }
 
     // ---- synchronization
     void fence();
@@ -59,8 +60,8 @@ class Checker {
     void join(unsigned agent);
     void arrived_as(unsigned agent, Address object) { clocks_.arrive(agent, object, true); }
     void access_as(unsigned agent, Address address, unsigned size, AccessKind kind, Address pc);
-    // Locals of the running thread that an asynchronous product is filling.  After that, no product may follow an access
-    // to them without a fence (PTX, "wgmma.fence").
+    // Locals of the running thread that an asynchronous product is filling.  After that, no product may follow an
+    // access to them without a fence (PTX, "wgmma.fence").
     void hold(const void* begin, size_t bytes);
     void let_go(const void* begin);
     bool accessed(const void* begin) const;
@@ -111,18 +112,18 @@ class Checker {
         Region& region;
         Address address;
         unsigned size;
-        AccessKind kind;
         Address pc;
-        unsigned thread;
+        Access now;
     };
 
     Region* find(Address address, unsigned size);
-    bool elsewhere(Address address) const;
+    bool elsewhere(Address address);
     void check_held(Address address, AccessKind kind, Address pc);
     void check_life(const Act& act);
     void touch(Cell& cell, const Act& act);
     void examine(const Access& before, const Act& act);
-    void add(Cell& cell, const Access& access, const Region& region);
+    void examine_order(const Access& before, const Act& act);
+    void add(Cell& cell, const Act& act, Lists& lists);
     static uint32_t one_of_each(Lists& lists, uint32_t list, AccessKind kind);
     static uint32_t compact(Lists& lists, uint32_t list, const Access& recent);
     void sweep();
@@ -130,6 +131,7 @@ class Checker {
     Access mine(AccessKind kind, Address pc) const;
     bool alone() const { return living_.size() == 1; }
     unsigned actor() const;
+    size_t used(const Region& region) const;
     uint3 index(uint32_t serial) const;
 
     [[noreturn]] void out_of_bounds(Address address, unsigned size, AccessKind kind, Address pc);
@@ -155,9 +157,10 @@ class Checker {
     std::vector<unsigned> threads_, ranks_;
     uint3 grid_{}, cluster_{1, 1, 1};
     uint32_t first_serial_ = 1, serial_ = 0;  // of the launch's first block, and its last one's
-    Address code_begin_ = 0, code_end_ = 0, packed_begin_ = 0, packed_end_ = 0;
+    Address code_begin_ = 0, code_end_ = 0, variables_begin_ = 0, data_begin_ = 0, packed_begin_ = 0, packed_end_ = 0;
     unsigned agent_ = 0;  // on whose behalf an access is made; 0: the running thread
     bool pending_ = false;  // a read of what nothing has written
+    bool quiet_ = false;
     Fault unwritten_{};
     unsigned long long yields_ = 0;
 };

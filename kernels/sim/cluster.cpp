@@ -66,7 +66,7 @@ bool Cluster::run_blocks(Job& job, unsigned long long position) {
     while (!failed && threads_left()) {
         if (take_turns(failed) || failed || advance(failed) || failed) continue;
         failed = true;
-        give_up(job);
+        give_up();
     }
     bool good = !failed;
     for (unsigned r = 0; r < size_; ++r) {
@@ -115,7 +115,7 @@ bool Cluster::advance(bool& failed) {
     return false;
 }
 
-void Cluster::give_up(Job& job) {
+void Cluster::give_up() {
     std::string text;
     int worst = 3;
     unsigned where = 0;
@@ -133,9 +133,9 @@ void Cluster::give_up(Job& job) {
     enter(where);
     int kind;
     const Fiber* first = members_[where]->stuck(kind);
-    members_[where]->stop(Worker::stuck_kinds[kind], first, ("no thread can go on: " + text.substr(0, 900) + ",").c_str());
+    members_[where]->stop(Worker::stuck_kinds[kind], first,
+                          ("no thread can go on: " + text.substr(0, 900) + ",").c_str());
     leave(where);
-    (void)job;
 }
 
 unsigned Cluster::threads_left() {
@@ -179,8 +179,8 @@ unsigned Engine::rank() { return cluster() ? cluster()->rank(worker_) : 0; }
 void* Engine::cluster_map(const void* address, unsigned rank, const Site& site) {
     Cluster* c = cluster();
     if (rank >= (c ? c->size() : 1)) {
-        worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: rank %u of a cluster of %u,", site.what, site.file, site.line,
-                         rank, c ? c->size() : 1);
+        worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: rank %u of a cluster of %u,", site.what, site.file,
+                         site.line, rank, c ? c->size() : 1);
     }
     shared_offset(address, 1, site);
     if (!c || &c->member(rank) == &worker_) return const_cast<void*>(address);
@@ -216,7 +216,8 @@ void Engine::cluster_arrive(bool release, const Site& site) {
     aligned(site);
     ThreadAsync& t = thread();
     if (t.arrived) {
-        worker_.fault_at("barrier", nullptr, "%s at %s:%d: arrives twice without a wait,", site.what, site.file, site.line);
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: arrives twice without a wait,", site.what, site.file,
+                         site.line);
     }
     t.arrived = true;
     Cluster* c = cluster();
@@ -244,7 +245,9 @@ bool Engine::cluster_complete() {
 void Engine::cluster_wait(const Site& site) {
     aligned(site);
     ThreadAsync& t = thread();
-    if (!t.arrived) worker_.fault_at("barrier", nullptr, "%s at %s:%d: waits without an arrive,", site.what, site.file, site.line);
+    if (!t.arrived) {
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: waits without an arrive,", site.what, site.file, site.line);
+    }
     t.arrived = false;
     unsigned long long mine = t.cluster_phase;
     while ((cluster() ? cluster()->phase : phase_) == mine) wait(at_cluster, site);

@@ -18,7 +18,8 @@ typedef __PTRDIFF_TYPE__ ptrdiff_t;
 
 // Python rewrites every declaration of a shared variable; one that it did not see must not pass as a plain variable.
 #define __shared__ _Pragma("GCC error \"sim does not understand this __shared__ declaration (does a macro make it?)\"")
-#define asm _Pragma("GCC error \"sim: inline PTX has no meaning on the host: guard it with #ifndef GRADLIB_SIM\"") __asm__
+#define asm \
+    _Pragma("GCC error \"sim: inline PTX has no meaning on the host: guard it with #ifndef GRADLIB_SIM\"") __asm__
 
 struct uint3 {
     unsigned x, y, z;
@@ -101,11 +102,13 @@ void* memset(void* target, int value, size_t size) noexcept;
 void* memcpy(void* target, const void* source, size_t size) noexcept;
 void* gradlib_sim_memset(void* target, int value, size_t size);
 void* gradlib_sim_memcpy(void* target, const void* source, size_t size);
+int gradlib_sim_printf(const char* format, ...);
 }
 #pragma GCC visibility pop
-#if defined(GRADLIB_SIM_CHECKED)  // the compiler reports no call of these
-#define memset gradlib_sim_memset
+#if defined(GRADLIB_SIM_CHECKED)
+#define memset gradlib_sim_memset  // the compiler reports no call of these
 #define memcpy gradlib_sim_memcpy
+#define printf gradlib_sim_printf  // which prints in the first order of the threads alone
 #endif
 
 #define threadIdx (static_cast<const ::uint3&>(::gradlib_sim_context.thread))

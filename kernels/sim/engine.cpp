@@ -84,8 +84,9 @@ bool Engine::advance_polls() {
 size_t Engine::shared_offset(const void* address, size_t bytes, const Site& site) {
     size_t offset = (size_t)(static_cast<const unsigned char*>(address) - worker_.arena_);
     if (offset >= worker_.used_ || offset + bytes > worker_.used_) {
-        worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: the address is not in the block's shared memory, thread %u",
-                         site.what, site.file, site.line, gradlib_sim_context.linear);
+        worker_.fault_at("out-of-bounds", nullptr,
+                         "%s at %s:%d: the address is not in the block's shared memory, thread %u", site.what,
+                         site.file, site.line, gradlib_sim_context.linear);
     }
     if (offset + bytes > 1 << 18) worker_.fault("more shared memory than an address of 18 bits reaches,");
     return offset;
@@ -100,8 +101,10 @@ void Engine::aligned(const Site& site) {
 
 void Engine::named_barrier(int id, int count, bool wait_too, const Site& site) {
     if (id < 0 || id > 15 || count <= 0 || count % 32 || count > (int)gradlib_sim_context.count + 31) {
-        worker_.fault_at("barrier", nullptr, "%s at %s:%d: barrier %d for %d threads (need 0 to 15, and a multiple of 32 "
-                         "threads of the block)", site.what, site.file, site.line, id, count);
+        worker_.fault_at("barrier", nullptr,
+                         "%s at %s:%d: barrier %d for %d threads (need 0 to 15, and a multiple of 32 "
+                         "threads of the block)",
+                         site.what, site.file, site.line, id, count);
     }
     if (id == 0 && wait_too && count == (int)gradlib_sim_context.count) {  // __syncthreads
         worker_.barrier(barrier_plain, 0, site);
@@ -141,9 +144,10 @@ static void perform_copy(const AsyncCopy& copy, unsigned& done) {
 void Engine::copy(const AsyncCopy& copy, const Site& site) {
     unsigned long long addresses = (unsigned long long)copy.to | (unsigned long long)copy.from;
     if (addresses % copy.bytes || copy.valid > copy.bytes) {
-        worker_.fault_at("misaligned", nullptr, "%s at %s:%d: %u bytes are not aligned to their size, or %u of them are asked "
-                         "for, thread %u", site.what, site.file, site.line, copy.bytes, copy.valid,
-                         gradlib_sim_context.linear);
+        worker_.fault_at("misaligned", nullptr,
+                         "%s at %s:%d: %u bytes are not aligned to their size, or %u of them are asked "
+                         "for, thread %u",
+                         site.what, site.file, site.line, copy.bytes, copy.valid, gradlib_sim_context.linear);
     }
     shared_offset(copy.to, copy.bytes, site);
     ThreadAsync& t = thread();

@@ -185,7 +185,7 @@ class Cluster {
     bool run_blocks(Job& job, unsigned long long position);
     bool take_turns(bool& failed);
     bool advance(bool& failed);
-    void give_up(Job& job);
+    void give_up();
     void enter(unsigned rank);
     void leave(unsigned rank) { contexts_[rank] = gradlib_sim_context; }
     std::vector<std::unique_ptr<Worker>> members_;

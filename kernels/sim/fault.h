@@ -34,6 +34,8 @@ struct CheckedOptions {
     uint32_t order;  // of threads and blocks: 0 forward, 1 backward, 2 random
     uint64_t seed;
     uint64_t packed_bytes;
+    uint64_t quiet;            // whether what the kernel prints has been printed before
+    uint64_t variables, data;  // the module's own: where they begin, and those that can be written
 };
 
 }  // namespace gradlib_sim

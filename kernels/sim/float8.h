@@ -1,5 +1,5 @@
-// __nv_fp8_e4m3 and __nv_fp8_e5m2, and their pairs and fours: what a kernel gets that includes <cuda_fp8.h>.  Conversions
-// round to nearest even; those of the types saturate to the largest finite number.
+// __nv_fp8_e4m3 and __nv_fp8_e5m2, and their pairs and fours: what a kernel gets that includes <cuda_fp8.h>.
+// Conversions round to nearest even; those of the types saturate to the largest finite number.
 #pragma once
 
 typedef unsigned char __nv_fp8_storage_t;

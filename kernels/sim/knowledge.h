@@ -124,11 +124,11 @@ class Clocks {
 
     void barrier();                                  // of the whole block: orders everything, and is a fence
     void join_lanes(unsigned warp, uint32_t lanes);  // __syncwarp
-    void fence(unsigned thread);            // what atomics of this thread release and have acquired so far
+    void fence(unsigned thread);                     // what atomics of this thread release and have acquired so far
     void fence_proxy(unsigned thread, Reach reach);
-    void fence_init(unsigned thread);                    // of mbarriers
-    unsigned fork(unsigned thread, bool generic);        // an agent that begins with what the thread knows; its number
-    void join(unsigned thread, unsigned agent);          // the thread has waited for the agent
+    void fence_init(unsigned thread);                // of mbarriers
+    unsigned fork(unsigned thread, bool generic);    // an agent that begins with what the thread knows; its number
+    void join(unsigned thread, unsigned agent);      // the thread has waited for the agent
 
     // An atomic on a location, by its direction; `strong` ones need no fence beside them.
     void release(unsigned thread, uint64_t object, bool strong);

@@ -54,6 +54,8 @@ void Checker::begin_launch(const Job& job, const std::vector<Worker*>& workers) 
     dl_iterate_phdr(module_range, range);
     code_begin_ = range[1];
     code_end_ = range[2];
+    variables_begin_ = options.variables ? options.variables : code_end_;
+    data_begin_ = options.data ? options.data : code_end_;
     arrange(blocks_, job.blocks, options);
     arrange(threads_, job.block.x * job.block.y * job.block.z, options);
     arrange(ranks_, workers.size(), options);
@@ -82,6 +84,7 @@ void Checker::begin_launch(const Job& job, const std::vector<Worker*>& workers) 
         block.arena = arena;
     }
     pending_ = false;
+    quiet_ = options.quiet != 0;
     shared_lists_.reset();
     array_lists_.reset();
     clocks_.begin_launch((unsigned)workers.size());
@@ -118,7 +121,8 @@ void Checker::begin_block(unsigned rank, unsigned long long position, unsigned t
 void Checker::add_shared(const Worker& worker, const char* name, Address begin, size_t bytes) {
     for (unsigned rank = 0; rank < living_.size(); ++rank) {
         Living& block = living_[rank];
-        if (block.worker == &worker) block.shared.push_back({name, begin, begin + bytes, block.arena, true, false, rank});
+        if (block.worker != &worker) continue;
+        block.shared.push_back({name, begin, begin + bytes, block.arena, true, false, rank, block.serial});
     }
     last_ = nullptr;  // the vector may have moved
 }
@@ -138,12 +142,14 @@ uint3 Checker::index(uint32_t serial) const {
 void Checker::check_life(const Act& act) {
     Living& owner = living_[act.region.owner];
     if (act.region.owner != rank_) {
-        if (owner.ended) raise("race", described(act) + ", a block that has ended", act.region.name, act.address, act.pc);
-        if (!clocks_.knows_of(act.thread, owner.serial)) {
+        if (owner.ended) {
+            raise("race", described(act) + ", a block that has ended", act.region.name, act.address, act.pc);
+        }
+        if (!clocks_.knows_of(act.now.thread, owner.serial)) {
             raise("race", described(act) + ", a block that may not have begun", act.region.name, act.address, act.pc);
         }
     }
-    Access now = mine(act.kind, act.pc);
+    const Access& now = act.now;
     Use& use = owner.uses[(uint64_t)now.block << 32 | now.thread];
     if (use.access.block && use.access.time == now.time && use.access.generation == now.generation) return;
     use = {now, act.region.name};
@@ -157,8 +163,8 @@ bool Checker::end_block(unsigned rank) {
         if (clocks_.anybody_knows(use.access)) continue;
         bool agent = use.access.thread >= first_agent;
         std::string text = std::string(agent ? "asynchronously " : "") + verb(use.access.kind) + " " + use.name +
-                           " of block " + triple(index(me_->serial)) + ", which may end before that: none of its threads " +
-                           "waits for it";
+                           " of block " + triple(index(me_->serial)) +
+                           ", which may end before that: none of its threads waits for it";
         Fault fault{};
         snprintf(fault.kind, sizeof fault.kind, "%s", agent ? "async" : "race");
         snprintf(fault.text, sizeof fault.text, "%s", text.c_str());

@@ -21,8 +21,10 @@ using namespace mbarrier_bits;
 unsigned long long Engine::checked(unsigned long long* barrier, const Site& site) {
     touched_ = true;
     if ((size_t)barrier % 8 || *barrier >> 62 != mark) {
-        worker_.fault_at("uninitialised", nullptr, "%s at %s:%d: there is no mbarrier at this address (not initialised, or "
-                         "overwritten), thread %u", site.what, site.file, site.line, gradlib_sim_context.linear);
+        worker_.fault_at("uninitialised", nullptr,
+                         "%s at %s:%d: there is no mbarrier at this address (not initialised, or "
+                         "overwritten), thread %u",
+                         site.what, site.file, site.line, gradlib_sim_context.linear);
     }
     return *barrier;
 }
@@ -31,8 +33,10 @@ void Engine::mbarrier_init(unsigned long long* barrier, unsigned count, const Si
     touched_ = true;
     size_t offset = shared_offset(barrier, 8, site);
     if (offset % 8 || count == 0 || count > low20) {
-        worker_.fault_at(offset % 8 ? "misaligned" : "barrier", nullptr, "%s at %s:%d: an mbarrier for %u arrivals at byte "
-                         "%zu (need 1 to 2^20 - 1, and a multiple of 8),", site.what, site.file, site.line, count, offset);
+        worker_.fault_at(offset % 8 ? "misaligned" : "barrier", nullptr,
+                         "%s at %s:%d: an mbarrier for %u arrivals at byte "
+                         "%zu (need 1 to 2^20 - 1, and a multiple of 8),",
+                         site.what, site.file, site.line, count, offset);
     }
     *barrier = join(0, count, count, 0);
 }
@@ -76,12 +80,12 @@ unsigned long long Engine::mbarrier_arrive(unsigned long long* barrier, unsigned
     unsigned long long state = checked(barrier, site);
     long long total = (long long)bytes(state) + bytes_expected;
     if (count > pending(state)) {
-        worker_.fault_at("barrier", nullptr, "%s at %s:%d: %u more arrivals, but the phase waits for %u of %u,", site.what,
-                         site.file, site.line, count, pending(state), expected(state));
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: %u more arrivals, but the phase waits for %u of %u,",
+                         site.what, site.file, site.line, count, pending(state), expected(state));
     }
     if (total > (long long)low20) {
-        worker_.fault_at("barrier", nullptr, "%s at %s:%d: %lld bytes pending on one mbarrier, above 2^20 - 1,", site.what,
-                         site.file, site.line, total);
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: %lld bytes pending on one mbarrier, above 2^20 - 1,",
+                         site.what, site.file, site.line, total);
     }
     settle(barrier, join(phase(state), expected(state), pending(state) - count, (int)total));
     return state;
@@ -91,8 +95,8 @@ void Engine::mbarrier_complete(unsigned long long* barrier, unsigned done, const
     unsigned long long state = checked(barrier, site);
     long long left = (long long)bytes(state) - done;
     if (left < -(long long)low20) {
-        worker_.fault_at("barrier", nullptr, "%s at %s:%d: more than 2^20 - 1 bytes arrived unexpected,", site.what, site.file,
-                         site.line);
+        worker_.fault_at("barrier", nullptr, "%s at %s:%d: more than 2^20 - 1 bytes arrived unexpected,", site.what,
+                         site.file, site.line);
     }
     settle(barrier, join(phase(state), expected(state), pending(state), (int)left));
 }

@@ -151,7 +151,9 @@ inline void cp_reduce_async_bulk_add(Element* global, const void* shared, unsign
     static_assert(kind != reduce_none, "float, double, __half, __nv_bfloat16, int, unsigned or unsigned long long");
     gradlib_sim_bulk_store(global, shared, bytes, kind, GRADLIB_SIM_SITE("cp.reduce.async.bulk"));
 }
-inline void prefetch_tensor_map(const TensorMap*) {}
+inline void prefetch_tensor_map(const TensorMap* map, GRADLIB_SIM_AT) {
+    gradlib_sim_tensor_prefetch(map, GRADLIB_SIM_SITE("prefetch.tensormap"));
+}
 #define GRADLIB_SIM_TENSOR(rank, list, ...)                                                                         \
     inline void tensor_load(void* shared, const TensorMap* map, mbarrier* bar, __VA_ARGS__, GRADLIB_SIM_AT) {       \
         const int at[] = list;                                                                                      \
@@ -213,7 +215,8 @@ inline void wgmma_wait_group(GRADLIB_SIM_AT) {
 template <class Element>
 constexpr gradlib_sim::ElementKind wgmma_element() {
     using namespace gradlib_sim;
-    static_assert(one_of<Element, __half, __nv_bfloat16, tf32, e4m3, e5m2>, "__half, __nv_bfloat16, tf32, e4m3 or e5m2");
+    static_assert(one_of<Element, __half, __nv_bfloat16, tf32, e4m3, e5m2>,
+                  "__half, __nv_bfloat16, tf32, e4m3 or e5m2");
     return same<Element, __half>          ? element_half
            : same<Element, __nv_bfloat16> ? element_bfloat16
            : same<Element, tf32>          ? element_tf32
@@ -250,7 +253,8 @@ inline void wgmma(float (&d)[columns / 2], const unsigned (&a)[4], unsigned long
     gradlib_sim_product(kind, d, a, GRADLIB_SIM_SITE("wgmma.mma_async"));
 }
 template <class Left, class Right, int columns>
-inline void wgmma_fp8(float (&d)[columns / 2], unsigned long long a, unsigned long long b, int add = 1, GRADLIB_SIM_AT) {
+inline void wgmma_fp8(float (&d)[columns / 2], unsigned long long a, unsigned long long b, int add = 1,
+                      GRADLIB_SIM_AT) {
     static_assert(gradlib_sim::one_of<Left, e4m3, e5m2> && gradlib_sim::one_of<Right, e4m3, e5m2>, "e4m3 or e5m2");
     gradlib_sim::ProductKind kind = wgmma_kind<Left, Right, columns>(add, 0, 0, b);
     kind.a = a;

@@ -10,16 +10,26 @@ static void use_barrier(unsigned long long* barrier, AccessKind kind) {
     if (Checker* c = checker()) c->access(reinterpret_cast<Address>(barrier), 8, kind, 8, c->caller());
 }
 
+static TensorMapBits read_map(const void* map, const Site& site) {
+    static const char magic[8] = {'g', 'r', 'a', 'd', 's', 'i', 'm', 2};
+    TensorMapBits bits;
+    memcpy(&bits, map, sizeof bits);
+    if (memcmp(bits.magic, magic, sizeof magic)) {
+        running().fault("%s at %s:%d: this is no tensor map of the sim device,", site.what, site.file, site.line);
+    }
+    return bits;
+}
+
 static BulkCopy tensor_copy(const void* map, const void* shared, int rank, const int* at, const Site& site) {
     BulkCopy copy{};
     copy.tensor = true;
     copy.site = site;
-    memcpy(&copy.map, map, sizeof copy.map);
+    copy.map = read_map(map, site);
     copy.shared = static_cast<unsigned char*>(const_cast<void*>(shared));
     for (int d = 0; d < rank; ++d) copy.at[d] = at[d];
     if (rank != copy.map.rank) {
-        running().fault("%s at %s:%d: %d coordinates, but the map has %d dimensions (is it one of sim?),", site.what,
-                        site.file, site.line, rank, copy.map.rank);
+        running().fault("%s at %s:%d: %d coordinates, but the map has %d dimensions,", site.what, site.file, site.line,
+                        rank, copy.map.rank);
     }
     return copy;
 }
@@ -68,6 +78,7 @@ void gradlib_sim_fence(FenceKind kind) {
     if (kind == fence_async_shared || kind == fence_async_all) c->fence_proxy(proxied_shared);
     if (kind == fence_async_global || kind == fence_async_all) c->fence_proxy(proxied_global);
 }
+void gradlib_sim_tensor_prefetch(const void* map, const Site& site) { read_map(map, site); }
 void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barrier, unsigned receivers, int rank,
                              const int* at, const int* offsets, const Site& site) {
     BulkCopy copy = tensor_copy(map, to, rank, at, site);

@@ -49,6 +49,7 @@ bool gradlib_sim_mbarrier_test(unsigned long long* barrier, unsigned parity, boo
                                const gradlib_sim::Site& site);
 void gradlib_sim_fence(gradlib_sim::FenceKind kind);
 
+void gradlib_sim_tensor_prefetch(const void* map, const gradlib_sim::Site& site);
 void gradlib_sim_tensor_load(void* to, const void* map, unsigned long long* barrier, unsigned receivers, int rank,
                              const int* at, const int* offsets, const gradlib_sim::Site& site);
 void gradlib_sim_tensor_store(const void* map, const void* from, int rank, const int* at,

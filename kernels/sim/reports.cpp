@@ -56,8 +56,8 @@ void Checker::out_of_bounds(Address address, unsigned size, AccessKind kind, Add
 
 // "reads 4 bytes at byte 8 of tile"
 std::string Checker::described(const Act& act) const {
-    std::string text = act.thread >= first_agent ? "asynchronously " : "";
-    text += std::string(verb(act.kind)) + " " + std::to_string(act.size) + " bytes at byte " +
+    std::string text = act.now.thread >= first_agent ? "asynchronously " : "";
+    text += std::string(verb(act.now.kind)) + " " + std::to_string(act.size) + " bytes at byte " +
             std::to_string(act.address - act.region.begin) + " of " + act.region.name;
     if (act.region.shared && act.region.owner != rank_) {
         text += " of block " + triple(index(living_[act.region.owner].serial));
@@ -74,7 +74,7 @@ std::string Checker::whose(const Access& other) const {
 }
 
 void Checker::race(const Act& act, const Access& other) {
-    bool asynchronous = other.thread >= first_agent || act.thread >= first_agent;
+    bool asynchronous = other.thread >= first_agent || act.now.thread >= first_agent;
     raise(asynchronous ? "async" : "race", described(act) + ", which " + whose(other) + ", and nothing orders the two",
           act.region.name, act.address, act.pc, &other);
 }
@@ -87,7 +87,8 @@ void Checker::unfenced(const Act& act, const Access& other) {
 void Checker::uninitialised(const Act& act) {
     if (pending_) return;
     pending_ = true;
-    unwritten_ = make("uninitialised", described(act) + ", which nothing has written", act.region.name, act.address, act.pc);
+    unwritten_ =
+        make("uninitialised", described(act) + ", which nothing has written", act.region.name, act.address, act.pc);
 }
 
 void Checker::describe(Fault& fault, Address pc, void* frame) const {

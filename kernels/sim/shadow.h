@@ -14,8 +14,8 @@ typedef uintptr_t Address;
 struct Cell {
     Access write, recent;
     uint32_t others;  // more than `recent`: a list in the Lists of the region, as long as `epoch` is theirs
-    uint32_t count;   // of what was ever put there
     uint32_t epoch;
+    uint32_t count;   // of what was ever put there
     uint32_t stamp;   // shared memory: the block that the rest belongs to
 };
 
@@ -38,11 +38,24 @@ class Lists {
     bool hold_agents() const { return agents_; }
     bool full() const { return nodes_.size() > most; }
     const Node& operator[](uint32_t i) const { return nodes_[i]; }
-    uint32_t push(const Access& access, uint32_t next);
+    uint32_t push(const Access& access, uint32_t next) {
+        size_t slot = (access.thread * 0x9e3779b1u ^ access.pc ^ next * 0x85ebca6bu ^ access.time << 5) % recent;
+        uint32_t place = last_[slot];
+        if (place && place < nodes_.size() && nodes_[place].next == next && same(nodes_[place].access, access)) {
+            return place;
+        }
+        return last_[slot] = append(access, next);
+    }
 
     static constexpr size_t most = 1 << 25;  // 1.2 GB
 
   private:
+    static bool same(const Access& a, const Access& b) {
+        return a.thread == b.thread && a.pc == b.pc && a.time == b.time && a.generation == b.generation &&
+               a.block == b.block && a.kind == b.kind;
+    }
+    uint32_t append(const Access& access, uint32_t next);
+
     static constexpr size_t recent = 1 << 12;
     std::vector<Node> nodes_;
     uint32_t epoch_ = 0, last_[recent] = {};
@@ -76,7 +89,8 @@ struct Region {
     Address begin, end;
     Shadow* shadow;
     bool shared, written;  // written: before the launch
-    unsigned owner = 0;    // of a shared variable: the rank of its block among those that live
+    unsigned owner = 0;    // of a shared variable: the rank of its block among those that live, and its serial number
+    uint32_t serial = 0;
     bool holds(Address address, unsigned size) const { return address >= begin && address + size <= end; }
 };
 

@@ -54,12 +54,15 @@ static void compute(CollectiveKind kind, Warp& warp, unsigned lanes) {
             WarpCall* calls[warp_size];
             for_each(lanes, [&](unsigned l) { calls[l] = reinterpret_cast<WarpCall*>(warp.in[l]); });
             if (lanes != ~0u) {
-                running().fault_at("warp-mask", nullptr, "an instruction of the whole warp is executed by the lanes 0x%08x "
-                                   "alone,", lanes);
+                running().fault_at("warp-mask", nullptr,
+                                   "an instruction of the whole warp is executed by the lanes 0x%08x "
+                                   "alone,",
+                                   lanes);
             }
             for (WarpCall* call : calls) {
                 if (call->compute == calls[0]->compute) continue;
-                running().fault_at("warp-mask", nullptr, "the lanes of one warp are in different instructions of the whole "
+                running().fault_at("warp-mask", nullptr,
+                                   "the lanes of one warp are in different instructions of the whole "
                                    "warp,");
             }
             return calls[0]->compute(calls);
@@ -96,9 +99,9 @@ unsigned long long Worker::collective(CollectiveKind kind, unsigned mask, unsign
         *place = Rendezvous{kind, mask, 0, Queue()};
     } else if (place->kind != kind) {
         fault_at("warp-mask", nullptr,
-                 "lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,", mask,
-                 site.what, site.file, site.line, place->waiting.head->site->what, place->waiting.head->site->file,
-                 place->waiting.head->site->line);
+                 "lanes of one warp with the mask 0x%08x are in different collectives, %s at %s:%d and %s at %s:%d,",
+                 mask, site.what, site.file, site.line, place->waiting.head->site->what,
+                 place->waiting.head->site->file, place->waiting.head->site->line);
     }
     warp.in[lane] = value;
     warp.source[lane] = source;

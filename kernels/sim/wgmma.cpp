@@ -67,12 +67,15 @@ static unsigned size_of(ElementKind kind) {
 static void check(Worker& worker, const Descriptor& d, const char* name) {
     size_t row = d.start >> 7 & (d.width - 1);
     if (d.base || (d.width > 1 && row)) {
-        worker.fault_at("misaligned", nullptr, "wgmma: the tile of %s at byte %zu begins in the middle of its swizzle's "
-                        "pattern (need a multiple of %u; sim has no base offset),", name, d.start, d.width * 128);
+        worker.fault_at("misaligned", nullptr,
+                        "wgmma: the tile of %s at byte %zu begins in the middle of its swizzle's "
+                        "pattern (need a multiple of %u; sim has no base offset),",
+                        name, d.start, d.width * 128);
     }
 }
 
-// ---- the product (PTX, "Register Fragments for wgmma.mma_async.m64nNk16" and its neighbours): D[64, n] += A[64, k] B[k, n]
+// ---- the product (PTX, "Register Fragments for wgmma.mma_async.m64nNk16" and its neighbours): D[64, n] += A[64, k]
+// B[k, n]
 
 void Engine::compute(Product& product) {
     const ProductKind& kind = product.kind;
@@ -117,16 +120,17 @@ void Engine::compute(Product& product) {
 }
 
 static bool equal(const ProductKind& x, const ProductKind& y) {
-    return x.n == y.n && x.left == y.left && x.right == y.right && x.add == y.add && x.a_in_registers == y.a_in_registers &&
-           x.a_transposed == y.a_transposed && x.b_transposed == y.b_transposed && x.a == y.a && x.b == y.b;
+    return x.n == y.n && x.left == y.left && x.right == y.right && x.add == y.add &&
+           x.a_in_registers == y.a_in_registers && x.a_transposed == y.a_transposed &&
+           x.b_transposed == y.b_transposed && x.a == y.a && x.b == y.b;
 }
 
 void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const Site& site) {
     ThreadAsync& t = thread();
     const unsigned linear = gradlib_sim_context.linear, me = linear % 128;
     if (gradlib_sim_context.count % 128) {
-        worker_.fault_at("warp-mask", nullptr, "%s at %s:%d: a block of %u threads, no multiple of 128,", site.what, site.file,
-                         site.line, gradlib_sim_context.count);
+        worker_.fault_at("warp-mask", nullptr, "%s at %s:%d: a block of %u threads, no multiple of 128,", site.what,
+                         site.file, site.line, gradlib_sim_context.count);
     }
     if (!t.fenced || (checker() && checker()->accessed(d))) {
         worker_.fault_at("async", nullptr, "%s at %s:%d: no wgmma.fence %s, thread %u", site.what, site.file, site.line,
@@ -143,8 +147,10 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     }
     Product& product = group.products[place];
     if (!equal(product.kind, kind)) {
-        worker_.fault_at("warp-mask", nullptr, "%s at %s:%d: the threads of the warpgroup disagree on shape, operands or "
-                         "descriptors, thread %u", site.what, site.file, site.line, linear);
+        worker_.fault_at("warp-mask", nullptr,
+                         "%s at %s:%d: the threads of the warpgroup disagree on shape, operands or "
+                         "descriptors, thread %u",
+                         site.what, site.file, site.line, linear);
     }
     product.d[me] = d;
     if (kind.a_in_registers) {
@@ -168,8 +174,8 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
         }
     }
     if ((chain && chain != product.accumulators) || product.accumulators->registers != registers) {
-        worker_.fault_at("async", nullptr, "%s at %s:%d: accumulators of products in flight overlap, thread %u", site.what,
-                         site.file, site.line, linear);
+        worker_.fault_at("async", nullptr, "%s at %s:%d: accumulators of products in flight overlap, thread %u",
+                         site.what, site.file, site.line, linear);
     }
     if (!chain) {
         memcpy(&product.accumulators->values[me * registers], d, registers * sizeof(float));
@@ -182,8 +188,8 @@ void Engine::product(const ProductKind& kind, float* d, const unsigned* a, const
     }
 }
 
-// The operands in shared memory are in use from the issue until the wait.  They are read in chunks of 16 bytes, which lie
-// along K in K-major order and along M or N in the other.
+// The operands in shared memory are in use from the issue until the wait.  They are read in chunks of 16 bytes, which
+// lie along K in K-major order and along M or N in the other.
 void Engine::watch(Product& product) {
     Checker* c = checker();
     if (!c) return;
@@ -236,7 +242,8 @@ void Engine::deliver(WarpGroup& group, unsigned linear, unsigned long long end) 
     for (unsigned long long i = t.delivered; i < end; ++i) {
         Product& product = group.products[i - group.first];
         bool last = true;  // into these registers
-        for (unsigned long long j = i + 1; j < t.issued; ++j) last = last && group.products[j - group.first].d[me] != product.d[me];
+        for (unsigned long long j = i + 1; j < t.issued; ++j)
+            last = last && group.products[j - group.first].d[me] != product.d[me];
         if (last) {
             if (checker()) checker()->let_go(product.d[me]);
             unsigned registers = product.accumulators->registers;

@@ -1,4 +1,4 @@
-"""Kernels given as strings, built and launched without the loader: on sim, and on a GPU where there is one.
+"""Kernels given as strings, launched without the loader: on sim, and on a GPU where there is one.
 
 What the manuals promise is tested on both (`device_kernel`, `device_ptx_kernel`), so that sim and the hardware are held
 to the same expectation; what only sim does (poison, late results, errors) on sim (`kernel`, `ptx_kernel`).
@@ -6,7 +6,7 @@ to the same expectation; what only sim does (poison, late results, errors) on si
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradlib.backend import Unit, get
+from gradlib.backend import Unit, get, sim_build
+from gradlib.kernel import cache
+from gradlib.kernel.source import Source
 
 from ..devices import device_params
 
@@ -53,8 +55,12 @@ def pack(*arguments: Any) -> tuple[bytes, tuple[int, ...]]:
 
 @pytest.fixture(scope="session")
 def sim_folder(sim: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the session's kernels and the runtime are built."""
-    return tmp_path_factory.mktemp("sim")
+    """Return a folder for files that are built outside the cache, with the runtime in it."""
+    cache.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    runtime = sim_build.runtime(cache.folder())
+    folder = tmp_path_factory.mktemp("sim")
+    (folder / runtime.name).symlink_to(runtime)
+    return folder
 
 
 class Made:
@@ -92,16 +98,24 @@ class Made:
 class Maker:
     """`make(text, entry, macros, includes)` builds a kernel for one device."""
 
-    def __init__(self, device: str, folder: Path) -> None:
-        self.device, self._folder, self._numbers = device, folder, itertools.count()
+    def __init__(self, device: str) -> None:
+        self.device = device
 
     def __call__(self, text: str, entry: str = "k", macros: Any = (), includes: tuple[Path, ...] = ()) -> Made:
         if self.device == "cuda":  # what sim has without an include
             text = f"#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n#line 1\n{text}"
         backend = get(self.device)
+<<<<<<< HEAD
         target = self._folder / f"{self.device}-{next(self._numbers)}{backend.suffix}"
         backend.build(Unit("test.cu", text, tuple(dict(macros).items()), includes, (entry,)), target)
         return Made(self.device, target, entry)
+=======
+        unit = Unit("test.cu", text, tuple(dict(macros).items()), includes, (entry,))
+        parts = (Source(unit.name, text, includes).digest, repr(unit.macros), entry, backend.toolchain())
+        key = "test-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        path, _ = cache.fetch(key, backend.suffix, lambda target: backend.build(unit, target))
+        return Made(self.device, backend.load(path, entry))
+>>>>>>> sim
 
 
 def _ptx_maker(make: Maker) -> Callable[..., Made]:
@@ -115,9 +129,9 @@ def _ptx_maker(make: Maker) -> Callable[..., Made]:
 
 
 @pytest.fixture(scope="session")
-def kernel(sim_folder: Path) -> Maker:
+def kernel(sim: str) -> Maker:
     """`kernel(text)` builds for sim, `kernel(text)(grid, block, *arguments, shared=0)` launches."""
-    return Maker("sim", sim_folder)
+    return Maker(sim)
 
 
 @pytest.fixture(scope="session")
@@ -127,9 +141,9 @@ def ptx_kernel(kernel: Maker) -> Callable[..., Made]:
 
 
 @pytest.fixture(scope="session", params=device_params())
-def device_kernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Maker:
+def device_kernel(request: pytest.FixtureRequest) -> Maker:
     """`kernel` on each device that runs kernels."""
-    return Maker(request.param, tmp_path_factory.mktemp(request.param))
+    return Maker(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -309,7 +309,8 @@ def test_maps_that_the_hardware_refuses(sim, shape, box, swizzle, says):
     [
         ("ptx::tensor_load(tile + 64, &map, &bar, 0, 0);", "no multiple of 128"),
         ("ptx::tensor_load(tile, &map, &bar, 0);", "1 coordinates, but the map has 2 dimensions"),
-        ("TensorMap other = {}; ptx::tensor_load(tile, &other, &bar, 0, 0);", "is it one of sim"),
+        ("TensorMap other = {}; ptx::tensor_load(tile, &other, &bar, 0, 0);", "cp.async.*no tensor map of the sim"),
+        ("TensorMap other = {}; ptx::prefetch_tensor_map(&other);", "prefetch.tensormap .*no tensor map of the sim"),
         ("ptx::tensor_load(tile, &map, (ptx::mbarrier*)tile, 0, 0);", "there is no mbarrier"),
         (
             "ptx::tensor_load(tile, &map, &bar, 0, 0); ptx::mbarrier_wait_parity(&bar, 0);",

@@ -113,9 +113,10 @@ def test_misuse(ptx_kernel, body, says):
     ("line", "named"),
     [
         ('asm volatile("bar.sync 0;");', 'asm volatile("bar.sync 0;");'),
-        ("#include <cooperative_groups.h>", "cooperative_groups.h: No such file"),
-        ("#include <cuda/barrier>", "cuda/barrier: No such file"),
-        ("#include <mma.h>", "mma.h: No such file"),
+        ("#include <cooperative_groups.h>", "<cooperative_groups.h> is not there for sim"),
+        ("#include <cuda/barrier>", "<cuda/barrier> is not there for sim"),
+        ("#include <no/such/header>", "no/such/header: No such file"),
+        ("#include <mma.h>", "<mma.h> is not there for sim"),
     ],
 )
 def test_what_sim_lacks_is_named(kernel, line, named):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,27 +76,42 @@ def rows_of_im2col(
     return padded[tuple(slices)].reshape(-1, images.shape[-1])
 
 
-CASES: list[dict[str, Any]] = [
+@dataclass
+class Case:
+    """A load of `pixels` rows of `channels`, from output pixel `first` and channel `channel` on, for one tap."""
+
+    shape: tuple[int, ...]
+    sizes: tuple[int, ...]  # of the filter
+    pad: int
+    taps: tuple[int, ...]
+    pixels: int
+    channels: int
+    first: int = 0
+    channel: int = 0
+    stride: int = 1
+    dilation: int = 1
+    swizzle: int = 0
+    dtype: Any = np.float32
+
+
+CASES = [
     # Examples of the manual, "Tensors: im2col mode": figures 13, 14 and 15.
-    {"shape": (9, 14, 9, 64), "sizes": (3, 3), "pad": 1, "pixels": 64, "channels": 8, "taps": (0, 0), "first": 7 * 126 + 68},
-    {"shape": (9, 14, 9, 64), "sizes": (3, 3), "pad": 0, "pixels": 64, "channels": 8, "taps": (2, 2), "first": 7 * 84 + 53},
-    {"shape": (9, 14, 8, 64), "sizes": (3, 3), "pad": 1, "stride": 2, "pixels": 32, "channels": 16, "taps": (1, 1),
-     "first": 7 * 28 + 19},
-    {"shape": (2, 7, 6, 32), "sizes": (5, 3), "pad": 1, "dilation": 2, "pixels": 20, "channels": 32, "taps": (3, 2),
-     "first": 3, "swizzle": 64, "dtype": np.float16},
-    {"shape": (2, 7, 6, 64), "sizes": (1, 1), "pad": 0, "pixels": 100, "channels": 64, "taps": (0, 0), "swizzle": 128,
-     "dtype": np.float16},  # beyond the last image
-    {"shape": (1, 5, 5, 12), "sizes": (3, 3), "pad": 2, "pixels": 49, "channels": 16, "taps": (1, 2)},  # beyond the channels
-    {"shape": (3, 40, 16), "sizes": (7,), "pad": 3, "stride": 3, "pixels": 30, "channels": 8, "taps": (6,), "at_channel": 8},
-    {"shape": (2, 4, 5, 6, 16), "sizes": (3, 2, 3), "pad": 1, "pixels": 90, "channels": 16, "taps": (2, 1, 0), "first": 30},
-    {"shape": (2, 6, 5, 7, 8), "sizes": (2, 3, 3), "pad": 1, "stride": 2, "pixels": 40, "channels": 8, "taps": (1, 0, 2),
-     "swizzle": 32},
-]  # fmt: skip
+    Case((9, 14, 9, 64), (3, 3), 1, (0, 0), pixels=64, channels=8, first=7 * 126 + 68),
+    Case((9, 14, 9, 64), (3, 3), 0, (2, 2), pixels=64, channels=8, first=7 * 84 + 53),
+    Case((9, 14, 8, 64), (3, 3), 1, (1, 1), pixels=32, channels=16, first=7 * 28 + 19, stride=2),
+    Case((2, 7, 6, 32), (5, 3), 1, (3, 2), pixels=20, channels=32, first=3, dilation=2, swizzle=64, dtype=np.float16),
+    Case((2, 7, 6, 64), (1, 1), 0, (0, 0), pixels=100, channels=64, swizzle=128, dtype=np.float16),  # past the images
+    Case((1, 5, 5, 12), (3, 3), 2, (1, 2), pixels=49, channels=16),  # past the channels
+    Case((3, 40, 16), (7,), 3, (6,), pixels=30, channels=8, channel=8, stride=3),
+    Case((2, 4, 5, 6, 16), (3, 2, 3), 1, (2, 1, 0), pixels=90, channels=16, first=30),
+    Case((2, 6, 5, 7, 8), (2, 3, 3), 1, (1, 0, 2), pixels=40, channels=8, stride=2, swizzle=32),
+]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{len(case.shape)}d-{case.sizes}-{case.pad}-{case.stride}")
 def test_rows_of_an_im2col_matrix(device_ptx_kernel, case):
     """PTX, "Tensors: im2col mode"; the corners as CUTLASS sets them, conv/collective/detail.hpp, for a forward pass."""
+<<<<<<< HEAD
     shape, sizes, pad, taps = case["shape"], case["sizes"], case["pad"], case["taps"]
     stride, dilation, swizzle = case.get("stride", 1), case.get("dilation", 1), case.get("swizzle", 0)
     channels, pixels, at_channel, first = (
@@ -105,23 +121,29 @@ def test_rows_of_an_im2col_matrix(device_ptx_kernel, case):
         case.get("first", 0),
     )
     images = rng.integers(1, 100, shape).astype(case.get("dtype", np.float32))
+=======
+    shape, sizes, pad, taps = case.shape, case.sizes, case.pad, case.taps
+    stride, dilation, swizzle, first = case.stride, case.dilation, case.swizzle, case.first
+    images = rng.integers(1, 100, shape).astype(case.dtype)
+>>>>>>> sim
     lower = (-pad,) * len(sizes)
     upper = tuple(pad - (size - 1) * dilation for size in sizes)
 
     def made(backend: Any) -> bytes:
         there = backend.asarray(images)
-        return backend.tensor_map_im2col(there, lower, upper, channels, pixels, swizzle, (stride,) * len(sizes))
+        steps = (stride,) * len(sizes)
+        return backend.tensor_map_im2col(there, lower, upper, case.channels, case.pixels, swizzle, steps)
 
     rows = rows_of_im2col(images, taps, (pad,) * len(sizes), stride, dilation, sizes)
-    wide = np.zeros((len(rows) + pixels, shape[-1] + channels), images.dtype)
+    wide = np.zeros((len(rows) + case.pixels, shape[-1] + case.channels), images.dtype)
     wide[: len(rows), : shape[-1]] = rows
-    box = np.ascontiguousarray(wide[first : first + pixels, at_channel : at_channel + channels])
+    box = np.ascontiguousarray(wide[first : first + case.pixels, case.channel : case.channel + case.channels])
     outputs = [
         (n + 2 * pad - (size - 1) * dilation - 1) // stride + 1 for n, size in zip(shape[1:-1], sizes, strict=True)
     ]
     image, *place = np.unravel_index(first, (shape[0], *outputs))
     base = [int(i) * stride - pad for i in place]
-    at = [at_channel, *base[::-1], int(image), *(tap * dilation for tap in taps[::-1])]
+    at = [case.channel, *base[::-1], int(image), *(tap * dilation for tap in taps[::-1])]
     call = f"ptx::tensor_load_im2col(tile, &map, &bar, {', '.join(map(str, at))});"
     run(device_ptx_kernel, made, call, box.nbytes, in_shared_memory(box, swizzle), swizzle)
 
@@ -188,8 +210,8 @@ def test_maps_that_the_hardware_refuses(sim, arguments, says):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        ("ptx::tensor_load_im2col(tile, &map, &bar, 0, -2, 0, 0, 0, 0);", "coordinate 1 is -2, outside the bounding box, -1 to 4"),
-        ("ptx::tensor_load_im2col(tile, &map, &bar, 0, 0, 5, 0, 0, 0);", "coordinate 2 is 5, outside the bounding box, -1 to 4"),
+        ("ptx::tensor_load_im2col(tile, &map, &bar, 0, -2, 0, 0, 0, 0);", "1 is -2, outside the bounding box, -1 to 4"),
+        ("ptx::tensor_load_im2col(tile, &map, &bar, 0, 0, 5, 0, 0, 0);", "2 is 5, outside the bounding box, -1 to 4"),
         ("ptx::tensor_load_im2col(tile, &map, &bar, 0, 0, 0, 0, 256, 0);", r"im2col offset 256 \(need 0 to 255\)"),
         ("ptx::tensor_load(tile, &map, &bar, 0, 0, 0, 0);", "the map is one for im2col loads"),
         ("ptx::tensor_store(&map, tile, 0, 0, 0, 0);", "the map is one for im2col loads"),

@@ -15,8 +15,8 @@ from .layouts import threads_and_values
 
 rng = np.random.default_rng(5)
 
-# PTX ISA 9.2, 9.7.14.5.7 "Matrix Fragments for mma.m16n8k8", 9.7.14.5.8 "... for mma.m16n8k16 with floating point type",
-# 9.7.14.5.10 "... for mma.m16n8k32", figures: which lane holds which 32-bit register ("lane.register").  Columns of A and
+# PTX ISA 9.2, "Matrix Fragments for mma.m16n8k8" (9.7.14.5.7), "... for mma.m16n8k16 with floating point type" (.8) and
+# "... for mma.m16n8k32" (.10), figures: which lane holds which 32-bit register ("lane.register").  Columns of A and
 # rows of B are registers, so one table serves 8-, 16- and 32-bit elements; columns of C are elements.
 A = """
       0.0  1.0  2.0  3.0  0.2  1.2  2.2  3.2
@@ -65,8 +65,8 @@ C = """
     28.2 28.3 29.2 29.3 30.2 30.3 31.2 31.3
 """
 
-# CUTLASS, cute/atom/mma_traits_sm80.hpp, of 8-bit floats mma_traits_sm89.hpp: (thread, value) -> row + rows * column; B is
-# given as (n, k).
+# CUTLASS, cute/atom/mma_traits_sm80.hpp, of 8-bit floats mma_traits_sm89.hpp: (thread, value) -> row + rows * column;
+# B is given as (n, k).
 CUTLASS: dict[str, dict[str, Any]] = {
     "m16n8k16": {
         "A": (((4, 8), (2, 2, 2)), ((32, 1), (16, 8, 128))),

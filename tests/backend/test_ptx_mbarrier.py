@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlib.errors import KernelError
+from gradlib.errors import KernelError, KernelFault
+from gradlib.testing import run_kernel
 
 
 def test_phases(device_ptx_kernel):
@@ -189,6 +190,67 @@ def test_arrivals_from_other_blocks(device_ptx_kernel):
     out = np.zeros(5, np.int32)
     gather(20, 64, out)
     np.testing.assert_array_equal(out, [256] * 5)
+
+
+def test_another_block_announces_the_bytes(device_ptx_kernel):
+    """PTX, "mbarrier.arrive" with .expect_tx on a remote barrier, "fence", example of fence.mbarrier_init: a relaxed
+    barrier of the cluster is enough behind it; "mbarrier.try_wait" with .acquire.cluster."""
+    fetch = device_ptx_kernel(
+        "const float* x, float* y",
+        """
+    __shared__ alignas(128) float tile[32];
+    __shared__ ptx::mbarrier bar;
+    const int rank = ptx::cluster_rank();
+    if (threadIdx.x == 0) {
+        ptx::mbarrier_init(&bar, 1);
+        ptx::fence_mbarrier_init();
+    }
+    __syncwarp();
+    ptx::barrier_cluster_arrive_relaxed();
+    ptx::barrier_cluster_wait();
+    if (threadIdx.x == 0) {
+        ptx::mbarrier_arrive_expect_tx_cluster(&bar, rank ^ 1, 128);
+        ptx::cp_async_bulk_load(tile, x + 32 * blockIdx.x, 128, &bar);
+    }
+    ptx::mbarrier_wait_parity_cluster(&bar, 0);
+    y[32 * blockIdx.x + threadIdx.x] = tile[31 - threadIdx.x];
+    ptx::cluster_sync();""",
+        attributes="__cluster_dims__(2, 1, 1)",
+    )
+    x, y = np.arange(128, dtype=np.float32), np.zeros(128, np.float32)
+    fetch(4, 32, x, y)
+    np.testing.assert_array_equal(y.reshape(4, 32), x.reshape(4, 32)[:, ::-1])
+
+
+CHAIN = """#include "gradlib/ptx.cuh"
+// Each block waits for a word in its own shared memory, which its neighbour of lower rank sets.
+extern "C" __global__ void __cluster_dims__(4, 1, 1) chain(int* y) {
+    __shared__ volatile int turn;
+    if (threadIdx.x == 0) turn = ptx::cluster_rank() == 0;
+    ptx::cluster_sync();
+    if (threadIdx.x == 0) {
+        while (turn == 0) {}
+        __threadfence();
+        y[blockIdx.x] = 1 + (ptx::cluster_rank() ? y[blockIdx.x - 1] : 0);
+        __threadfence();
+        if (ptx::cluster_rank() < 3) *ptx::mapa(&turn, ptx::cluster_rank() + 1) = 1;
+    }
+    ptx::cluster_sync();
+}
+"""
+
+
+def test_blocks_of_a_cluster_wait_for_words_in_memory(sim):
+    """The checked build lets the others run while a thread spins, those of the other blocks included."""
+    y = np.zeros(8, np.int32)
+    run_kernel(CHAIN, "chain", 8, 32, [y])
+    np.testing.assert_array_equal(y, [1, 2, 3, 4] * 2)
+    with pytest.raises(KernelFault, match="waits for ever for a change of turn, which holds 0") as error:
+        run_kernel(CHAIN.replace("turn = ptx::cluster_rank() == 0", "turn = 0"), "chain", 8, 32, [y])
+    assert error.value.kind == "deadlock"
+    with pytest.raises(KernelFault, match=r"which thread .* of block .* writes") as error:
+        run_kernel(CHAIN.replace("        __threadfence();\n        if", "        if"), "chain", 8, 32, [y])
+    assert (error.value.kind, error.value.argument) == ("race", "y")
 
 
 def test_a_cluster_that_cannot_go_on(ptx_kernel):

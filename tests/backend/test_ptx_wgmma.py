@@ -161,11 +161,10 @@ def multiply(device_ptx_kernel):
         key = (element, ta, tb, ns)
         if key not in made:
             calls = "".join(f"if (n == {n}) multiply<{n}>({ARGUMENTS});" for n in ns)
-            mixed = "," in element
-            made[key] = device_ptx_kernel(
-                PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, PRODUCT="ptx::wgmma_fp8" if mixed else "ptx::wgmma",
-                FROM_SHARED="" if mixed else f", {ta}, {tb}", FROM_REGISTERS="" if mixed else f", {tb}",
-            )  # fmt: skip
+            macros = {"PRODUCT": "ptx::wgmma", "FROM_SHARED": f", {ta}, {tb}", "FROM_REGISTERS": f", {tb}"}
+            if "," in element:
+                macros = {"PRODUCT": "ptx::wgmma_fp8", "FROM_SHARED": "", "FROM_REGISTERS": ""}
+            made[key] = device_ptx_kernel(PARAMETERS, CALL + calls, MULTIPLY, ELEMENT=element, **macros)
         return made[key]
 
     return make

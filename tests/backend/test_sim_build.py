@@ -192,21 +192,18 @@ def test_included_files(tmp_path):
 
 ELSEWHERE = """
 import os, sys, numpy as np
-from pathlib import Path
-from gradlib.backend import Unit, get
-folder, sim = Path(sys.argv[1]), get("sim")
-text = '''extern "C" __global__ void k(int* out) {
+from gradlib.backend import get
+from gradlib.kernel import Kernel
+get("sim").use_threads(3)
+kernel = Kernel.from_source("elsewhere.cu", '''extern "C" __global__ void k(int* out) {
     atomicAdd(&out[__shfl_sync(0xffffffff, (int)blockIdx.x, 3)], __syncthreads_count(threadIdx.x % 3 == 0));
-}'''
-sim.build(Unit("elsewhere.cu", text, (), (), ("k",)), folder / "elsewhere.so")
-sim.use_threads(3)
-function = sim.load(folder / "elsewhere.so", "k")
+}''', "k", "out |")
 def launch():
-    out = np.zeros(50, np.int32)
-    function((50, 1, 1), (96, 1, 1), 0, out.ctypes.data.to_bytes(8, sys.byteorder))
+    out = get("sim").zeros(50, np.int32)
+    kernel(50, 96, out)
     assert (out == 96 * 32).all()
 launch()
-if len(sys.argv) > 2:  # the helpers of the parent are not there in a child, which must not wait for them
+if len(sys.argv) > 1:  # the helpers of the parent are not there in a child, which must not wait for them
     child = os.fork()
     if child == 0:
         launch()
@@ -217,9 +214,9 @@ if len(sys.argv) > 2:  # the helpers of the parent are not there in a child, whi
 
 
 @pytest.mark.parametrize(("options", "fork"), [("", True), (" -DGRADLIB_SIM_UCONTEXT", False)])
-def test_in_another_process(sim, sim_folder, options, fork):
+def test_in_another_process(sim, options, fork):
     """After a fork; and with the fibers of processors that have no switch of their own."""
     environment = {**os.environ, "CXX": shlex.join(compiler()) + options}
-    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, str(sim_folder), *["fork"] * fork]
+    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, *["fork"] * fork]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""8-bit floats: conversions of <cuda_fp8.h> on every device against ml_dtypes, and against the definition of the format."""
+"""8-bit floats: conversions of <cuda_fp8.h> against ml_dtypes, and against the definition of the formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def value(kind: str, code: int) -> float:
 CONVERT = """
 #include <cuda_fp8.h>
 extern "C" __global__ void k(const float* x, const double* wide, unsigned char* from_float, unsigned char* from_double,
-                             unsigned char* from_half, unsigned char* free, unsigned short* pairs, unsigned int* fours) {
+                             unsigned char* from_half, unsigned char* free, unsigned short* pairs, unsigned* fours) {
     int i = threadIdx.x + blockIdx.x * blockDim.x;
     from_float[i] = __nv_fp8_KIND(x[i]).__x;
     from_double[i] = __nv_fp8_KIND(wide[i]).__x;

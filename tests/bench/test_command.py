@@ -59,7 +59,7 @@ def test_every_suite_runs_and_is_recorded(tmp_path, capsys):
     document = results.load(path)
     failures = [r for r in document["records"] if "error" in r]
     assert (code, failures) == (0, [])
-    assert {r["suite"] for r in document["records"]} == set(SUITES)
+    assert {r["suite"] for r in document["records"]} == set(SUITES) - {"sim"}  # which is for that device alone
     assert {r["who"] for r in document["records"]} == {"gradlib"}
     for r in document["records"]:
         assert r["seconds"] > 0

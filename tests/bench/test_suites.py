@@ -11,7 +11,7 @@ from gradlib.bench import by_hand
 from gradlib.bench.libraries import Gradlib, Jax, Numpy, Torch
 from gradlib.bench.suites import SUITES
 
-CASES = [case for suite in SUITES for case in SUITES[suite]("tiny", "float32")]
+CASES = [case for suite in SUITES if suite != "sim" for case in SUITES[suite]("tiny", "float32")]
 NAMES = [f"{case.suite} {case.name}" for case in CASES]
 DERIVED = [case for case in CASES if "backward" in case.work]
 
@@ -93,3 +93,11 @@ def test_erf_of_the_baseline_is_accurate_enough_for_float32():
 
     x = np.linspace(-4, 4, 101)
     np.testing.assert_allclose(by_hand.erf(x), [erf(v) for v in x], atol=2e-7)
+
+
+@pytest.mark.parametrize("case", SUITES["sim"]("tiny", "float32"), ids=lambda case: case.name)
+def test_what_the_simulator_costs_can_be_measured(sim, case):
+    passes = case.entries["gradlib"](Gradlib(sim), case.inputs())
+    assert set(passes) == set(case.work)
+    for run in passes.values():
+        run()

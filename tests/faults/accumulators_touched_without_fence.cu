@@ -14,7 +14,8 @@ extern "C" __global__ void twice(float* y) {
     b[i] = __float2half(1.0f);
     ptx::fence_proxy_async();
     __syncthreads();
-    const unsigned long long at_a = ptx::wgmma_descriptor<0>(a, 1024, 128), at_b = ptx::wgmma_descriptor<0>(b, 128, 128);
+    const unsigned long long at_a = ptx::wgmma_descriptor<0>(a, 1024, 128);
+    const unsigned long long at_b = ptx::wgmma_descriptor<0>(b, 128, 128);
     float d[4] = {};
     ptx::wgmma_fence();
     for (int part = 0; part < 2; ++part) {

@@ -162,6 +162,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["check", str(tmp_path / "none.cu")]) == 2
 
 
+def test_the_command_without_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "scale.cu"
+    path.write_text(MIXED)
+    assert main(["check", str(path), "--arch"]) == 0
+    assert "compiled for sim, not run: no samples (// sample: entry grid block args" in capsys.readouterr().out
+    path.write_text(MIXED.replace("y[i]", "z[i]"))
+    assert main(["check", str(path), "--arch"]) == 1
+    assert "'z' was not declared" in capsys.readouterr().out
+
+
 def test_the_command_compiles_for_each_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there, reason = backend.nvrtc.available()
     if not there:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..case import Case
-from . import conv, dense, memory, optimizer, step, tape
+from . import conv, dense, memory, optimizer, simulator, step, tape
 
 SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "dense": dense.cases,
@@ -17,4 +17,5 @@ SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "batch_norm": memory.batch_norm,
     "pool": memory.pool,
     "adam": optimizer.cases,
+    "sim": simulator.cases,
 }

@@ -1,0 +1,1 @@
+// The functions of <stdlib.h> that device code has are there already.
