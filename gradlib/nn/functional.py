@@ -24,15 +24,21 @@ from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
 from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
 from . import functional_activation as _activation
+from . import functional_attention as _attention
 from . import functional_loss as _loss
 from . import functional_margin as _margin
+from . import functional_multihead as _multihead
 from . import functional_norm as _norm
+from . import functional_position as _position
 from . import functional_resize as _resize
 from . import functional_spatial as _spatial
 from .functional_activation import *
+from .functional_attention import *
 from .functional_loss import *
 from .functional_margin import *
+from .functional_multihead import *
 from .functional_norm import *
+from .functional_position import *
 from .functional_resize import *
 from .functional_spatial import *
 
@@ -60,9 +66,12 @@ __all__ = [
     "softplus",
     "tanh",
     *_activation.__all__,
+    *_attention.__all__,
     *_loss.__all__,
     *_margin.__all__,
+    *_multihead.__all__,
     *_norm.__all__,
+    *_position.__all__,
     *_resize.__all__,
     *_spatial.__all__,
 ]

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..core import op
 from ..errors import ShapeError, message, operand
-from .functional_spatial import adaptive_avg, along, beside, sizes_of, spatial
+from .functional_spatial import adaptive_avg, along, sizes_of, spatial
+from .host import beside
 
 __all__ = ["interpolate", "pad", "pixel_shuffle", "pixel_unshuffle"]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend as backends
 from .. import ops
-from ..core import Tensor, op
+from ..core import op
 from ..errors import ShapeError, message, operand
 from ..ops import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
 from ..ops.conv_triad import data_gradient
+from .host import beside
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -183,14 +183,9 @@ def conv_transpose3d(
 # -- linear maps along one axis
 
 
-def beside(values: Any, like: Array) -> Array:
-    plain = like.data if isinstance(like, Tensor) else like
-    return backends.backend_of(plain).asarray(values)
-
-
 def along(x: Array, matrix: Any, axis: int) -> Array:
     """Return the product of a matrix (out, in) with axis `axis` of x."""
-    weights = op.cast(beside(np.ascontiguousarray(matrix.T), x), dtype=x.dtype)
+    weights = op.cast(beside(matrix.T, x), dtype=x.dtype)
     return op.moveaxis(op.matmul(op.moveaxis(x, axis, -1), weights), -1, axis)
 
 
