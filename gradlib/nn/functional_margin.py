@@ -193,8 +193,7 @@ def multi_margin_loss(
     losses = positive_part(gap)
     if p == 2:
         losses = op.multiply(losses, losses)
-    other = np.arange(input.shape[-1]) != on_host(target)[..., None]
-    losses = op.where(beside(other, input), losses, 0.0)
+    losses = op.where(op.not_equal(beside(np.arange(input.shape[-1]), input), index), losses, 0.0)
     if weight is not None:
         losses = op.multiply(losses, op.expand_dims(op.take(weight, target, axis=0), axis=-1))
     return reduced("multi_margin_loss", op.mean(losses, axis=-1), reduction)
@@ -211,12 +210,12 @@ def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean")
     0.85
     """
     same_shape("multilabel_margin_loss", input, target)
-    labels = on_host(target)
-    listed = np.cumprod(labels >= 0, axis=-1).astype(bool)
-    classes = labels.shape[-1]
-    member = ((labels[..., None] == np.arange(classes)) & listed[..., None]).any(axis=-2)
+    classes = target.shape[-1]
+    listed = op.equal(op.cumsum(op.cast(op.less(target, 0), dtype="int64"), axis=-1), 0)  # before the first negative
+    hit = op.equal(op.expand_dims(target, axis=-1), beside(np.arange(classes), input))
+    member = op.any(op.logical_and(hit, op.expand_dims(listed, axis=-1)), axis=-2)
     gap = op.subtract(op.add(op.expand_dims(input, axis=-2), 1.0), op.expand_dims(input, axis=-1))  # [j, i]
-    counted = beside(member[..., :, None] & ~member[..., None, :], input)
+    counted = op.logical_and(op.expand_dims(member, axis=-1), op.logical_not(op.expand_dims(member, axis=-2)))
     losses = op.where(counted, positive_part(gap), 0.0)
     return reduced("multilabel_margin_loss", op.divide(op.sum(losses, axis=(-2, -1)), float(classes)), reduction)
 
@@ -257,7 +256,8 @@ def ctc_loss(
     length first; `zero_infinity` makes the loss of a target that no alignment fits 0.
 
     Shapes: log_probs (batch, length, classes), where PyTorch has (length, batch, classes); targets integers
-    (batch, longest target); lengths (batch,).  Raises: ShapeError.
+    (batch, longest target), or all in one row; lengths (batch,).  Of one sequence without a batch: (length,
+    classes), (target,), (), ().  Raises: ShapeError.
     Source: Graves et al., "Connectionist temporal classification", ICML 2006, equations 6 to 8.
 
     >>> import numpy as np
@@ -266,6 +266,15 @@ def ctc_loss(
     0.3333
     """
     labels, lengths, sizes = on_host(targets), on_host(input_lengths), on_host(target_lengths)
+    if len(log_probs.shape) == 2 and labels.ndim == 1:
+        one = ctc_loss(
+            op.expand_dims(log_probs, axis=0), labels[None], lengths.reshape(1), sizes.reshape(1), blank, reduction,
+            zero_infinity,
+        )  # fmt: skip
+        return one[0] if reduction == "none" else one
+    if labels.ndim == 1 and len(labels) == sizes.sum():
+        rows = np.split(labels, np.cumsum(sizes)[:-1])
+        labels = np.array([np.pad(row, (0, int(sizes.max()) - len(row))) for row in rows])
     if len(log_probs.shape) != 3 or labels.ndim != 2 or len(labels) != log_probs.shape[0]:
         lines = [
             operand("log_probs", log_probs, "batch, length, classes"),

@@ -75,13 +75,15 @@ def multi_head_attention_forward(
         key = query if same[0] else op.expand_dims(key, axis=0)
         value = key if same[1] else op.expand_dims(value, axis=0)
         key_padding_mask = None if key_padding_mask is None else op.expand_dims(key_padding_mask, axis=0)
+    k: Any
+    v: Any
     kv_heads = num_heads if num_kv_heads is None else num_kv_heads
     _check(query, key, value, embed_dim_to_check, num_heads, kv_heads)
     size = embed_dim_to_check // num_heads
     widths = (embed_dim_to_check, kv_heads * size, kv_heads * size)
-    biases = (None,) * 3 if in_proj_bias is None else _columns(in_proj_bias, widths)
+    biases: Any = (None,) * 3 if in_proj_bias is None else _columns(in_proj_bias, widths)
     if use_separate_proj_weight or static_k is not None or not query is key is value:
-        weights = (q_proj_weight, k_proj_weight, v_proj_weight)
+        weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
         if not use_separate_proj_weight:
             weights = _columns(in_proj_weight, widths)
         wanted = (True, static_k is None, static_v is None)

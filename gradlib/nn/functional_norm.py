@@ -15,7 +15,7 @@ from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..spec import REDUCED
 
-__all__ = ["embedding", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 Array = Any
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as backends
-from ..core import Tensor
+from ..core import Batched, Tensor
 
 Array = Any
 
@@ -26,3 +26,8 @@ def on_host(x: Any) -> Any:
 def beside(values: Any, like: Array) -> Array:
     """Return a host array on the device of another."""
     return backends.backend_of(plain(like)).asarray(np.ascontiguousarray(values))
+
+
+def known(x: Any) -> bool:
+    """Whether the values can be read: they cannot where they differ from example to example under `vmap`."""
+    return not isinstance(plain(x), Batched)

@@ -28,6 +28,7 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        bias: bool = True,
         *,
         device: str | None = None,
         dtype: Any = None,
@@ -40,7 +41,7 @@ class _BatchNorm(Module):
         shape = (num_features,)
         if affine:
             self.weight = Parameter(init.ones_(init.allocate(shape, dtype, device)))
-            self.bias = Parameter(init.allocate(shape, dtype, device))
+            self.bias = Parameter(init.allocate(shape, dtype, device)) if bias else None
         tracked = track_running_stats
         self.register_buffer("running_mean", init.allocate(shape, dtype, device) if tracked else None)
         self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
@@ -75,6 +76,8 @@ class _BatchNorm(Module):
             text += f", momentum={self.momentum}"
         if self.weight is None:
             text += ", affine=False"
+        elif self.bias is None:
+            text += ", bias=False"
         return text if self.running_mean is not None else f"{text}, track_running_stats=False"
 
 
