@@ -188,6 +188,7 @@ class MultiheadAttention(Module):
         """Return (y, weights or None)."""
         swapped = not self.batch_first and len(query.shape) == 3
         extra = {} if cache is None else self._kept(cache, memory)
+        packed = self.in_proj_weight  # read once: a parametrized one is computed when it is read
         if swapped:
             query, key, value = _swapped(query, key, value)
         y, shares = F.multi_head_attention_forward(
@@ -196,7 +197,7 @@ class MultiheadAttention(Module):
             value,
             self.embed_dim,
             self.num_heads,
-            self.in_proj_weight,
+            packed,
             self.in_proj_bias,
             self.bias_k,
             self.bias_v,
@@ -208,7 +209,7 @@ class MultiheadAttention(Module):
             key_padding_mask,
             need_weights,
             attn_mask,
-            self.in_proj_weight is None,
+            packed is None,
             self.q_proj_weight,
             self.k_proj_weight,
             self.v_proj_weight,

@@ -19,7 +19,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import ops
-from ..core import Tensor, no_grad, op
+from ..core import Tensor, op
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
@@ -57,6 +57,7 @@ from .functional_sample import *
 from .functional_spatial import *
 from .functional_unpool import *
 from .host import known, plain
+from .running import move_towards
 
 __all__ = [
     "batch_norm",
@@ -153,7 +154,7 @@ def batch_norm(
 
     In training (or without running statistics) mean and variance are those of the batch, and the
     running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
-    variance.  That happens to their values, off the tape.
+    variance.  That happens to their values, off the tape, and once where `checkpoint` runs the layer again.
 
     Shapes: input (batch, ..., channels); the others (channels,).
     Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
@@ -179,18 +180,8 @@ def batch_norm(
     y, mean, var = ops.batch_norm(input, weight, bias, eps=eps)
     for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, rows / max(rows - 1, 1))):
         if running is not None:
-            _move_towards(running, batch, momentum, correction)
+            move_towards(running, batch, momentum, correction)
     return y
-
-
-def _move_towards(running: Array, batch: Array, momentum: float, correction: float) -> None:
-    """running <- (1 - momentum) running + momentum * correction * batch, in place and off the tape."""
-    with no_grad():
-        new = op.add(op.multiply(running, 1.0 - momentum), op.multiply(batch, momentum * correction))
-        if isinstance(running, Tensor):
-            running.assign(op.cast(new, dtype=running.dtype))
-        else:
-            running[...] = new.data if isinstance(new, Tensor) else new
 
 
 # -- losses

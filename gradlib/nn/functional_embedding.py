@@ -9,8 +9,10 @@ import numpy as np
 
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
+from ..ops.replay import replaying
 from .functional_norm import embedding as rows_of
 from .host import beside, on_host
+from .running import overwrite
 
 __all__ = ["embedding", "embedding_bag"]
 
@@ -56,6 +58,8 @@ def embedding(
 
 def _shorten(input: Array, weight: Array, max_norm: float, norm_type: float) -> None:
     """Overwrite the rows of `weight` that are used and longer than `max_norm`, as PyTorch does."""
+    if replaying():
+        return
     with no_grad():
         table = weight.detach() if isinstance(weight, Tensor) else weight
         used = np.zeros((weight.shape[0], 1), bool)
@@ -63,11 +67,7 @@ def _shorten(input: Array, weight: Array, max_norm: float, norm_type: float) -> 
         size = op.power(op.sum(op.power(op.abs(table), norm_type), axis=1, keepdims=True), 1.0 / norm_type)
         long = op.logical_and(beside(used, table), op.greater(size, max_norm))
         factor = op.where(long, op.divide(max_norm, op.add(size, 1e-7)), 1.0)
-        new = op.cast(op.multiply(table, factor), dtype=weight.dtype)
-        if isinstance(weight, Tensor):
-            weight.assign(new)
-        else:
-            weight[...] = new
+        overwrite(weight, op.cast(op.multiply(table, factor), dtype=weight.dtype))
 
 
 def embedding_bag(

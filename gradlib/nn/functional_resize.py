@@ -28,8 +28,8 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
     """y = the input with more places on both sides of its spatial axes, from the last one on.
 
     `pad` is (left, right), (left, right, top, bottom), ... as in PyTorch, whose last axis is the width; here
-    that is the last but one.  `mode`: "constant" (`value`, by default 0), "reflect" (without the edge), "replicate" (the
-    edge), "circular".  Negative numbers cut ("constant" only).
+    that is the last but one.  `mode`: "constant" (`value`, by default 0), "reflect" (without the edge), "replicate"
+    (the edge), "circular".  Negative numbers cut ("constant" only).
 
     Shapes: input (batch, *size, channels).  Raises: ShapeError.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,7 +78,20 @@ class Module:
                 output = changed
         return output
 
+    if not TYPE_CHECKING:  # a type checker would take it for every name
+
+        def __getattr__(self, name: str) -> Any:
+            """Compute a parametrized tensor; only reached for what is not there."""
+            parts = self.__dict__.get("parametrizations")
+            if parts is not None and name in vars(parts):
+                return vars(parts)[name]()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __setattr__(self, name: str, value: Any) -> None:
+        parts = self.__dict__.get("parametrizations")
+        if parts is not None and name in vars(parts):
+            vars(parts)[name].right_inverse(value)
+            return
         before = self.__dict__.get(name)
         if isinstance(before, Parameter) and isinstance(value, Tensor) and not isinstance(value, Parameter):
             raise DTypeError(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ..core import Tensor
 from ..errors import ShapeError, message, operand
+from ..ops.replay import replaying
 from . import functional as F
 from . import init
 from .module import Module
@@ -58,7 +59,7 @@ class _BatchNorm(Module):
                 )
             )
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not replaying():
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)  # read on the host only where it is needed
             if self.momentum is None:  # the plain average of all batches
                 momentum = 1.0 / int(self.num_batches_tracked)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from .. import backend as backends
-from ..core import Tensor, no_grad, op
-from ..errors import GradientError, ShapeError
-from .module import Module
+from ... import backend as backends
+from ...core import Tensor, no_grad, op
+from ...errors import GradientError, ShapeError
+from ..module import Module
 
 __all__ = [
     "clip_grad_norm_",
