@@ -12,7 +12,7 @@ from ..core import Tensor, no_grad
 from ..core.transfer import to_device
 from ..errors import CheckpointError, DTypeError, operand
 from ..spec import as_dtype, is_floating
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 Hook = Callable[..., Any]
 
@@ -98,6 +98,8 @@ class Module:
                 f"{type(self).__name__}.{name} is a Parameter; a plain Tensor in its place would no longer be learned\n"
                 f"  need nn.Parameter(value), or {name}.assign(value)"
             )
+        if isinstance(value, Buffer):
+            self.__dict__.setdefault("_buffers", {})[name] = value.persistent
         object.__setattr__(self, name, value)
 
     # -- its parts

@@ -48,6 +48,21 @@ class _BatchNorm(Module):
         self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
         self.register_buffer("num_batches_tracked", init.count(device) if tracked else None)
 
+    def reset_running_stats(self) -> None:
+        """Begin the running statistics anew: mean 0, variance 1, no batch seen."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """Begin anew: weight 1, bias 0, and the running statistics."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
     def forward(self, input: Any) -> Any:
         """Return the normalised input; in training, move the running statistics towards the batch's."""
         if len(input.shape) not in self.dimensions or input.shape[-1] != self.num_features:
