@@ -16,10 +16,10 @@ class Held(Module):
     function: ClassVar[Callable[..., Any]]
 
     def _keep(self, settings: dict[str, Any]) -> None:
-        """Keep the arguments of the constructor; tensors (those named ``...weight``) become part of the state."""
+        """Keep the arguments of the constructor; those that PyTorch has as buffers become part of the state."""
         self.names = [name for name in settings if name not in ("self", "__class__")]
         for name in self.names:
-            if name.endswith("weight"):
+            if name.endswith("weight") or name == "_random_samples":
                 self.register_buffer(name, settings[name])
             else:
                 setattr(self, name, settings[name])

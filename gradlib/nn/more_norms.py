@@ -146,13 +146,14 @@ class _InstanceNorm(Module):
 
     running_mean: Tensor | None
     running_var: Tensor | None
+    num_batches_tracked: Tensor | None  # part of PyTorch's state, where it stays 0
     ndim: ClassVar[int]
 
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
         bias: bool = True,
@@ -167,6 +168,7 @@ class _InstanceNorm(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", init.allocate(shape, dtype, device) if tracked else None)
         self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
+        self.register_buffer("num_batches_tracked", init.count(device) if tracked else None)
 
     def forward(self, input: Any) -> Any:
         """Return the normalised input; in training, move the running statistics towards the batch's."""
@@ -175,9 +177,8 @@ class _InstanceNorm(Module):
             need = f"need {self.ndim} dimensions, the last of size {self.num_features}"
             raise ShapeError(message(name, [operand("input", input, "batch, ..., channels")], need))
         own = self.training or self.running_mean is None
-        return F.instance_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, own, self.momentum, self.eps
-        )
+        statistics = (self.running_mean, self.running_var)
+        return F.instance_norm(input, *statistics, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
 
     def extra_repr(self) -> str:
         """Return the size and what differs from the defaults."""
