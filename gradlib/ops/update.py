@@ -65,14 +65,14 @@ def _decayed(param: Array, grad: Array, weight_decay: float, maximize: bool) -> 
 
 def _scratch(param: Array) -> Array:
     """Return two arrays of the shape of the first of `_blocks`."""
-    return np.empty((2, *param.shape) if param.size <= _BLOCK else (2, _BLOCK), param.dtype)
+    return np.empty((2, *param.shape) if param.ndim and param.size <= _BLOCK else (2, _BLOCK), param.dtype)
 
 
 def _blocks(*arrays: Array | None) -> Iterator[tuple[Array, ...]]:
     """Cut contiguous arrays of one size into matching pieces, as views."""
     first = arrays[0]
     assert first is not None
-    if first.size <= _BLOCK:
+    if first.ndim and first.size <= _BLOCK:
         yield arrays
         return
     flat = [None if a is None else a.reshape(-1) for a in arrays]

@@ -145,10 +145,16 @@ def test_channel_dropout(layer: Any, shape: tuple[int, ...]) -> None:
 
 
 def test_alpha_dropout_keeps_mean_and_variance() -> None:
-    x = gl.tensor(np.random.default_rng(0).standard_normal(100000))
-    y = nn.AlphaDropout(0.2, generator=gl.Generator(0))(x).numpy()
-    assert abs(y.mean()) < 0.02
-    assert abs(y.var() - 1) < 0.03
+    x = gl.tensor(np.random.default_rng(0).standard_normal((50, 4, 500)))
+    for layer in (nn.AlphaDropout, nn.FeatureAlphaDropout):
+        made = layer(0.2, generator=gl.Generator(0))
+        y = made(x).numpy()
+        assert abs(y.mean()) < 0.03
+        assert abs(y.var() - 1) < 0.05
+        assert made.eval()(x) is x
+    rest = np.abs(y - y[:, :1]).max(1) < 1e-12  # of a whole channel
+    assert abs(rest.mean() - 0.2) < 0.02
+    np.testing.assert_array_equal(nn.FeatureAlphaDropout(1.0)(x).numpy(), 0)
 
 
 def test_rrelu_draws_its_slopes() -> None:
