@@ -28,6 +28,11 @@ def beside(values: Any, like: Array) -> Array:
     return backends.backend_of(plain(like)).asarray(np.ascontiguousarray(values))
 
 
+def placed(x: Any, like: Array) -> Array:
+    """Return an array of the host on the device of another, and what is not one as it is."""
+    return beside(x, like) if type(x) is np.ndarray else x
+
+
 def known(x: Any) -> bool:
     """Whether the values can be read: they cannot where they differ from example to example under `vmap`."""
     return not isinstance(plain(x), Batched)

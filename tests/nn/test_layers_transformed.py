@@ -25,12 +25,16 @@ HALF = 30
 TWO = 2
 
 
-def on(device: str, n: int) -> tuple[nn.Module, list[Any]]:
-    """Return a layer in evaluation unless it has no running statistics, and its inputs, on a device."""
-    layer, inputs, _ = made(CASES[n])
-    if any(True for _ in layer.buffers()):  # an update happens once, vmap or not
+def on(device: str, n: int) -> tuple[nn.Module, list[Any], list[int]]:
+    """Return a layer, its inputs on a device, and which of them are differentiated.
+
+    In evaluation where it has running statistics: an update happens once, and `vmap` refuses it.
+    """
+    layer, inputs, kinds = made(CASES[n])
+    if any(True for _ in layer.buffers()):
         layer.eval()
-    return layer.to(device=device), [x.detach().to(device=device) for x in inputs]
+    which = [i for i, x in enumerate(inputs) if x.dtype == np.float64 and kinds[i] not in ("bits", "sign")]
+    return layer.to(device=device), [x.detach().to(device=device) for x in inputs], which
 
 
 def scalar(y: Any) -> Any:
@@ -39,10 +43,6 @@ def scalar(y: Any) -> Any:
     return sum(
         ((t * t).sum() + gl.sin(t).sum() for t in floats[1:]), (floats[0] * floats[0]).sum() + gl.sin(floats[0]).sum()
     )
-
-
-def floating(inputs: list[Any]) -> list[int]:
-    return [i for i, x in enumerate(inputs) if x.dtype == np.float64]
 
 
 @pytest.fixture(params=["cpu", "sim"])
@@ -66,8 +66,7 @@ def gradient(layer: Any, inputs: list[Any], which: list[int]) -> Any:
 
 @pytest.mark.parametrize("n", SMOOTH, ids=title)
 def test_vmap_checkpoint_and_second_order(n: int, device: str) -> None:
-    layer, inputs = on(device, n)
-    which = floating(inputs)
+    layer, inputs, which = on(device, n)
     if not which:  # rows of a table: what is differentiated is the table
         many = [gl.stack([x, gl.flip(x, axis=0)]) for x in inputs]
         for a, y in enumerate(flat(gl.vmap(layer)(*many))):
@@ -76,15 +75,17 @@ def test_vmap_checkpoint_and_second_order(n: int, device: str) -> None:
         scalar(gl.checkpoint(layer)(*inputs)).backward()
         assert all(p.grad is not None for p in layer.parameters())
         return
-    # vmap: a batch of two is two calls; integers are shared
-    others = [x * 0.7 if i in which else x for i, x in enumerate(inputs)]
-    axes = tuple(0 if i in which else None for i in range(len(inputs)))
-    many = [gl.stack([x, y]) if i in which else x for i, (x, y) in enumerate(zip(inputs, others, strict=True))]
-    mapped = flat(gl.vmap(layer, in_axes=axes)(*many))
-    apart = [flat(layer(*inputs)), flat(layer(*others))]
-    for a, y in enumerate(mapped):
-        expected = np.stack([outputs[a].numpy() for outputs in apart])
-        assert worst(y.numpy(), expected)[0] <= TOLERANCE.get(y.dtype, 0.0), "vmap"
+    # vmap: a batch of two is two calls; targets are mapped too, or shared
+    others = [x * 0.7 if i in which else gl.flip(x, axis=0) for i, x in enumerate(inputs)]
+    shared = [x if i in which else inputs[i] for i, x in enumerate(others)]
+    for second, all_of_them in ((others, True), (shared, False)):
+        axes = tuple(0 if i in which or all_of_them else None for i in range(len(inputs)))
+        pairs = zip(inputs, second, axes, strict=True)
+        many = [x if axis is None else gl.stack([x, y]) for x, y, axis in pairs]
+        apart = [flat(layer(*inputs)), flat(layer(*second))]
+        for a, y in enumerate(flat(gl.vmap(layer, in_axes=axes)(*many))):
+            expected = np.stack([outputs[a].numpy() for outputs in apart])
+            assert worst(y.numpy(), expected)[0] <= TOLERANCE.get(y.dtype, 0.0), "vmap"
     # gradients: mapped, and of a layer that runs again
     values = [inputs[i] for i in which]
     direct = gradient(layer, inputs, which)(*values)
@@ -111,7 +112,7 @@ def test_vmap_checkpoint_and_second_order(n: int, device: str) -> None:
 
 @pytest.mark.parametrize("n", sorted(RANDOM), ids=title)
 def test_what_is_random_draws_for_each_example(n: int, device: str) -> None:
-    layer, inputs = on(device, n)
+    layer, inputs, _ = on(device, n)
     layer.train()
     x = gl.ones_like(inputs[0]) if CASES[n].layer != "RReLU" else -gl.ones_like(inputs[0])
     if CASES[n].layer.startswith("Fractional"):
@@ -130,12 +131,11 @@ def test_what_is_random_draws_for_each_example(n: int, device: str) -> None:
 @pytest.mark.parametrize("n", SMOOTH, ids=title)
 def test_half_precision(n: int, dtype: str, device: str) -> None:
     """Inputs and weights rounded, then everything without autocast: near to float64 of the same rounded numbers."""
-    layer, inputs = on(device, n)
+    layer, inputs, _ = on(device, n)
     half = copy.deepcopy(layer).to(dtype=dtype)
-    which = floating(inputs)
-    rounded = [x.to(dtype) if i in which else x for i, x in enumerate(inputs)]
+    rounded = [x.to(dtype) if x.dtype == np.float64 else x for x in inputs]
     rough = flat(half(*rounded))
-    exact = flat(half.to(dtype="float64")(*(x.to("float64") if i in which else x for i, x in enumerate(rounded))))
+    exact = flat(half.to(dtype="float64")(*(r.to(x.dtype) for r, x in zip(rounded, inputs, strict=True))))
     kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
     for a, b in zip(rough, exact, strict=True):
         if np.dtype(b.dtype).kind in "iu":  # places of maxima: near values may change places
