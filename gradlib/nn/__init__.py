@@ -1,7 +1,21 @@
 """Layers, losses, initializers, and their functional forms."""
 
 from . import functional, init, utils
-from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from .activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
 from .attention import KeyValueCache, MultiHeadAttention, MultiheadAttention
 from .containers import ModuleList, Sequential
@@ -39,27 +53,6 @@ from .margin_losses import (
     TripletMarginWithDistanceLoss,
 )
 from .module import Module
-from .more_activations import (
-    CELU,
-    GLU,
-    SELU,
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU6,
-    RReLU,
-    Softmax2d,
-    Softmin,
-    Softshrink,
-    Softsign,
-    Tanhshrink,
-    Threshold,
-)
 from .more_layers import ModuleDict, Residual, Unflatten, summary
 from .more_norms import (
     Bilinear,
@@ -90,6 +83,19 @@ from .padding import (
 )
 from .parameter import Buffer, Parameter
 from .parameter_containers import ParameterDict, ParameterList
+from .piecewise_activations import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
 from .pooling import AvgPool2d, MaxPool2d
 from .pooling_more import (
     AdaptiveAvgPool1d,
@@ -115,6 +121,7 @@ from .rbf import RBF
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .regularize import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .shape import Flatten, Identity
+from .softmaxes import LogSoftmax, Softmax, Softmax2d, Softmin
 from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 from .transformer_stack import Transformer, TransformerDecoder, TransformerEncoder
 from .unpooling import (

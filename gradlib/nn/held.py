@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ..core import Tensor
@@ -14,6 +14,7 @@ class Held(Module):
     """A module that calls `function` with the settings that it was made with."""
 
     function: ClassVar[Callable[..., Any]]
+    names: Sequence[str] = ()
 
     def _keep(self, settings: dict[str, Any]) -> None:
         """Keep the arguments of the constructor; those that PyTorch has as buffers become part of the state."""
@@ -26,6 +27,8 @@ class Held(Module):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Return the function's value."""
+        if not self.names:
+            return type(self).function(*inputs, **named)
         return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self.names})
 
     def extra_repr(self) -> str:
