@@ -7,37 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..nn import (
-    GRU,
-    LSTM,
-    RNN,
-    BatchNorm1d,
-    Dense,
-    LayerNorm,
-    Module,
-    MultiheadAttention,
-    RMSNorm,
-    Unflatten,
-    Unfold,
-)
+from .. import nn
 from ..nn.conv import Windowed
-from ..nn.held import Held
-from ..nn.pooling_more import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    PixelShuffle,
-    PixelUnshuffle,
-)
 
 _ADAPTIVE = (
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
-)  # fmt: skip
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+)
 
 
 class _Walk:
@@ -49,17 +25,16 @@ class _Walk:
         self.dense: list[str] = []  # the last dense layer, and the norms after it
         self.found: dict[str, str] = {}
 
-    def reads(self, prefix: str, keys: list[str], size: int, what: str) -> bool:
-        """Note that entries read a vector of this size; return whether that is a map with more than one place."""
+    def reads(self, prefix: str, keys: list[str], size: int, what: str) -> None:
+        """Note that entries read a vector of this size, if that is a map with more than one place."""
         joined = self.channels is not None and size != self.channels and size % self.channels == 0
         if joined or self.unfolded:
             for key in keys:
                 shape = f"{self.channels} channels" if self.channels else "windows"
                 self.found[f"{prefix}.{key}" if prefix else key] = f"{what} reads {size} features, a map of {shape}"
-        return joined
 
 
-def flattened(module: Module) -> dict[str, str]:
+def flattened(module: nn.Module) -> dict[str, str]:
     """Return the entries of the state whose rows follow a map, by name, each with what is known of it."""
     walk = _Walk()
     for prefix, part in module.named_modules():
@@ -71,39 +46,39 @@ def _visit(walk: _Walk, prefix: str, part: Any) -> None:
     name = f"{prefix or 'module'} ({type(part).__name__})"
     if isinstance(part, Windowed):
         walk.channels, walk.unfolded, walk.dense = part.out_channels, False, []
-    elif isinstance(part, (GlobalAvgPool, GlobalMaxPool)):
+    elif isinstance(part, (nn.GlobalAvgPool, nn.GlobalMaxPool)):
         walk.channels = None
     elif isinstance(part, _ADAPTIVE):
         if _is_one(part):
             walk.channels = None
-    elif isinstance(part, PixelShuffle) and walk.channels:
+    elif isinstance(part, nn.PixelShuffle) and walk.channels:
         walk.channels //= vars(part)["upscale_factor"] ** 2
-    elif isinstance(part, PixelUnshuffle) and walk.channels:
+    elif isinstance(part, nn.PixelUnshuffle) and walk.channels:
         walk.channels *= vars(part)["downscale_factor"] ** 2
-    elif isinstance(part, Unfold):
+    elif isinstance(part, nn.Unfold):
         walk.unfolded = True
-    elif isinstance(part, Unflatten):
+    elif isinstance(part, nn.Unflatten):
         if walk.dense and len(part.unflattened_size) > 1 and any(n > 1 for n in part.unflattened_size[:-1]):
             for entry in walk.dense:
                 walk.found[entry] = f"{name} makes a map {part.unflattened_size} of what it gives"
-    elif isinstance(part, Dense):
+    elif isinstance(part, nn.Dense):
         walk.reads(prefix, ["weight"], part.in_features, name)
         walk.channels, walk.unfolded = None, False
         walk.dense = [
             f"{prefix}.{key}" if prefix else key for key in ("weight", "bias") if getattr(part, key) is not None
         ]
-    elif isinstance(part, (RNN, LSTM, GRU)):
+    elif isinstance(part, (nn.RNN, nn.LSTM, nn.GRU)):
         ways = ("", "_reverse") if part.bidirectional else ("",)
         walk.reads(prefix, [f"weight_ih_l0{way}" for way in ways], part.input_size, name)
         walk.channels, walk.unfolded, walk.dense = None, False, []
-    elif isinstance(part, MultiheadAttention):
+    elif isinstance(part, nn.MultiheadAttention):
         walk.channels, walk.unfolded, walk.dense = None, False, []
-    elif isinstance(part, BatchNorm1d):
+    elif isinstance(part, nn.BatchNorm1d):
         keys = [key for key in ("weight", "bias", "running_mean", "running_var") if getattr(part, key) is not None]
         walk.reads(prefix, keys, part.num_features, name)
         if walk.dense:
             walk.dense += [f"{prefix}.{key}" for key in keys]
-    elif isinstance(part, (LayerNorm, RMSNorm)):
+    elif isinstance(part, (nn.LayerNorm, nn.RMSNorm)):
         keys = [key for key in ("weight", "bias") if getattr(part, key, None) is not None]
         if walk.channels and len(part.normalized_shape) > 1:
             for key in keys:
@@ -113,6 +88,6 @@ def _visit(walk: _Walk, prefix: str, part: Any) -> None:
             walk.reads(prefix, keys, part.normalized_shape[-1], name)
 
 
-def _is_one(part: Held) -> bool:
+def _is_one(part: Any) -> bool:
     size = vars(part)["output_size"]
     return bool(size == 1 or (isinstance(size, (tuple, list)) and all(n == 1 for n in size)))

@@ -21,7 +21,7 @@ from .attention import KeyValueCache, MultiHeadAttention, MultiheadAttention
 from .containers import ModuleList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .dense import Dense, Linear
+from .dense import Bilinear, Dense, Linear
 from .embedding import Embedding, EmbeddingBag
 from .folding import ChannelShuffle, Fold, LocalResponseNorm, Unfold
 from .loss import CrossEntropyLoss, MSELoss
@@ -55,7 +55,6 @@ from .margin_losses import (
 from .module import Module
 from .more_layers import ModuleDict, Residual, Unflatten, summary
 from .more_norms import (
-    Bilinear,
     GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
@@ -110,16 +109,12 @@ from .pooling_more import (
     GlobalMaxPool,
     MaxPool1d,
     MaxPool3d,
-    PixelShuffle,
-    PixelUnshuffle,
-    Upsample,
-    UpsamplingBilinear2d,
-    UpsamplingNearest2d,
 )
 from .position import LearnedPositionalEncoding, PositionalEncoding, RotaryEmbedding
 from .rbf import RBF
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .regularize import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .resizing import PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from .shape import Flatten, Identity
 from .softmaxes import LogSoftmax, Softmax, Softmax2d, Softmin
 from .transformer import TransformerDecoderLayer, TransformerEncoderLayer

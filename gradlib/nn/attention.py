@@ -103,6 +103,7 @@ class MultiheadAttention(Module):
     v_proj_weight where kdim or vdim is another; bias_k, bias_v (1, 1, kv_heads head_dim); out_proj.
     Raises: ShapeError; ValueError for a cache beside `add_bias_kv`.  Derivative: every order.  Kernel: composition.
     Source: Vaswani et al., "Attention is all you need", NeurIPS 2017; Ainslie et al., "GQA", EMNLP 2023.
+    Shapes: query and y (batch, length, embed_dim), key (batch, keys, kdim), value (batch, keys, vdim).
 
     Examples
     --------

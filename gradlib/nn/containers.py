@@ -10,7 +10,16 @@ from .module import Module
 
 
 class ModuleList(Module):
-    """A list of modules whose parameters are found; their names are their positions."""
+    """A list of modules whose parameters are found; their names are their positions.
+
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> layers = gl.nn.ModuleList([gl.nn.Dense(2, 3), gl.nn.ReLU()])
+    >>> len(layers), layers[1], [name for name, _ in layers.named_parameters()]
+    (2, ReLU(), ['0.weight', '0.bias'])
+    """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         for module in modules:
@@ -40,6 +49,8 @@ class ModuleList(Module):
 
 class Sequential(ModuleList):
     """y = last(... second(first(x))): modules one after the other.
+
+    Shapes: what the first module takes, and the last gives.
 
     Examples
     --------

@@ -56,6 +56,8 @@ class _ConvTranspose(Windowed):
 class ConvTranspose1d(_ConvTranspose):
     """y = the data gradient of a Conv1d at x, + bias; see `ConvTranspose2d`.
 
+    Shapes: input (batch, length, in_channels); weight (k, out_channels / groups, in_channels).
+
     Examples
     --------
     >>> import gradlib as gl, numpy as np
@@ -87,6 +89,8 @@ class ConvTranspose2d(_ConvTranspose):
 
 class ConvTranspose3d(_ConvTranspose):
     """y = the data gradient of a Conv3d at x, + bias; see `ConvTranspose2d`.
+
+    Shapes: input (batch, d, h, w, in_channels); weight (kd, kh, kw, out_channels / groups, in_channels).
 
     Examples
     --------

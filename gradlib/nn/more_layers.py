@@ -75,6 +75,7 @@ class Residual(Module):
     """y = shortcut(x) + block(x); the shortcut is x itself unless a module is given.
 
     Source: He et al., "Deep residual learning for image recognition", CVPR 2016, equations 1 and 2.
+    Shapes: block and shortcut give equal shapes.  Derivative: every order.
 
     Examples
     --------
@@ -93,7 +94,9 @@ class Residual(Module):
 
 
 class Unflatten(Module):
-    """Cut axis `dim` into several, of the sizes `unflattened_size`.
+    """y = the input, its axis `dim` cut into several, of the sizes `unflattened_size`.
+
+    Shapes: axis `dim` is as long as the product of `unflattened_size`.  Raises: ShapeError.
 
     Examples
     --------

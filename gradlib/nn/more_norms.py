@@ -1,8 +1,7 @@
-"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm, Bilinear."""
+"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -192,6 +191,14 @@ class InstanceNorm1d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each sequence (batch, length, channels).
 
     Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Shapes: (batch, length, channels), the output alike.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> y = gl.nn.InstanceNorm1d(1)(gl.tensor([[[1.0], [3.0]]]))
+    >>> [round(x, 3) for x in y.flatten().tolist()]
+    [-1.0, 1.0]
     """
 
     ndim = 3
@@ -201,6 +208,7 @@ class InstanceNorm2d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each image (batch, height, width, channels).
 
     Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Shapes: (batch, height, width, channels), the output alike.
 
     Examples
     --------
@@ -217,45 +225,13 @@ class InstanceNorm3d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each volume (batch, d, h, w, channels).
 
     Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
-    """
-
-    ndim = 5
-
-
-class Bilinear(Module):
-    """y[k] = sum over i, j of x1[i] weight[i, j, k] x2[j] + bias[k].
-
-    Shapes: x1 (..., in1_features), x2 (..., in2_features), weight (in1_features, in2_features, out_features).
-    Initial values: U[-b, b), b = 1 / sqrt(in1_features), as in PyTorch.  Kernel: composition.
+    Shapes: (batch, depth, height, width, channels), the output alike.
 
     Examples
     --------
-    >>> import gradlib as gl
-    >>> gl.nn.Bilinear(2, 3, 4)(gl.tensor([[1.0, 2.0]]), gl.tensor([[1.0, 2.0, 3.0]])).shape
-    (1, 4)
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.InstanceNorm3d(3)(gl.tensor(np.ones((2, 4, 4, 4, 3), np.float32))).shape
+    (2, 4, 4, 4, 3)
     """
 
-    def __init__(
-        self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        self.sizes = (in1_features, in2_features, out_features)
-        bound = 1.0 / math.sqrt(in1_features)
-        self.weight = Parameter(init.uniform_(init.allocate(self.sizes, dtype, device), -bound, bound))
-        self.bias = (
-            Parameter(init.uniform_(init.allocate((out_features,), dtype, device), -bound, bound)) if bias else None
-        )
-
-    def forward(self, input1: Any, input2: Any) -> Any:
-        """Return the bilinear form of both."""
-        return F.bilinear(input1, input2, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        return ", ".join(map(str, self.sizes)) + ("" if self.bias is not None else ", bias=False")
+    ndim = 5

@@ -101,6 +101,13 @@ class BatchNorm1d(_BatchNorm):
     """y = (x - mean) / sqrt(var + eps) * weight + bias for each channel of (batch, channels).
 
     Sequences (batch, length, channels) are taken too.  Arguments, state and errors are those of `BatchNorm2d`.
+    Shapes: (batch, channels) or (batch, length, channels), the output alike.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.BatchNorm1d(3)(gl.tensor(np.ones((2, 3), np.float32))).shape
+    (2, 3)
     """
 
     dimensions = (2, 3)
@@ -116,6 +123,7 @@ class BatchNorm2d(_BatchNorm):
 
     State: weight, bias; running_mean, running_var, num_batches_tracked.
     Raises: ShapeError.  Source: Ioffe and Szegedy, "Batch normalization", ICML 2015.
+    Shapes: (batch, height, width, channels), the output alike.
 
     Examples
     --------
@@ -133,6 +141,7 @@ class BatchNorm3d(_BatchNorm):
     """y = (x - mean) / sqrt(var + eps) * weight + bias for each channel of (batch, depth, height, width, channels).
 
     Arguments, state and errors are those of `BatchNorm2d`.
+    Shapes: (batch, depth, height, width, channels), the output alike.
 
     Examples
     --------

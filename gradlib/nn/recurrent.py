@@ -221,10 +221,12 @@ class _Recurrent(Module):
 class RNN(_Recurrent):
     """h_t = tanh(x_t W_ih + b_ih + h_(t-1) W_hh + b_hh), or relu of it: Elman's network, in layers.
 
-    Shapes: input (batch, length, input_size), where PyTorch has (length, batch, ...) unless
-    ``batch_first=False``; hx (layers * directions, batch, hidden_size); returns (output (batch, length,
-    directions * hidden_size), h_n shaped as hx).  State: weight_ih_l0 (input_size, hidden_size),
-    weight_hh_l0 (hidden_size, hidden_size), bias_ih_l0, bias_hh_l0; then _l1, ..., and each with _reverse.
+    ``batch_first=True`` is the default, where it is False in PyTorch; pass False for its layout.
+
+    Shapes: input (batch, length, input_size), or (length, batch, input_size) with ``batch_first=False``; hx
+    (layers * directions, batch, hidden_size); returns (output (batch, length, directions * hidden_size), h_n shaped
+    as hx).  State: weight_ih_l0 (input_size, hidden_size), weight_hh_l0 (hidden_size, hidden_size), bias_ih_l0,
+    bias_hh_l0; then _l1, ..., and each with _reverse.
     ``layer(input, hx, lengths)`` stops each sequence at its length: zeros behind it, the state of its end.
     Raises: ShapeError.  Kernel: composition.  Source: Elman, "Finding structure in time", 1990.
 
@@ -259,6 +261,8 @@ class RNN(_Recurrent):
 class LSTM(_Recurrent):
     """c_t = f c_(t-1) + i g, h_t = o tanh(c_t); i, f, o = sigmoid, g = tanh of x_t W_ih + b_ih + h_(t-1) W_hh + b_hh.
 
+    ``batch_first=True`` is the default, where it is False in PyTorch; pass False for its layout.
+
     Shapes, state and `lengths` as in `RNN`, the weights four times as wide (i, f, g, o); the states are
     (h, c).  With `proj_size`, h_t is (o tanh(c_t)) W_hr.
     Raises: ShapeError.  Kernel: composition.
@@ -278,6 +282,8 @@ class LSTM(_Recurrent):
 
 class GRU(_Recurrent):
     """h_t = (1 - z) n + z h_(t-1), n = tanh(x_n + r h_n); r, z = sigmoid of x_r + h_r, x_z + h_z.
+
+    ``batch_first=True`` is the default, where it is False in PyTorch; pass False for its layout.
 
     (x_r, x_z, x_n) = x_t W_ih + b_ih, (h_r, h_z, h_n) = h_(t-1) W_hh + b_hh.  Shapes, state and `lengths` as
     in `RNN`, the weights three times as wide (r, z, n).
@@ -337,18 +343,46 @@ class _Cell(Module):
 
 
 class RNNCell(_Cell):
-    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it; (batch, input_size), (batch, hidden_size); see `RNN`."""
+    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it; (batch, input_size), (batch, hidden_size); see `RNN`.
+
+    Shapes: input (batch, input_size), h (batch, hidden_size); weights as `RNN`'s, without _l0.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.RNNCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32))).shape
+    (2, 5)
+    """
 
     kind = "RNN"
 
 
 class LSTMCell(_Cell):
-    """(h', c') from x and (h, c); one step of `LSTM`."""
+    """c' = f c + i g, h' = o tanh(c'), of x and (h, c): one step of `LSTM`.
+
+    Shapes: input (batch, input_size), h and c (batch, hidden_size); weights as `LSTM`'s, without _l0.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> h, c = gl.nn.LSTMCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32)))
+    >>> h.shape, c.shape
+    ((2, 5), (2, 5))
+    """
 
     kind = "LSTM"
 
 
 class GRUCell(_Cell):
-    """h' from x and h; one step of `GRU`."""
+    """h' = (1 - z) n + z h, of x and h: one step of `GRU`.
+
+    Shapes: input (batch, input_size), h (batch, hidden_size); weights as `GRU`'s, without _l0.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.GRUCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32))).shape
+    (2, 5)
+    """
 
     kind = "GRU"

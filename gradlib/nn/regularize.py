@@ -37,6 +37,7 @@ class Dropout(_Dropout):
 
     Raises: ShapeError for a p outside [0, 1].  Derivative: every order.  Kernel: ``dropout.cu``.
     Source: Srivastava et al., "Dropout", JMLR 15 (2014).
+    Shapes: any; the output as the input.
 
     Examples
     --------
@@ -52,6 +53,7 @@ class Dropout1d(_Dropout):
     """y = x / (1 - p) for a channel of a sequence (batch, length, channels) with probability 1 - p, else 0.
 
     In evaluation y = x.  Raises: ShapeError.  Kernel: composition.  Source: Tompson et al., CVPR 2015.
+    Shapes: (batch, length, channels); the output as the input.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class Dropout2d(_Dropout):
 
     In evaluation y = x.  Raises: ShapeError.  Kernel: composition.
     Source: Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
+    Shapes: (batch, height, width, channels); the output as the input.
 
     Examples
     --------
@@ -85,6 +88,7 @@ class Dropout3d(_Dropout):
     """y = x / (1 - p) for a channel of a volume (batch, d, h, w, channels) with probability 1 - p, else 0, in training.
 
     Raises: ShapeError.  Kernel: composition.  Source: Tompson et al., CVPR 2015.
+    Shapes: (batch, depth, height, width, channels); the output as the input.
 
     Examples
     --------
@@ -103,6 +107,7 @@ class AlphaDropout(_Dropout):
     s = -1.7581, the limit of SELU; a = ((1 - p)(1 + p s^2))^(-1/2), b = -a p s.  In evaluation y = x.
     Raises: ShapeError.  Kernel: composition.
     Source: Klambauer et al., "Self-normalizing neural networks", 2017, section 3.
+    Shapes: any; the output as the input.
 
     Examples
     --------

@@ -9,8 +9,10 @@ from .module import Module
 
 
 class Flatten(Module):
-    """Join the axes from `start_dim` to `end_dim` into one; by default all but the batch.
+    """y = the input, its axes from `start_dim` to `end_dim` joined into one; by default all but the batch.
 
+    Shapes: (batch, ...) to (batch, features), features in the order of the input's last axes: of a map (batch, height,
+    width, channels) channels come last, where PyTorch has them first (see `gl.io.load_torch_weights`).
 
     Examples
     --------
@@ -34,7 +36,16 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """y = x; arguments of the constructor are taken and ignored, so that it can stand for any layer."""
+    """y = x; arguments of the constructor are taken and ignored, so that it can stand for any layer.
+
+    Shapes: any.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> gl.nn.Identity(54, unused=True)(gl.tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass

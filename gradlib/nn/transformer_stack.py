@@ -33,6 +33,7 @@ class TransformerEncoder(Module):
 
     Called with the arguments of `TransformerEncoderLayer`, the first mask being `mask`.  PyTorch's
     `enable_nested_tensor` and `mask_check` choose an implementation and mean nothing here.
+    Shapes: input and output (batch, length, d_model).  Derivative: every order.  Kernel: composition.
 
     Examples
     --------
@@ -73,6 +74,8 @@ class TransformerDecoder(Module):
     """y = norm(layer_n(... layer_1(x, memory), memory)): `num_layers` copies of a layer, which begin alike.
 
     Called with the arguments of `TransformerDecoderLayer`.
+    Shapes: target and output (batch, length, d_model), memory (batch, memory length, d_model).
+    Derivative: every order.  Kernel: composition.
 
     Examples
     --------

@@ -15,6 +15,8 @@ Size = int | Sequence[int]
 class MaxUnpool1d(Held):
     """y = zeros, each input at the place that ``MaxPool1d(return_indices=True)`` tells; see `MaxUnpool2d`.
 
+    Shapes: input, indices (batch, l, channels); output (batch, (l - 1) stride + kernel_size - 2 padding, channels).
+
     Examples
     --------
     >>> import gradlib as gl
@@ -55,6 +57,8 @@ class MaxUnpool2d(MaxUnpool1d):
 class MaxUnpool3d(MaxUnpool1d):
     """y = zeros, each input at the place that ``MaxPool3d(return_indices=True)`` tells; see `MaxUnpool2d`.
 
+    Shapes: input, indices (batch, d, h, w, channels); the sizes of the output as in `MaxUnpool2d`.
+
     Examples
     --------
     >>> import gradlib as gl, numpy as np
@@ -68,6 +72,8 @@ class MaxUnpool3d(MaxUnpool1d):
 
 class LPPool1d(Held):
     """y = (sum of x^p over each window of (batch, length, channels))^(1/p), p = norm_type; see `LPPool2d`.
+
+    Shapes: (batch, length, channels); the spatial sizes of the output as in `MaxPool2d`.  Raises: ShapeError.
 
     Examples
     --------
@@ -102,6 +108,8 @@ class LPPool2d(LPPool1d):
 
 class LPPool3d(LPPool1d):
     """y = (sum of x^p over each window of (batch, d, h, w, channels))^(1/p), p = norm_type; see `LPPool2d`.
+
+    Shapes: (batch, d, h, w, channels); the spatial sizes of the output as in `MaxPool2d`.  Raises: ShapeError.
 
     Examples
     --------
@@ -145,6 +153,8 @@ class FractionalMaxPool2d(Held):
 
 class FractionalMaxPool3d(FractionalMaxPool2d):
     """y = the greatest value of windows of random steps of (batch, d, h, w, channels); see `FractionalMaxPool2d`.
+
+    Shapes: (batch, depth, height, width, channels) to (batch, *output_size, channels).  Raises: ShapeError.
 
     Examples
     --------

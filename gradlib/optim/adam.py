@@ -96,6 +96,16 @@ class AdamW(Adam):
     Everything else is as in `Adam`; `weight_decay` is 0.01 unless given.
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, Algorithm 2.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([1.0, 2.0]))
+    >>> optimizer = gl.optim.AdamW([p], lr=0.5, weight_decay=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> [round(x, 4) for x in p.tolist()]
+    [0.45, 1.4]
     """
 
     decoupled = True
