@@ -28,9 +28,9 @@ ROWS = {
     "dropout": ("regularize",),
     "sequences": ("embedding", "recurrent", "attention", "position", "transformer", "transformer_stack"),
     "losses, distances": ("loss", "losses", "margin_losses", "adaptive_softmax"),
-    "containers": ("containers", "more_layers", "parameter_containers"),
+    "containers": ("containers", "parameter_containers"),
 }
-BY_NAME = {"LocalResponseNorm": "normalisation", "Unflatten": "shapes, resizing"}
+BY_NAME = {"LocalResponseNorm": "normalisation"}
 OTHERS = {"Buffer", "KeyValueCache", "Module", "Parameter"}  # no layers
 
 # What PyTorch does not have.

@@ -18,7 +18,7 @@ from .activations import (
 )
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
 from .attention import KeyValueCache, MultiHeadAttention, MultiheadAttention
-from .containers import ModuleList, Sequential
+from .containers import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dense import Bilinear, Dense, Linear
@@ -53,7 +53,6 @@ from .margin_losses import (
     TripletMarginWithDistanceLoss,
 )
 from .module import Module
-from .more_layers import ModuleDict, Residual, Unflatten, summary
 from .more_norms import (
     GroupNorm,
     InstanceNorm1d,
@@ -115,8 +114,9 @@ from .rbf import RBF
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .regularize import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .resizing import PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
-from .shape import Flatten, Identity
+from .shape import Flatten, Identity, Unflatten
 from .softmaxes import LogSoftmax, Softmax, Softmax2d, Softmin
+from .summary import summary
 from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 from .transformer_stack import Transformer, TransformerDecoder, TransformerEncoder
 from .unpooling import (

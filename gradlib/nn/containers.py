@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..core import op
 from ..errors import DTypeError
 from .module import Module
 
@@ -75,3 +76,83 @@ class Sequential(ModuleList):
         for module in self.children():
             input = module(input)
         return input
+
+
+class ModuleDict(Module):
+    """A dict of modules whose parameters are found, by name, in the order in which they came.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> heads = gl.nn.ModuleDict({"a": gl.nn.Dense(2, 3), "b": gl.nn.ReLU()})
+    >>> heads["a"], list(heads), "b" in heads, len(heads)
+    (Dense(2, 3), ['a', 'b'], True, 2)
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        self.update(modules)
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add or replace modules."""
+        for name, module in modules.items() if isinstance(modules, Mapping) else modules:
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if not isinstance(module, Module):
+            raise DTypeError(f"ModuleDict: {module!r} is not a Module\n  need one, such as nn.ReLU()")
+        if hasattr(ModuleDict, name) or "." in name or not name:
+            raise ValueError(f"ModuleDict: {name!r} cannot be a name\n  need none of a dict's methods, and no dot")
+        setattr(self, name, module)
+
+    def __getitem__(self, name: str) -> Module:
+        for key, module in self.named_children():
+            if key == name:
+                return module
+        raise KeyError(name)
+
+    def __delitem__(self, name: str) -> None:
+        self[name]
+        delattr(self, name)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def keys(self) -> list[str]:
+        """Return the names."""
+        return [name for name, _ in self.named_children()]
+
+    def values(self) -> list[Module]:
+        """Return the modules."""
+        return list(self.children())
+
+    def items(self) -> list[tuple[str, Module]]:
+        """Return names and modules."""
+        return list(self.named_children())
+
+
+class Residual(Module):
+    """y = shortcut(x) + block(x); the shortcut is x itself unless a module is given.
+
+    Source: He et al., "Deep residual learning for image recognition", CVPR 2016, equations 1 and 2.
+    Shapes: block and shortcut give equal shapes.  Derivative: every order.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> gl.nn.Residual(gl.nn.ReLU())(gl.tensor([1.0, -2.0])).tolist()
+    [2.0, -2.0]
+    """
+
+    def __init__(self, block: Module, shortcut: Module | None = None) -> None:
+        self.block = block
+        self.shortcut = shortcut
+
+    def forward(self, input: Any) -> Any:
+        """Return shortcut(input) + block(input)."""
+        return op.add(input if self.shortcut is None else self.shortcut(input), self.block(input))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..core import op
+from ..spec import normalize_axis
 from . import functional as F
 from .module import Module
 
@@ -53,3 +56,29 @@ class Identity(Module):
     def forward(self, input: Any) -> Any:
         """Return the input."""
         return input
+
+
+class Unflatten(Module):
+    """y = the input, its axis `dim` cut into several, of the sizes `unflattened_size`.
+
+    Shapes: axis `dim` is as long as the product of `unflattened_size`.  Raises: ShapeError.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.Unflatten(1, (2, 3))(gl.tensor(np.ones((5, 6)))).shape
+    (5, 2, 3)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, input: Any) -> Any:
+        """Return the input with more axes."""
+        axis = normalize_axis("Unflatten(dim)", self.dim, len(input.shape))
+        shape = tuple(input.shape)
+        return op.reshape(input, shape=(*shape[:axis], *self.unflattened_size, *shape[axis + 1 :]))
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return f"{self.dim}, {self.unflattened_size}"

@@ -8,9 +8,8 @@ from typing import Any
 
 from ...core import Tensor, no_grad
 from ...errors import DTypeError, ShapeError, message, operand
-from ..containers import ModuleList
+from ..containers import ModuleDict, ModuleList
 from ..module import Module
-from ..more_layers import ModuleDict
 from ..parameter import Parameter
 
 __all__ = ["ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations"]
