@@ -13,7 +13,6 @@ from .module import Module
 class ModuleList(Module):
     """A list of modules whose parameters are found; their names are their positions.
 
-
     Examples
     --------
     >>> import gradlib as gl
@@ -26,12 +25,33 @@ class ModuleList(Module):
         for module in modules:
             self.append(module)
 
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end; return the list."""
+    def _set(self, name: str, module: Module) -> None:
         if not isinstance(module, Module):
             raise DTypeError(f"{type(self).__name__}: {module!r} is not a Module\n  need one, such as nn.ReLU()")
-        setattr(self, str(len(self)), module)
+        setattr(self, name, module)
+
+    def append(self, module: Module) -> ModuleList:
+        """Add a module at the end; return the list."""
+        self._set(str(len(self)), module)
         return self
+
+    def extend(self, modules: Iterable[Module]) -> ModuleList:
+        """Add several at the end; return the list."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before the one at `index`; the names of those behind it change."""
+        modules = list(self.children())
+        modules.insert(index, module)
+        names = [name for name, _ in self.named_children()]
+        for name in names:
+            delattr(self, name)
+        self.extend(modules)
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._set([name for name, _ in self.named_children()][index], module)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())
@@ -51,7 +71,7 @@ class ModuleList(Module):
 class Sequential(ModuleList):
     """y = last(... second(first(x))): modules one after the other.
 
-    Shapes: what the first module takes, and the last gives.
+    A dict gives the modules names of their own.  Shapes: what the first module takes, and the last gives.
 
     Examples
     --------
@@ -64,8 +84,13 @@ class Sequential(ModuleList):
     )
     """
 
-    def __init__(self, *modules: Module) -> None:
-        super().__init__(modules)
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        named = modules[0] if len(modules) == 1 else None
+        if isinstance(named, Mapping):
+            for name, module in named.items():
+                self._set(name, module)
+        else:
+            self.extend(modules)  # type: ignore[arg-type]
 
     @classmethod
     def _of(cls, modules: list[Module]) -> Sequential:

@@ -53,6 +53,52 @@ BY_TEXT = {
 }
 OURS_ALONE = {"dense", "flatten", "l2_divergence", "rbf", "regularizer", "rotary_embedding", "sigmoid", "tanh"}
 OURS_ALONE |= {"sinusoidal_positions"}
+# Of torch.nn.functional, and why it is not here.
+NOT_HERE = {
+    # tensors do not change
+    *("celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"),
+    # deprecated: interpolate
+    *("upsample", "upsample_bilinear", "upsample_nearest"),
+    # return_indices=True
+    *(f"{kind}max_pool{n}d_with_indices" for kind in ("", "adaptive_") for n in (1, 2, 3)),
+    *(f"fractional_max_pool{n}d_with_indices" for n in (2, 3)),
+    # other names, and layouts, of what is here
+    *("conv_tbc", "native_channel_shuffle"),
+    # products of scaled or ragged matrices, for float8
+    *("grouped_mm", "scaled_grouped_mm", "scaled_mm"),
+    # none of its public functions
+    *("Optional", "assert_int_or_pair", "boolean_dispatch", "DType", "ScalingType", "SwizzleType"),
+    *("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
+}
+
+
+def test_all_of_pytorchs_functions_are_here() -> None:
+    theirs = pytest.importorskip("torch").nn.functional
+    public = {n for n in dir(theirs) if callable(getattr(theirs, n)) and not n.startswith("_")}
+    assert {n for n in public if not hasattr(F, n)} == NOT_HERE
+
+
+def test_all_of_pytorchs_utilities_are_here() -> None:
+    torch = pytest.importorskip("torch")
+    there, here = torch.nn.utils, gl.nn.utils
+    missing = {n for n in there.__all__ if not hasattr(here, n)}
+    assert missing == {
+        "clip_grad_norm",  # deprecated: clip_grad_norm_
+        "convert_conv2d_weight_memory_format",  # of layouts that are not here
+        "convert_conv3d_weight_memory_format",
+        "skip_init",  # parameters are drawn when they are made
+    }
+    assert {n for n in there.rnn.__all__ if not hasattr(here.rnn, n)} == {"invert_permutation"}  # no public use
+    assert {n for n in there.parametrizations.__all__ if not hasattr(here.parametrizations, n)} == {
+        "orthogonal"  # needs gl.linalg's matrix exponential and solve
+    }
+    assert {n for n in there.parametrize.__all__ if not hasattr(here.parametrize, n)} == {
+        "transfer_parametrizations_and_params",  # of quantisation
+        "type_before_parametrizations",  # classes stay
+    }
+    assert {n for n in dir(torch.nn.init) if n.endswith("_") and n[0] != "_"} <= set(gl.nn.init.__all__)
+
+
 DEPRECATED = {"size_average", "reduce", "_stacklevel", "out"}
 
 

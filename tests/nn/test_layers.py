@@ -104,6 +104,20 @@ def test_running_statistics_are_off_the_tape() -> None:
     assert layer.weight.grad is not None
 
 
+@pytest.mark.parametrize("make", [nn.BatchNorm1d, nn.InstanceNorm1d])
+def test_running_statistics_move_once_under_checkpoint(make: type) -> None:
+    x = gl.tensor(RNG.standard_normal((4, 5, 3)), requires_grad=True)
+    found = []
+    for wrap in (lambda f: f, gl.checkpoint):
+        layer = make(3, track_running_stats=True, dtype="float64")
+        y = wrap(layer)(x)
+        (y * y).sum().backward()
+        found.append([b.numpy() for b in layer.buffers()])
+        assert (found[-1][0] != 0).all()
+    for once, again in zip(*found, strict=True):
+        np.testing.assert_array_equal(once, again)
+
+
 def test_dropout_layer() -> None:
     layer = nn.Dropout(0.25, generator=gl.Generator(0))
     x = images(100, 10)

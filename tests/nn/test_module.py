@@ -201,6 +201,20 @@ def test_containers() -> None:
         nn.Sequential(gl.tensor(1.0))
 
 
+def test_a_list_changes_and_a_sequence_has_names() -> None:
+    layers = nn.ModuleList([nn.Dense(2, 3)]).extend([nn.ReLU()])
+    layers.insert(1, nn.Tanh())
+    layers[0] = nn.Dense(2, 5)
+    assert [repr(m) for m in layers] == ["Dense(2, 5)", "Tanh()", "ReLU()"]
+    assert [name for name, _ in layers.named_children()] == ["0", "1", "2"]
+    with pytest.raises(gl.DTypeError, match="not a Module"):
+        layers[0] = 3
+    named = nn.Sequential({"first": nn.Dense(2, 3), "last": nn.ReLU()})
+    assert [name for name, _ in named.named_parameters()] == ["first.weight", "first.bias"]
+    assert named(gl.ones((1, 2))).shape == (1, 3)
+    assert repr(named[-1]) == "ReLU()"
+
+
 def test_containers_of_parameters() -> None:
     parts = nn.ParameterList([gl.tensor([1.0])]).append(gl.tensor([2.0]))
     parts[0] = gl.tensor([3.0])
