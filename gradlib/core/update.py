@@ -136,16 +136,20 @@ class Update:
 
     def _check(self, calls: Sequence[Call], shared: Call) -> Any:
         """Return the one backend of all tensors, having made sure that each may be there."""
-        found = None
+        found = kind = None
+        written = len(self.writes)
         for call in calls:
             if len(call) != len(self.own):
                 raise TypeError(f"{self._what()}: got {len(call)} tensors for {', '.join(self.own)}")
             for i, t in enumerate(call):
-                if t is not None:
+                if t is None:
+                    continue
+                if not isinstance(t, Tensor) or type(t.data) is not kind:  # not one more of the same
                     found = self._check_one(self.own[i], t, found)
-                    if t.node is not None and i < len(self.writes):
-                        what = f"{self._what()}: {self.own[i]} is the result of {t.node.prim.name}"
-                        raise ShapeError(message(what, [operand(self.own[i], t)], "need a leaf"))
+                    kind = type(t.data)
+                if t.node is not None and i < written:
+                    what = f"{self._what()}: {self.own[i]} is the result of {t.node.prim.name}"
+                    raise ShapeError(message(what, [operand(self.own[i], t)], "need a leaf"))
         for name, t in zip(self.shares, shared, strict=True):
             if t is not None:
                 found = self._check_one(name, t, found)

@@ -52,11 +52,10 @@ class Table:
         backend = backend_of(rows[0][0])
         pointer = backend.pointer
         sizes = [row[0].size for row in rows]
-        content = [
-            word
-            for row, size in zip(rows, sizes, strict=True)
-            for word in (size, *[0 if a is None else pointer(a) for a in row])
-        ]
+        content: list[int] = []
+        for row, size in zip(rows, sizes, strict=True):
+            content.append(size)
+            content.extend([0 if a is None else pointer(a) for a in row])
         if backend is not self._backend or sizes != self._sizes:
             self._backend, self._sizes = backend, sizes
             self._cut()
