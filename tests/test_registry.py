@@ -30,6 +30,7 @@ CHECKED = [
     "dense",
     "dropout",
     "index_add",
+    "layer_norm",
     "matmul",
     "max_pool",
     "softmax",

@@ -40,17 +40,8 @@ def _affine(y: Array, weight: Array | None, bias: Array | None, like: Array) -> 
     return op.cast(y, dtype=like.dtype)
 
 
-def _last_axes(name: str, input: Array, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or tuple(input.shape[-len(shape) :]) != shape:
-        raise ShapeError(
-            message(
-                f"{name}(input, normalized_shape): input does not end in {shape}",
-                [operand("input", input)],
-                "need input.shape[-len(normalized_shape):] == normalized_shape",
-            )
-        )
-    return tuple(range(-len(shape), 0))
+def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
 def layer_norm(
@@ -63,15 +54,14 @@ def layer_norm(
     """y = (x - mean) / sqrt(var + eps) weight + bias, over the last axes, those of `normalized_shape`; biased var.
 
     Shapes: input (..., *normalized_shape); weight, bias normalized_shape.  Dtypes: float16 and bfloat16 are
-    computed in float32.  Raises: ShapeError.  Kernel: composition.
+    computed in float32.  Raises: ShapeError, DTypeError.  Kernel: ``layer_norm.cu``.
     Source: Ba, Kiros, Hinton, "Layer normalization", 2016, equation 4.
 
     >>> import numpy as np
     >>> layer_norm(np.array([[1.0, 3.0]]), 2, eps=0.0)
     array([[-1.,  1.]])
     """
-    axes = _last_axes("layer_norm", input, normalized_shape)
-    return _affine(_standardized(_wide(input), axes, eps), weight, bias, input)
+    return op.layer_norm(input, weight, bias, normalized_shape=_shape(normalized_shape), eps=eps)
 
 
 def rms_norm(
@@ -80,19 +70,17 @@ def rms_norm(
     """y = x / sqrt(mean(x^2) + eps) weight, the mean over the last axes, `normalized_shape`.
 
     `eps` is by default the spacing of the input's dtype at 1.
-    Shapes: input (..., *normalized_shape); weight normalized_shape.  Raises: ShapeError.  Kernel: composition.
+    Shapes: input (..., *normalized_shape); weight normalized_shape.  Raises: ShapeError, DTypeError.
+    Kernel: ``layer_norm.cu``.
     Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019, equation 4.
 
     >>> import numpy as np
     >>> rms_norm(np.array([[3.0, 3.0]]), 2, eps=0.0)
     array([[1., 1.]])
     """
-    axes = _last_axes("rms_norm", input, normalized_shape)
     if eps is None:
         eps = 2.0**-7 if input.dtype.name == "bfloat16" else float(np.finfo(input.dtype).eps)
-    x = _wide(input)
-    mean = op.mean(op.multiply(x, x), axis=axes, keepdims=True)
-    return _affine(op.multiply(x, op.rsqrt(op.add(mean, eps))), weight, None, input)
+    return op.rms_norm(input, weight, normalized_shape=_shape(normalized_shape), eps=eps)
 
 
 def group_norm(

@@ -11,6 +11,7 @@ from . import functions as _functions
 from . import index as _index
 from . import (
     index_launch,  # attaches the kernels of the index ops
+    layer_norm,  # users reach it as nn.functional
     reduce_launch,  # attaches the kernels of the reductions
     update,  # these register their ops, which belong to the optimizers
     update_adam,

@@ -18,7 +18,7 @@ from gradlib.kernel import Kernel, folder
 from gradlib.kernel import source as sources
 from gradlib.testing import check_op, check_update
 
-WAIT = re.compile(r"\b(__syncthreads|__syncwarp|__threadfence)\s*\([^()]*\)\s*;")
+WAIT = re.compile(r"\b(?:ptx::bar_sync|__syncthreads|__syncwarp|__threadfence)\s*\([^()]*\)\s*;")
 
 # What launches the kernels that a file's barriers are in.
 USERS = {
@@ -26,6 +26,8 @@ USERS = {
     "update.cuh": ["adam"],
     "gemm.cuh": ["matmul"],
     "epilogue.cuh": ["dense"],
+    "layer_norm.cu": ["layer_norm"],
+    "rows.cuh": ["layer_norm"],
     "reduce.cuh": ["softmax", "sum", "batch_norm", "cross_entropy"],
 }
 
