@@ -27,7 +27,7 @@
 
 using A = acc_t<T>;
 constexpr int N = PACK<T>;
-constexpr int BACKWARD_THREADS = PACKS * N > 15 && PACKS > 2 ? 256 : 512;  // of a block: 512 would make it spill
+constexpr int BACKWARD_THREADS = PACKS > 2 ? 256 : 512;  // of a block: with more registers would spill
 
 // A parameter's pack as accumulators of x's kind, `missing` where there is no such parameter.
 GRADLIB_DEVICE void load_param(const PARAM* p, int i, int have, A missing, A (&out)[N]) {

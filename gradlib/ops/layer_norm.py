@@ -6,8 +6,6 @@ import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import backend as backends
 from ..core import Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
@@ -152,7 +150,7 @@ def _split(columns: int, itemsize: int, backward: bool) -> _Split:
     found: list[tuple[int, _Split]] = []
     for each in (1, 2, 4):
         threads = max(32, -(-packs // (32 * each)) * 32)
-        limit = (256 if each == 4 and itemsize == 4 else 512) if backward else 1024
+        limit = (256 if each == 4 else 512) if backward else 1024
         if each <= most and threads <= limit and (threads == 32 or each == most or each * 2 == most):
             found.append((threads * each, _Split(threads, each)))
     if not found:
