@@ -2,14 +2,9 @@
 
 from . import along as _along
 from . import arithmetic as _arithmetic
-from . import comparisons as _comparisons
-from . import conv as _conv
-from . import create as _create
-from . import cross_entropy as _cross_entropy
-from . import dense as _dense
-from . import functions as _functions
-from . import index as _index
 from . import (
+    attention,  # users reach it as nn.functional
+    attention_launch,  # attaches its kernels
     index_launch,  # attaches the kernels of the index ops
     layer_norm,  # users reach it as nn.functional
     reduce_launch,  # attaches the kernels of the reductions
@@ -18,6 +13,13 @@ from . import (
     update_adaptive,
     update_other,
 )
+from . import comparisons as _comparisons
+from . import conv as _conv
+from . import create as _create
+from . import cross_entropy as _cross_entropy
+from . import dense as _dense
+from . import functions as _functions
+from . import index as _index
 from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear
