@@ -1,0 +1,64 @@
+"""The NumPy baseline of the layers of sequences, as `by_hand` has it for the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+Saved = Any
+
+
+def layer_norm_forward(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Array, Saved]:
+    normal = x - x.mean(1, keepdims=True)
+    rstd = 1 / np.sqrt(np.mean(normal * normal, 1, keepdims=True) + eps)
+    normal *= rstd
+    return normal * gamma + beta, (normal, rstd, gamma)
+
+
+def layer_norm_backward(saved: Saved, g: Array) -> tuple[Array, Array, Array]:
+    normal, rstd, gamma = saved
+    scaled = g * gamma
+    dx = scaled - scaled.mean(1, keepdims=True) - normal * np.mean(scaled * normal, 1, keepdims=True)
+    dx *= rstd
+    return dx, np.einsum("ij,ij->j", g, normal), g.sum(0)
+
+
+def rms_norm_forward(x: Array, gamma: Array, eps: float) -> tuple[Array, Saved]:
+    rstd = 1 / np.sqrt(np.mean(x * x, 1, keepdims=True) + eps)
+    normal = x * rstd
+    return normal * gamma, (normal, rstd, gamma)
+
+
+def rms_norm_backward(saved: Saved, g: Array) -> tuple[Array, Array]:
+    normal, rstd, gamma = saved
+    scaled = g * gamma
+    dx = scaled - normal * np.mean(scaled * normal, 1, keepdims=True)
+    dx *= rstd
+    return dx, np.einsum("ij,ij->j", g, normal)
+
+
+def attention_forward(q: Array, k: Array, v: Array, causal: bool) -> tuple[Array, Saved]:
+    """softmax(q k^T / sqrt(width)) v over (batch, heads, length, width); k and v may have fewer heads than q."""
+    group, scale = q.shape[1] // k.shape[1], q.shape[3] ** -0.5
+    many_k, many_v = (np.repeat(a, group, axis=1) for a in (k, v))
+    p = q @ many_k.swapaxes(2, 3)
+    p *= scale
+    if causal:
+        p[..., ~np.tri(*p.shape[2:], dtype=bool)] = -np.inf
+    p -= p.max(3, keepdims=True)
+    np.exp(p, out=p)
+    p /= p.sum(3, keepdims=True)
+    return p @ many_v, (q, many_k, many_v, p, group, scale)
+
+
+def attention_backward(saved: Saved, g: Array) -> tuple[Array, Array, Array]:
+    q, k, v, p, group, scale = saved
+    slope = g @ v.swapaxes(2, 3)
+    slope -= np.sum(slope * p, 3, keepdims=True)
+    slope *= p
+    slope *= scale
+    dk, dv = slope.swapaxes(2, 3) @ q, p.swapaxes(2, 3) @ g
+    shape = (q.shape[0], q.shape[1] // group, group, *dk.shape[2:])
+    return slope @ k, dk.reshape(shape).sum(2), dv.reshape(*shape[:4], dv.shape[3]).sum(2)
