@@ -46,7 +46,7 @@ def attention_forward(q: Array, k: Array, v: Array, causal: bool) -> tuple[Array
     p = q @ many_k.swapaxes(2, 3)
     p *= scale
     if causal:
-        p[..., ~np.tri(*p.shape[2:], dtype=bool)] = -np.inf
+        p[..., ~np.tri(*p.shape[2:]).astype(bool)] = -np.inf
     p -= p.max(3, keepdims=True)
     np.exp(p, out=p)
     p /= p.sum(3, keepdims=True)
