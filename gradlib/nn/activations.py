@@ -9,7 +9,20 @@ from .module import Module
 
 
 class ReLU(Module):
-    """y = max(x, 0)."""
+    """y = max(x, 0).
+
+    PyTorch's `inplace` is taken by every activation that has it there, and means nothing: tensors do not change.
+    Shapes: any.  Derivative: every order, 0 at 0.  Kernel: generated.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> gl.nn.ReLU()(gl.tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
 
     def forward(self, input: Any) -> Any:
         """Return max(input, 0)."""
@@ -19,7 +32,7 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """y = x for x > 0, else negative_slope x."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, input: Any) -> Any:
@@ -34,7 +47,7 @@ class LeakyReLU(Module):
 class ELU(Module):
     """y = x for x > 0, else alpha (exp(x) - 1)."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, input: Any) -> Any:
@@ -62,7 +75,20 @@ class GELU(Module):
 
 
 class SiLU(Module):
-    """y = x sigmoid(x)."""
+    """y = x sigmoid(x).
+
+    Shapes: any.  Derivative: every order.  Kernel: generated.
+    Source: Elfwing, Uchibe, Doya, "Sigmoid-weighted linear units", 2018, equation 4.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> round(gl.nn.SiLU()(gl.tensor([1.0])).item(), 4)
+    0.7311
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
 
     def forward(self, input: Any) -> Any:
         """Return input * sigmoid(input)."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core import op
 from ..errors import ShapeError, message, operand
+from ..ops.operands import of_arrays
 
 __all__ = [
     "binary_cross_entropy",
@@ -20,6 +21,7 @@ __all__ = [
     "kl_div",
     "l1_loss",
     "l2_divergence",
+    "mse_loss",
     "poisson_nll_loss",
     "regularizer",
     "smooth_l1_loss",
@@ -74,6 +76,22 @@ def _weighted_mean(name: str, losses: Array, reduction: str, weight: Array | Non
     if weight is None or reduction != "mean":
         return reduced(name, losses, reduction, weight)
     return op.divide(op.sum(op.multiply(losses, weight)), op.sum(weight))
+
+
+@of_arrays
+def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
+    """loss = (input - target)^2; with `weight`, times it, and "mean" is the weighted mean.
+
+    Shapes: input and target equal: a column beside a vector would broadcast to a matrix unnoticed.
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    >>> import numpy as np
+    >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    2.0
+    """
+    same_shape("mse_loss", input, target)
+    d = op.subtract(input, target)
+    return _weighted_mean("mse_loss", op.multiply(d, d), reduction, weight)
 
 
 def huber_loss(

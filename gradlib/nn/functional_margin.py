@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend as backends
-from ..core import Tensor, op
+from ..core import op
 from ..errors import ShapeError, message, operand
 from .functional_loss import log1p_exp, positive_part, reduced, same_shape
+from .host import beside, on_host
 
 __all__ = [
     "cosine_embedding_loss",
@@ -166,20 +166,6 @@ def cosine_embedding_loss(
     return reduced("cosine_embedding_loss", op.where(op.equal(target, 1), op.subtract(1.0, cos), apart), reduction)
 
 
-def _plain(x: Array) -> Array:
-    return x.data if isinstance(x, Tensor) else x
-
-
-def _host(x: Array) -> Any:
-    plain = _plain(x)
-    return np.asarray(backends.backend_of(plain).to_host(plain)) if backends.is_array(plain) else np.asarray(plain)
-
-
-def _beside(values: Any, like: Array) -> Array:
-    """Return a host array on the device of another."""
-    return backends.backend_of(_plain(like)).asarray(values)
-
-
 def multi_margin_loss(
     input: Array,
     target: Array,
@@ -207,8 +193,7 @@ def multi_margin_loss(
     losses = positive_part(gap)
     if p == 2:
         losses = op.multiply(losses, losses)
-    other = np.arange(input.shape[-1]) != _host(target)[..., None]
-    losses = op.where(_beside(other, input), losses, 0.0)
+    losses = op.where(op.not_equal(beside(np.arange(input.shape[-1]), input), index), losses, 0.0)
     if weight is not None:
         losses = op.multiply(losses, op.expand_dims(op.take(weight, target, axis=0), axis=-1))
     return reduced("multi_margin_loss", op.mean(losses, axis=-1), reduction)
@@ -225,12 +210,12 @@ def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean")
     0.85
     """
     same_shape("multilabel_margin_loss", input, target)
-    labels = _host(target)
-    listed = np.cumprod(labels >= 0, axis=-1).astype(bool)
-    classes = labels.shape[-1]
-    member = ((labels[..., None] == np.arange(classes)) & listed[..., None]).any(axis=-2)
+    classes = target.shape[-1]
+    listed = op.equal(op.cumsum(op.cast(op.less(target, 0), dtype="int64"), axis=-1), 0)  # before the first negative
+    hit = op.equal(op.expand_dims(target, axis=-1), beside(np.arange(classes), input))
+    member = op.any(op.logical_and(hit, op.expand_dims(listed, axis=-1)), axis=-2)
     gap = op.subtract(op.add(op.expand_dims(input, axis=-2), 1.0), op.expand_dims(input, axis=-1))  # [j, i]
-    counted = _beside(member[..., :, None] & ~member[..., None, :], input)
+    counted = op.logical_and(op.expand_dims(member, axis=-1), op.logical_not(op.expand_dims(member, axis=-2)))
     losses = op.where(counted, positive_part(gap), 0.0)
     return reduced("multilabel_margin_loss", op.divide(op.sum(losses, axis=(-2, -1)), float(classes)), reduction)
 
@@ -271,7 +256,8 @@ def ctc_loss(
     length first; `zero_infinity` makes the loss of a target that no alignment fits 0.
 
     Shapes: log_probs (batch, length, classes), where PyTorch has (length, batch, classes); targets integers
-    (batch, longest target); lengths (batch,).  Raises: ShapeError.
+    (batch, longest target), or all in one row; lengths (batch,).  Of one sequence without a batch: (length,
+    classes), (target,), (), ().  Raises: ShapeError.
     Source: Graves et al., "Connectionist temporal classification", ICML 2006, equations 6 to 8.
 
     >>> import numpy as np
@@ -279,7 +265,16 @@ def ctc_loss(
     >>> round(float(np.exp(-ctc_loss(even, np.array([[1]]), [2], [1]))), 4)  # 3 of 9: "11", "1-", "-1"
     0.3333
     """
-    labels, lengths, sizes = _host(targets), _host(input_lengths), _host(target_lengths)
+    labels, lengths, sizes = on_host(targets), on_host(input_lengths), on_host(target_lengths)
+    if len(log_probs.shape) == 2 and labels.ndim == 1:
+        one = ctc_loss(
+            op.expand_dims(log_probs, axis=0), labels[None], lengths.reshape(1), sizes.reshape(1), blank, reduction,
+            zero_infinity,
+        )  # fmt: skip
+        return one[0] if reduction == "none" else one
+    if labels.ndim == 1 and len(labels) == sizes.sum():
+        rows = np.split(labels, np.cumsum(sizes)[:-1])
+        labels = np.array([np.pad(row, (0, int(sizes.max()) - len(row))) for row in rows])
     if len(log_probs.shape) != 3 or labels.ndim != 2 or len(labels) != log_probs.shape[0]:
         lines = [
             operand("log_probs", log_probs, "batch, length, classes"),
@@ -300,20 +295,20 @@ def ctc_loss(
     skips = np.zeros((batch, places), bool)
     skips[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
     index = np.ascontiguousarray(np.broadcast_to(path[:, None], (batch, steps, places)))
-    emitted = op.take_along_axis(wide, _beside(index, wide), axis=-1)
-    may_skip = _beside(skips, wide)
-    alpha = op.where(_beside(np.broadcast_to(np.arange(places) < 2, path.shape).copy(), wide), emitted[:, 0], _NEVER)
+    emitted = op.take_along_axis(wide, beside(index, wide), axis=-1)
+    may_skip = beside(skips, wide)
+    alpha = op.where(beside(np.broadcast_to(np.arange(places) < 2, path.shape).copy(), wide), emitted[:, 0], _NEVER)
     for t in range(1, steps):
         padded = op.pad(alpha, ((0, 0), (2, 0)), _NEVER)
         jump = op.where(may_skip, padded[:, :-2], _NEVER)
         reached = op.logsumexp(op.stack([alpha, padded[:, 1:-1], jump]), axis=0)
         following = op.maximum(op.add(reached, emitted[:, t]), _NEVER)
-        alpha = op.where(_beside((t < lengths)[:, None], wide), following, alpha)
+        alpha = op.where(beside((t < lengths)[:, None], wide), following, alpha)
     last = np.stack([2 * sizes, np.maximum(2 * sizes - 1, 0)], axis=1)
-    ends = op.take_along_axis(alpha, _beside(last, wide), axis=1)
-    ends = op.where(_beside(np.stack([sizes >= 0, sizes > 0], axis=1), wide), ends, _NEVER)
+    ends = op.take_along_axis(alpha, beside(last, wide), axis=1)
+    ends = op.where(beside(np.stack([sizes >= 0, sizes > 0], axis=1), wide), ends, _NEVER)
     losses = op.negative(op.logsumexp(ends, axis=1))
     losses = op.where(op.less(losses, 1e29), losses, 0.0 if zero_infinity else float("inf"))
     if reduction == "mean":
-        losses = op.divide(losses, _beside(np.maximum(sizes, 1).astype(np.float32), wide))
+        losses = op.divide(losses, beside(np.maximum(sizes, 1).astype(np.float32), wide))
     return op.cast(reduced("ctc_loss", losses, reduction), dtype=dtype)

@@ -14,8 +14,9 @@ import numpy as np
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..spec import REDUCED
+from .running import move_towards
 
-__all__ = ["embedding", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 Array = Any
 
@@ -150,13 +151,8 @@ def instance_norm(
             values = x.detach() if isinstance(x, Tensor) else x
             mean = op.mean(op.mean(values, axis=axes), axis=0)
             var = op.mean(op.var(values, axis=axes, correction=1.0), axis=0)
-            for running, new in ((running_mean, mean), (running_var, var)):
-                moved = op.add(op.multiply(running, 1.0 - momentum), op.multiply(new, momentum))
-                moved = op.cast(moved, dtype=running.dtype)
-                if isinstance(running, Tensor):
-                    running.assign(moved)
-                else:
-                    running[...] = moved.data if isinstance(moved, Tensor) else moved
+            move_towards(running_mean, mean, momentum)
+            move_towards(running_var, var, momentum)
     return _affine(_standardized(x, axes, eps), weight, bias, input)
 
 

@@ -24,9 +24,9 @@ class Held(Module):
             else:
                 setattr(self, name, settings[name])
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """Return the function's value."""
-        return type(self).function(*inputs, **{name: getattr(self, name) for name in self.names})
+        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self.names})
 
     def extra_repr(self) -> str:
         """Return what has no default, or differs from it."""

@@ -19,31 +19,38 @@ class _Plain(Held):
         self._keep({})
 
 
-class ReLU6(_Plain):
+class _Inplace(Held):
+    """An activation without settings but PyTorch's `inplace`, which means nothing: tensors do not change."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        self._keep({})
+
+
+class ReLU6(_Inplace):
     """y = min(max(x, 0), 6)."""
 
     function = F.relu6
 
 
-class SELU(_Plain):
+class SELU(_Inplace):
     """y = 1.0507 x for x > 0, else 1.0507 1.6733 (exp(x) - 1)."""
 
     function = F.selu
 
 
-class Hardswish(_Plain):
+class Hardswish(_Inplace):
     """y = x min(max(x + 3, 0), 6) / 6."""
 
     function = F.hardswish
 
 
-class Hardsigmoid(_Plain):
+class Hardsigmoid(_Inplace):
     """y = min(max(x + 3, 0), 6) / 6."""
 
     function = F.hardsigmoid
 
 
-class Mish(_Plain):
+class Mish(_Inplace):
     """y = x tanh(log(1 + exp(x)))."""
 
     function = F.mish
@@ -78,7 +85,7 @@ class CELU(Held):
 
     function = F.celu
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self._keep(locals())
 
 
@@ -87,7 +94,7 @@ class Hardtanh(Held):
 
     function = F.hardtanh
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         self._keep(locals())
 
 
@@ -114,7 +121,7 @@ class Threshold(Held):
 
     function = F.threshold
 
-    def __init__(self, threshold: float, value: float) -> None:
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         self._keep(locals())
 
 
@@ -188,7 +195,14 @@ class RReLU(Module):
     [1.0, -1.0]
     """
 
-    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, *, generator: Generator | None = None) -> None:
+    def __init__(
+        self,
+        lower: float = 1.0 / 8,
+        upper: float = 1.0 / 3,
+        inplace: bool = False,
+        *,
+        generator: Generator | None = None,
+    ) -> None:
         self.lower, self.upper, self.generator = lower, upper, generator
 
     def forward(self, input: Any) -> Any:

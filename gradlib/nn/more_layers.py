@@ -4,109 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from ..core import Tensor, no_grad, op
-from ..errors import DTypeError, ShapeError, message, operand
-from ..ops import Generator, zeros
+from ..core import no_grad, op
+from ..errors import DTypeError
+from ..ops import zeros
 from ..spec import normalize_axis
-from . import functional as F
 from .module import Module
-
-
-class _ChannelDropout(Module):
-    """Drops whole channels of each example."""
-
-    ndim: ClassVar[int]
-
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
-        if not 0 <= p <= 1:
-            raise ShapeError(f"{type(self).__name__}(p): p is {p}\n  need 0 <= p <= 1")
-        self.p, self.generator = p, generator
-
-    def forward(self, input: Any) -> Any:
-        """Return the input with some channels dropped."""
-        if len(input.shape) != self.ndim:
-            lines = [operand("input", input, "batch, ..., channels")]
-            raise ShapeError(message(f"{type(self).__name__}(input): need {self.ndim} dimensions", lines))
-        if not self.training or self.p == 0:
-            return input
-        shape = (input.shape[0], *(1,) * (self.ndim - 2), input.shape[-1])
-        ones = op.ones_like(input[(slice(None), *(slice(0, 1),) * (self.ndim - 2))])
-        keep = F.dropout(op.reshape(ones, shape=shape), self.p, True, generator=self.generator)
-        return op.multiply(input, keep.detach() if isinstance(keep, Tensor) else keep)
-
-    def extra_repr(self) -> str:
-        """Return p."""
-        return f"p={self.p}"
-
-
-class Dropout1d(_ChannelDropout):
-    """y = x / (1 - p) for a channel of a sequence (batch, length, channels) with probability 1 - p, else 0.
-
-    In evaluation y = x.  Raises: ShapeError.  Kernel: composition.  Source: Tompson et al., CVPR 2015.
-    """
-
-    ndim = 3
-
-
-class Dropout2d(_ChannelDropout):
-    """y = x / (1 - p) for a channel of an image (batch, height, width, channels) with probability 1 - p, else 0.
-
-    In evaluation y = x.  Raises: ShapeError.  Kernel: composition.
-    Source: Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
-
-    Examples
-    --------
-    >>> import gradlib as gl, numpy as np
-    >>> y = gl.nn.Dropout2d(0.5)(gl.tensor(np.ones((1, 4, 4, 8), np.float32))).numpy()
-    >>> bool((y == y[:, :1, :1]).all()), sorted(set(y.ravel().tolist()))
-    (True, [0.0, 2.0])
-    """
-
-    ndim = 4
-
-
-class Dropout3d(_ChannelDropout):
-    """y = x / (1 - p) for a channel of a volume (batch, d, h, w, channels) with probability 1 - p, else 0, in training.
-
-    Raises: ShapeError.  Kernel: composition.  Source: Tompson et al., CVPR 2015.
-    """
-
-    ndim = 5
-
-
-class AlphaDropout(Module):
-    """y = a (x, or s with probability p) + b: dropout that keeps mean 0 and variance 1, for networks of SELU.
-
-    s = -1.7581, the limit of SELU; a = ((1 - p)(1 + p s^2))^(-1/2), b = -a p s.  In evaluation y = x.
-    Kernel: composition.  Source: Klambauer et al., "Self-normalizing neural networks", 2017, section 3.
-
-    Examples
-    --------
-    >>> import gradlib as gl
-    >>> gl.nn.AlphaDropout(0.3).eval()(gl.tensor([1.0])).tolist()
-    [1.0]
-    """
-
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
-        if not 0 <= p < 1:
-            raise ShapeError(f"AlphaDropout(p): p is {p}\n  need 0 <= p < 1")
-        self.p, self.generator = p, generator
-
-    def forward(self, input: Any) -> Any:
-        """Return the input with some elements at SELU's limit."""
-        if not self.training or self.p == 0:
-            return input
-        limit = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
-        keep = op.multiply(F.dropout(op.ones_like(input), self.p, True, generator=self.generator), 1.0 - self.p)
-        a = ((1.0 - self.p) * (1.0 + self.p * limit * limit)) ** -0.5
-        kept = op.where(op.greater(keep, 0), input, limit)
-        return op.subtract(op.multiply(kept, a), a * self.p * limit)
-
-    def extra_repr(self) -> str:
-        """Return p."""
-        return f"p={self.p}"
 
 
 class ModuleDict(Module):

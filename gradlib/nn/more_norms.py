@@ -1,4 +1,4 @@
-"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm, Embedding, Bilinear."""
+"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm, Bilinear."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..core import Tensor, op
+from ..core import Tensor
 from ..errors import ShapeError, message, operand
 from . import functional as F
 from . import init
@@ -116,6 +116,7 @@ class GroupNorm(Module):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        bias: bool = True,
         *,
         device: str | None = None,
         dtype: Any = None,
@@ -126,15 +127,18 @@ class GroupNorm(Module):
             )
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
         self.weight = _ones((num_channels,), dtype, device) if affine else None
-        self.bias = Parameter(init.allocate((num_channels,), dtype, device)) if affine else None
+        self.bias = Parameter(init.allocate((num_channels,), dtype, device)) if affine and bias else None
 
     def forward(self, input: Any) -> Any:
         """Return the normalised input."""
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Return the sizes."""
-        return f"{self.num_groups}, {self.num_channels}" + ("" if self.weight is not None else ", affine=False")
+        """Return the sizes and what differs from the defaults."""
+        text = f"{self.num_groups}, {self.num_channels}" + ("" if self.eps == 1e-5 else f", eps={self.eps}")
+        if self.weight is None:
+            return f"{text}, affine=False"
+        return text if self.bias is not None else f"{text}, bias=False"
 
 
 class _InstanceNorm(Module):
@@ -151,6 +155,7 @@ class _InstanceNorm(Module):
         momentum: float = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        bias: bool = True,
         *,
         device: str | None = None,
         dtype: Any = None,
@@ -158,7 +163,7 @@ class _InstanceNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         shape = (num_features,)
         self.weight = _ones(shape, dtype, device) if affine else None
-        self.bias = Parameter(init.allocate(shape, dtype, device)) if affine else None
+        self.bias = Parameter(init.allocate(shape, dtype, device)) if affine and bias else None
         tracked = track_running_stats
         self.register_buffer("running_mean", init.allocate(shape, dtype, device) if tracked else None)
         self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
@@ -176,7 +181,9 @@ class _InstanceNorm(Module):
 
     def extra_repr(self) -> str:
         """Return the size and what differs from the defaults."""
-        text = str(self.num_features) + ("" if self.weight is None else ", affine=True")
+        text = str(self.num_features) + ("" if self.eps == 1e-5 else f", eps={self.eps}")
+        if self.weight is not None:
+            text += ", affine=True" if self.bias is not None else ", affine=True, bias=False"
         return text if self.running_mean is None else f"{text}, track_running_stats=True"
 
 
@@ -214,49 +221,6 @@ class InstanceNorm3d(_InstanceNorm):
     ndim = 5
 
 
-class Embedding(Module):
-    """y = weight[x]: a learned row for each index; the row `padding_idx` starts at 0 and stays.
-
-    Shapes: input integers (...); weight (num_embeddings, embedding_dim), from N(0, 1); output (...,
-    embedding_dim).  Raises: IndexError for an index that is no row.  Kernel: composition.
-
-    Examples
-    --------
-    >>> import gradlib as gl
-    >>> layer = gl.nn.Embedding(10, 3, padding_idx=0)
-    >>> layer(gl.tensor([[1, 0]])).shape, layer(gl.tensor([0])).tolist()
-    ((1, 2, 3), [[0.0, 0.0, 0.0]])
-    """
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ShapeError(f"Embedding(padding_idx): {padding_idx} is none of {num_embeddings} rows")
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.weight = Parameter(init.normal_(init.allocate((num_embeddings, embedding_dim), dtype, device)))
-        if self.padding_idx is not None:
-            values = self.weight.numpy().copy()
-            values[self.padding_idx] = 0
-            self.weight.assign(values)
-
-    def forward(self, input: Any) -> Any:
-        """Return the rows."""
-        return F.embedding(input, self.weight, self.padding_idx)
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
-
-
 class Bilinear(Module):
     """y[k] = sum over i, j of x1[i] weight[i, j, k] x2[j] + bias[k].
 
@@ -289,11 +253,7 @@ class Bilinear(Module):
 
     def forward(self, input1: Any, input2: Any) -> Any:
         """Return the bilinear form of both."""
-        one, two, out = self.sizes
-        across = op.matmul(input1, op.reshape(self.weight, shape=(one, two * out)))
-        across = op.reshape(across, shape=(*input1.shape[:-1], two, out))
-        y = op.sum(op.multiply(across, op.expand_dims(input2, axis=-1)), axis=-2)
-        return y if self.bias is None else op.add(y, self.bias)
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -29,6 +29,7 @@ class MaxPool1d(Held):
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         self._keep(locals())
@@ -71,6 +72,7 @@ class MaxPool3d(Held):
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         self._keep(locals())
@@ -93,6 +95,7 @@ class AvgPool3d(Held):
         padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> None:
         self._keep(locals())
 
@@ -149,7 +152,7 @@ class AdaptiveMaxPool1d(Held):
 
     function = F.adaptive_max_pool1d
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         self._keep(locals())
 
 
@@ -163,7 +166,7 @@ class AdaptiveMaxPool2d(Held):
 
     function = F.adaptive_max_pool2d
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         self._keep(locals())
 
 
@@ -177,7 +180,7 @@ class AdaptiveMaxPool3d(Held):
 
     function = F.adaptive_max_pool3d
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         self._keep(locals())
 
 
@@ -218,7 +221,12 @@ class Upsample(Held):
     function = F.interpolate
 
     def __init__(
-        self, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+        self,
+        size: Any = None,
+        scale_factor: Any = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
     ) -> None:
         self._keep(locals())
 

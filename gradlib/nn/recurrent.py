@@ -18,6 +18,7 @@ from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
+from .utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
@@ -122,15 +123,18 @@ class _Recurrent(Module):
 
     def _one_way(self, x: Array, state: State, suffix: str, lengths: Any) -> tuple[Array, State]:
         """Return the outputs and the last state of one layer in one direction."""
-        own = vars(self)
+        own = {  # each read once: a parametrized one is computed when it is read
+            key: getattr(self, f"{key}_{suffix}", None)
+            for key in ("weight_ih", "weight_hh", "weight_hr", "bias_ih", "bias_hh")
+        }
         step, _ = _STEPS[self.kind]
-        fed = F.dense(x, own[f"weight_ih_{suffix}"], own.get(f"bias_ih_{suffix}"))
+        fed = F.dense(x, own["weight_ih"], own["bias_ih"])
         outputs = []
         for t in range(x.shape[1]):
-            hidden = F.dense(state[0], own[f"weight_hh_{suffix}"], own.get(f"bias_hh_{suffix}"))
+            hidden = F.dense(state[0], own["weight_hh"], own["bias_hh"])
             new = step(self.nonlinearity, fed[:, t], state, hidden)
             if self.proj_size:
-                new = (op.matmul(new[0], own[f"weight_hr_{suffix}"]), *new[1:])
+                new = (op.matmul(new[0], own["weight_hr"]), *new[1:])
             out = new[0]
             if lengths is not None and t >= lengths.min():
                 on = _beside((t < lengths)[:, None], x)
@@ -156,7 +160,12 @@ class _Recurrent(Module):
         return [tuple(given[k] for given in several) for k in range(count)]
 
     def forward(self, input: Array, hx: Any = None, lengths: Any = None) -> Any:
-        """Return (output, last states); of sequences shorter than the longest, `lengths` says where they end."""
+        """Return (output, last states); of sequences shorter than the longest, `lengths` says where they end.
+
+        A `utils.rnn.PackedSequence` carries its lengths, and the output is one.
+        """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx)
         if len(input.shape) != 3 or input.shape[-1] != self.input_size or 0 in input.shape[:2]:
             lines = [
                 operand("input", input, "batch, length, features" if self.batch_first else "length, batch, features")
@@ -186,6 +195,13 @@ class _Recurrent(Module):
         last = tuple(op.stack(values, axis=0) for values in zip(*ends, strict=True))
         output = x if self.batch_first else op.swapaxes(x, 0, 1)
         return output, (last if self.states > 1 else last[0])
+
+    def _packed(self, input: PackedSequence, hx: Any) -> Any:
+        """Return the same of a packed sequence, the output packed alike."""
+        padded, lengths = pad_packed_sequence(input, self.batch_first)
+        output, last = self.forward(padded, hx, lengths)
+        y = pack_padded_sequence(output, lengths, self.batch_first, enforce_sorted=input.sorted_indices is None)
+        return y, last
 
     def extra_repr(self) -> str:
         """Return the sizes and what differs from the defaults."""

@@ -11,6 +11,7 @@ from . import (
     update,  # these register their ops, which belong to the optimizers
     update_adam,
     update_adaptive,
+    update_factored,
     update_other,
 )
 from . import comparisons as _comparisons

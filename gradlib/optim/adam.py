@@ -17,8 +17,8 @@ class Adam(Optimizer):
 
     m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2, where g is the gradient + weight_decay p (of the
     negative gradient with `maximize`).  The arithmetic is that of ``torch.optim.Adam``; moments of
-    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v.
-    Kernel: ``update.cu``, for all parameters at once.
+    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v, with
+    `decoupled_weight_decay` the decay is that of `AdamW`.  Kernel: ``update.cu``, for all parameters at once.
 
     Raises
     ------
@@ -50,9 +50,11 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
         **ignored: Any,
     ) -> None:
         ignore(type(self).__name__, ignored)
+        self.decoupled = self.decoupled or decoupled_weight_decay
         settings = {"weight_decay": weight_decay, "maximize": maximize, "amsgrad": amsgrad}
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
 

@@ -194,7 +194,7 @@ def test_bad_arguments() -> None:
         (lambda: F.glu(x), gl.ShapeError),
         (lambda: nn.Embedding(3, 2, padding_idx=3), gl.ShapeError),
         (lambda: nn.Dropout2d(2.0), gl.ShapeError),
-        (lambda: nn.AlphaDropout(1.0), gl.ShapeError),
+        (lambda: nn.AlphaDropout(1.5), gl.ShapeError),
     ):
         with pytest.raises(error):
             call()  # type: ignore[no-untyped-call]

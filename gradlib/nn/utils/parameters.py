@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from ..core import Tensor, no_grad, op
-from ..errors import GradientError, ShapeError
-from ..ops import tensors as tensors_
-from .module import Module
+from ...core import Tensor, no_grad, op
+from ...errors import GradientError, ShapeError
+from ...ops import tensors as tensors_
+from ..module import Module
 
 __all__ = [
     "clip_grad_norm_",
@@ -110,16 +110,16 @@ def parameters_to_vector(parameters: Parameters) -> Any:
     return op.concat([op.reshape(p, shape=(-1,)) for p in _listed(parameters)])
 
 
-def vector_to_parameters(vector: Tensor, parameters: Parameters) -> None:
+def vector_to_parameters(vec: Tensor, parameters: Parameters) -> None:
     """Overwrite the parameters with the elements of a vector, in order.
 
     Raises: ShapeError for a vector of another size.
     """
     several = _listed(parameters)
     size = sum(p.size for p in several)
-    if tuple(vector.shape) != (size,):
-        raise ShapeError(f"vector_to_parameters: vector has shape {tuple(vector.shape)}\n  need ({size},)")
+    if tuple(vec.shape) != (size,):
+        raise ShapeError(f"vector_to_parameters: vec has shape {tuple(vec.shape)}\n  need ({size},)")
     start = 0
     for p in several:
-        p.assign(op.reshape(vector.detach()[start : start + p.size], shape=p.shape))
+        p.assign(op.reshape(vec.detach()[start : start + p.size], shape=p.shape))
         start += p.size
