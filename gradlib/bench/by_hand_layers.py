@@ -62,3 +62,14 @@ def attention_backward(saved: Saved, g: Array) -> tuple[Array, Array, Array]:
     dk, dv = slope.swapaxes(2, 3) @ q, p.swapaxes(2, 3) @ g
     shape = (q.shape[0], q.shape[1] // group, group, *dk.shape[2:])
     return slope @ k, dk.reshape(shape).sum(2), dv.reshape(*shape[:4], dv.shape[3]).sum(2)
+
+
+def embedding_forward(weight: Array, indices: Array) -> tuple[Array, Saved]:
+    return weight[indices], (weight, indices)
+
+
+def embedding_backward(saved: Saved, g: Array) -> tuple[Array]:
+    weight, indices = saved
+    dweight = np.zeros_like(weight)
+    np.add.at(dweight, indices, g)
+    return (dweight,)

@@ -1,4 +1,4 @@
-"""Normalisations other than batch normalisation, and embedding; users reach them as `nn.functional`.
+"""Normalisations other than batch normalisation; users reach them as `nn.functional`.
 
 Compositions of ops, differentiable to every order.  Channels are the last axis.
 """
@@ -170,22 +170,3 @@ def normalize(input: Array, p: float = 2.0, dim: int = -1, eps: float = 1e-12) -
     else:
         norm = op.power(op.sum(op.power(op.abs(input), p), axis=dim, keepdims=True), 1.0 / p)
     return op.divide(input, op.maximum(norm, eps))
-
-
-def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> Array:
-    """y = weight[input]: a row for each index; the row `padding_idx` gets no gradient.
-
-    Shapes: input integers (...); weight (num_embeddings, embedding_dim); result (..., embedding_dim).
-    Raises: IndexError for an index that is no row.  Derivative: every order; the same bits every time.
-    Kernel: composition (`take`).
-
-    >>> import numpy as np
-    >>> embedding(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([[3., 4.],
-           [1., 2.]])
-    """
-    y = op.take(weight, input, axis=0)
-    if padding_idx is None or not isinstance(y, Tensor):
-        return y
-    row = padding_idx % weight.shape[0]
-    return op.where(op.expand_dims(op.equal(input, row), axis=-1), y.detach(), y)

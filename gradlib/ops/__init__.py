@@ -5,6 +5,7 @@ from . import arithmetic as _arithmetic
 from . import (
     attention,  # users reach it as nn.functional
     attention_launch,  # attaches its kernels
+    embedding,  # users reach it as nn.functional
     index_launch,  # attaches the kernels of the index ops
     layer_norm,  # users reach it as nn.functional
     reduce_launch,  # attaches the kernels of the reductions

@@ -12,6 +12,7 @@ SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "conv": conv.cases,
     "attention": sequence.attention,
     "norm": sequence.norm,
+    "embedding": sequence.embedding,
     "step": step.cases,
     "tape": tape.cases,
     "elementwise": memory.elementwise,

@@ -1,4 +1,4 @@
-"""Layers of sequence models: layer and RMS normalisation, attention."""
+"""Layers of sequence models: layer and RMS normalisation, attention, embedding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ... import nn
 from ...core import op
 from ...spec import as_dtype
 from .. import by_hand_layers as by_hand
-from ..case import Arrays, Case, Work, noise
+from ..case import Arrays, Case, Work, labels, noise
 
 EPS = 1e-5
 
@@ -184,3 +184,45 @@ def _attention(h: Heads, dtype: str) -> Case:
         "backward": Work(5 * product, 4 * many + 4 * few),  # q, k, v, y, g, dq, dk, dv
     }
     return Case("attention", h.label, dtype, work, inputs, entries)
+
+
+# -- embedding
+
+
+def embedding(size: str, dtype: str) -> list[Case]:
+    """Return rows of a table for (tokens, rows, width)."""
+    shapes = {
+        "tiny": [(17, 5, 7)],
+        "small": [(512, 8192, 256)],
+        "medium": [(2048, 50257, 768)],
+        "full": [(8192, 50257, 768)],  # GPT-2 124M, 8 x 1024 tokens
+    }[size]
+    return [_embedding(*shape, dtype) for shape in shapes]
+
+
+def _embedding(tokens: int, rows: int, width: int, dtype: str) -> Case:
+    def inputs() -> Arrays:
+        weight, g = noise((rows, width), dtype), noise((tokens, width), dtype, seed=1)
+        return {"weight": weight, "indices": labels(tokens, rows), "g": g}
+
+    def simple(f: Any) -> Any:
+        def entry(lib: Any, at: Arrays) -> Any:
+            weight, indices, g = map(lib.array, at.values())
+            return lib.differentiate(f(lib), (weight,), g, constants=(indices,))
+
+        return entry
+
+    def numpy(lib: Any, at: Arrays) -> Any:
+        weight, indices, g = at.values()
+        return lib.differentiate(by_hand.embedding_forward, by_hand.embedding_backward, (weight,), g, (indices,))
+
+    entries = {
+        "gradlib": simple(lambda lib: lambda weight, indices: nn.functional.embedding(indices, weight)),
+        "numpy": numpy,
+        "torch": simple(lambda lib: lambda weight, indices: lib.torch.nn.functional.embedding(indices, weight)),
+        "jax": simple(lambda lib: lambda weight, indices: weight[indices]),
+    }
+    itemsize = as_dtype(dtype).itemsize
+    picked, table = float(tokens * width * itemsize), float(rows * width * itemsize)
+    work = {"forward": Work(0.0, 2 * picked), "backward": Work(0.0, picked + table)}  # the whole gradient is written
+    return Case("embedding", f"{tokens} of {rows}x{width}", dtype, work, inputs, entries)
