@@ -73,3 +73,43 @@ def embedding_backward(saved: Saved, g: Array) -> tuple[Array]:
     dweight = np.zeros_like(weight)
     np.add.at(dweight, indices, g)
     return (dweight,)
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_forward(x: Array, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array) -> tuple[Array, Saved]:
+    """An LSTM layer over (batch, time, features) from zero states."""
+    batch, time, size = len(x), x.shape[1], len(w_hh)
+    fed = x @ w_ih
+    fed += b_ih + b_hh
+    h, c = np.zeros((batch, size), x.dtype), np.zeros((batch, size), x.dtype)
+    y, kept = np.empty((batch, time, size), x.dtype), []
+    for t in range(time):
+        i, f, g, o = np.split(fed[:, t] + h @ w_hh, 4, 1)
+        i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+        new = f * c + i * g
+        squashed = np.tanh(new)
+        kept.append((h, c, i, f, g, o, squashed))
+        h, c = o * squashed, new
+        y[:, t] = h
+    return y, (x, w_ih, w_hh, kept)
+
+
+def lstm_backward(saved: Saved, gradient: Array) -> tuple[Array, Array, Array, Array, Array]:
+    x, w_ih, w_hh, kept = saved
+    batch, time, size = gradient.shape
+    slope = np.empty((batch, time, 4 * size), x.dtype)
+    dh, dc = np.zeros((batch, size), x.dtype), np.zeros((batch, size), x.dtype)
+    for t in reversed(range(time)):
+        _, c, i, f, g, o, squashed = kept[t]
+        dh = dh + gradient[:, t]
+        dc = dc + dh * o * (1 - squashed * squashed)
+        parts = (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * squashed * o * (1 - o))
+        slope[:, t] = np.concatenate(parts, 1)
+        dh, dc = slope[:, t] @ w_hh.T, dc * f
+    flat = slope.reshape(-1, 4 * size)
+    states = np.stack([h for h, *_ in kept], 1).reshape(-1, size)
+    bias = flat.sum(0)
+    return slope @ w_ih.T, x.reshape(-1, x.shape[2]).T @ flat, states.T @ flat, bias, bias

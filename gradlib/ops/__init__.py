@@ -8,6 +8,8 @@ from . import (
     embedding,  # users reach it as nn.functional
     index_launch,  # attaches the kernels of the index ops
     layer_norm,  # users reach it as nn.functional
+    recurrent,  # the layers' own
+    recurrent_launch,  # attaches its kernels
     reduce_launch,  # attaches the kernels of the reductions
     update,  # these register their ops, which belong to the optimizers
     update_adam,

@@ -13,6 +13,7 @@ SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "attention": sequence.attention,
     "norm": sequence.norm,
     "embedding": sequence.embedding,
+    "lstm": sequence.lstm,
     "step": step.cases,
     "tape": tape.cases,
     "elementwise": memory.elementwise,

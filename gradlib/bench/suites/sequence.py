@@ -1,4 +1,4 @@
-"""Layers of sequence models: layer and RMS normalisation, attention, embedding."""
+"""Layers of sequence models: layer and RMS normalisation, attention, embedding, LSTM."""
 
 from __future__ import annotations
 
@@ -226,3 +226,81 @@ def _embedding(tokens: int, rows: int, width: int, dtype: str) -> Case:
     picked, table = float(tokens * width * itemsize), float(rows * width * itemsize)
     work = {"forward": Work(0.0, 2 * picked), "backward": Work(0.0, picked + table)}  # the whole gradient is written
     return Case("embedding", f"{tokens} of {rows}x{width}", dtype, work, inputs, entries)
+
+
+# -- LSTM
+
+
+def lstm(size: str, dtype: str) -> list[Case]:
+    """Return an LSTM layer for (batch, time, features, hidden)."""
+    shapes = {
+        "tiny": [(2, 3, 4, 5)],
+        "small": [(16, 50, 32, 128)],
+        "medium": [(32, 64, 256, 512)],
+        "full": [(64, 128, 512, 1024), (16, 50, 32, 128)],
+    }[size]
+    return [_lstm(*shape, dtype) for shape in shapes]
+
+
+def _lstm(batch: int, time: int, features: int, hidden: int, dtype: str) -> Case:
+    wide = 4 * hidden
+
+    def inputs() -> Arrays:
+        return {
+            "x": noise((batch, time, features), dtype),
+            "w_ih": noise((features, wide), dtype, seed=1, scale=features**-0.5),
+            "w_hh": noise((hidden, wide), dtype, seed=2, scale=0.5 * hidden**-0.5),
+            "b_ih": noise((wide,), dtype, seed=3, scale=0.1),
+            "b_hh": noise((wide,), dtype, seed=4, scale=0.1),
+            "g": noise((batch, time, hidden), dtype, seed=5),
+        }
+
+    def gradlib(lib: Any, at: Arrays) -> Any:
+        *leaves, g = map(lib.array, at.values())
+        start = lib.array(noise((batch, hidden), dtype, scale=0.0))
+
+        def layer(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+            fed = nn.functional.dense(op.swapaxes(x, 0, 1), w_ih, b_ih)
+            return op.swapaxes(op.lstm(fed, w_hh, b_hh, start, start)[0], 0, 1)
+
+        return lib.differentiate(layer, leaves, g)
+
+    def numpy(lib: Any, at: Arrays) -> Any:
+        *leaves, g = at.values()
+        return lib.differentiate(by_hand.lstm_forward, by_hand.lstm_backward, leaves, g)
+
+    def torch(lib: Any, at: Arrays) -> Any:
+        arrays = [lib.array(a.T if name in ("w_ih", "w_hh") else a) for name, a in at.items()]
+        *leaves, g = arrays
+        start = lib.array(noise((1, batch, hidden), dtype, scale=0.0))
+
+        def layer(x: Any, *weights: Any) -> Any:
+            return lib.torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
+
+        return lib.differentiate(layer, leaves, g)
+
+    def jax(lib: Any, at: Arrays) -> Any:
+        *leaves, g = map(lib.array, at.values())
+        np, sigmoid = lib.jax.numpy, lib.jax.nn.sigmoid
+
+        def layer(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+            def step(state: Any, fed: Any) -> Any:
+                h, c = state
+                i, f, g, o = np.split(fed + h @ w_hh + b_hh, 4, axis=1)
+                c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+                h = sigmoid(o) * np.tanh(c)
+                return (h, c), h
+
+            zero = np.zeros((batch, hidden), x.dtype)
+            fed = np.swapaxes(x @ w_ih + b_ih, 0, 1)
+            return np.swapaxes(lib.jax.lax.scan(step, (zero, zero), fed)[1], 0, 1)
+
+        return lib.differentiate(layer, leaves, g)
+
+    entries = {"gradlib": gradlib, "numpy": numpy, "torch": torch, "jax": jax}
+    flops = 2.0 * batch * time * wide * (features + hidden)
+    itemsize = as_dtype(dtype).itemsize
+    weights = float(wide * (features + hidden) * itemsize)
+    states = float(batch * time * (features + hidden) * itemsize)  # x and y
+    work = {"forward": Work(flops, weights + states), "backward": Work(2 * flops, 2 * weights + 2 * states)}
+    return Case("lstm", f"{batch}x{time}x{features} to {hidden}", dtype, work, inputs, entries)
