@@ -1,6 +1,6 @@
 """Normalisations other than batch normalisation; users reach them as `nn.functional`.
 
-Compositions of ops, differentiable to every order.  Channels are the last axis.
+Differentiable to every order.  Channels are the last axis.
 """
 
 from __future__ import annotations
@@ -19,13 +19,6 @@ from .running import move_towards
 __all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 Array = Any
-
-
-def _standardized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
-    """Return (x - mean) / sqrt(var + eps) over some axes, var the biased variance."""
-    centered = op.subtract(x, op.mean(x, axis=axes, keepdims=True))
-    var = op.mean(op.multiply(centered, centered), axis=axes, keepdims=True)
-    return op.multiply(centered, op.rsqrt(op.add(var, eps)))
 
 
 def _wide(x: Array) -> Array:
@@ -90,26 +83,14 @@ def group_norm(
     """y = (x - mean) / sqrt(var + eps) weight + bias; mean and variance of an example's channels of one group.
 
     Shapes: input (batch, ..., channels); weight, bias (channels,).  Raises: ShapeError unless num_groups
-    divides the channels.  Kernel: composition.
+    divides the channels.  Kernel: ``group_norm.cu``.
     Source: Wu, He, "Group normalization", ECCV 2018, equation 3.
 
     >>> import numpy as np
     >>> group_norm(np.array([[1.0, 3.0, 5.0, 9.0]]), 2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    channels = input.shape[-1]
-    if num_groups < 1 or channels % num_groups or len(input.shape) < 2:
-        raise ShapeError(
-            message(
-                f"group_norm(input, num_groups={num_groups}): the channels do not divide",
-                [operand("input", input, "batch, ..., channels")],
-                "need input.shape[-1] a multiple of num_groups",
-            )
-        )
-    x = _wide(input)
-    rows = math.prod(input.shape[1:-1])
-    y = _standardized(op.reshape(x, shape=(x.shape[0], rows, num_groups, channels // num_groups)), (1, 3), eps)
-    return _affine(op.reshape(y, shape=tuple(input.shape)), weight, bias, input)
+    return op.group_norm(input, weight, bias, num_groups=num_groups, eps=eps)
 
 
 def instance_norm(
@@ -128,7 +109,7 @@ def instance_norm(
     tape: r <- (1 - momentum) r + momentum s, s the batch's average, of the unbiased variances.
 
     Shapes: input (batch, ..., channels); the others (channels,).  Raises: ShapeError for a single value per
-    channel.  Kernel: composition.
+    channel.  Kernel: ``group_norm.cu``; composition with running statistics.
     Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016, equation 2.
 
     >>> import numpy as np
@@ -153,7 +134,7 @@ def instance_norm(
             var = op.mean(op.var(values, axis=axes, correction=1.0), axis=0)
             move_towards(running_mean, mean, momentum)
             move_towards(running_var, var, momentum)
-    return _affine(_standardized(x, axes, eps), weight, bias, input)
+    return op.group_norm(input, weight, bias, num_groups=input.shape[-1], eps=eps)
 
 
 def normalize(input: Array, p: float = 2.0, dim: int = -1, eps: float = 1e-12) -> Array:

@@ -6,6 +6,7 @@ from . import (
     attention,  # users reach it as nn.functional
     attention_launch,  # attaches its kernels
     embedding,  # users reach it as nn.functional
+    group_norm,  # users reach it as nn.functional
     index_launch,  # attaches the kernels of the index ops
     layer_norm,  # users reach it as nn.functional
     recurrent,  # the layers' own
