@@ -27,7 +27,8 @@
 
 using A = acc_t<T>;
 constexpr int N = PACK<T>;
-constexpr int BACKWARD_THREADS = PACKS > 2 ? 256 : 512;  // of a block: with more registers would spill
+// Threads of a block, at most: with more, registers would spill.
+constexpr int FORWARD_THREADS = PACKS == 0 ? 512 : 1024, BACKWARD_THREADS = PACKS > 2 ? 256 : 512;
 
 // A parameter's pack as accumulators of x's kind, `missing` where there is no such parameter.
 GRADLIB_DEVICE void load_param(const PARAM* p, int i, int have, A missing, A (&out)[N]) {
@@ -43,7 +44,7 @@ GRADLIB_DEVICE void load_param(const PARAM* p, int i, int have, A missing, A (&o
 }
 
 // grid (ceil(rows / blockDim.y)).  mean is null with RMS; both may be null where nothing is differentiated.
-extern "C" __global__ void __launch_bounds__(1024, 1)
+extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 1)
 layer_norm_forward(const T* __restrict__ x, const PARAM* __restrict__ weight, const PARAM* __restrict__ bias,
                    T* __restrict__ y, A* __restrict__ mean, A* __restrict__ rstd, int rows, int columns, double eps) {
   __shared__ A shared[MOST_WARPS];

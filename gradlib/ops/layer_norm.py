@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import backend as backends
 from ..core import Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
 from ..spec import REDUCED, Spec, float32, is_floating
+from .rows import RowSplit, held
 
 __all__ = ["layer_norm", "rms_norm"]
 
@@ -132,31 +132,8 @@ _finish = Kernel("layer_norm.cu", "layer_norm_finish", "part_w part_b dweight db
 _PARTS = 264  # lines of partial sums: as many blocks keep the largest GPU busy
 
 
-class _Split(NamedTuple):
-    """How a row lies in a block: `threads` of it hold `packs` packs of 16 bytes each; 0 packs: it is read again."""
-
-    threads: int
-    packs: int
-
-    @property
-    def block(self) -> tuple[int, int]:
-        return self.threads, max(1, min(8, 256 // self.threads))
-
-
-@lru_cache(4096)
-def _split(columns: int, itemsize: int, backward: bool) -> _Split:
-    """Choose what wastes the fewest lanes; of those, the most packs a thread."""
-    packs, most = -(-columns * itemsize // 16), {2: 2, 4: 4, 8: 4}[itemsize]
-    found: list[tuple[int, _Split]] = []
-    for each in (1, 2, 4):
-        threads = max(32, -(-packs // (32 * each)) * 32)
-        limit = (256 if each == 4 else 512) if backward else 1024
-        if each <= most and threads <= limit and (threads == 32 or each == most or each * 2 == most):
-            found.append((threads * each, _Split(threads, each)))
-    if not found:
-        return _Split(512, 0)
-    least = min(lanes for lanes, _ in found)
-    return [split for lanes, split in found if lanes == least][-1]
+def _split(columns: int, itemsize: int, backward: bool) -> RowSplit:
+    return held(columns, itemsize, *((512, 256) if backward else (1024, 1024)))
 
 
 def _macros(x: Array, rms: int, *params: Array | None) -> dict[str, Any] | None:
@@ -215,9 +192,9 @@ def _launch_backward(
     part_w, part_b = (
         None if wanted is None else backend.empty((parts, columns), rstd.dtype) for wanted in (dweight, dbias)
     )
-    held = (part_w, part_b) if packs else (None, None)
+    sums = (part_w, part_b) if packs else (None, None)
     if dx is not None or packs:
-        _backward(blocks, block, x, g, weight, mean, rstd, dx, *held, rows, columns, PACKS=packs, **macros)
+        _backward(blocks, block, x, g, weight, mean, rstd, dx, *sums, rows, columns, PACKS=packs, **macros)
     if dweight is None and dbias is None:
         return dx, None, None
     tiles = -(-columns // 32)

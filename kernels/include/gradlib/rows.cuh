@@ -28,7 +28,7 @@ template <class F, class V> GRADLIB_DEVICE V group_reduce(V v, V* shared) {
 // A thread's share of a row: packs of N neighbours, the group's threads side by side.  With COUNT > 0 they are read once and
 // stay in registers; with 0, for rows of any width, they are read anew by each walk.
 template <class E, int COUNT> struct Row {
-  static constexpr int N = PACK<E>;
+  static constexpr int N = PACK<E>, AHEAD = 4;
   const E* at;
   int columns;
   bool wide;
@@ -48,9 +48,19 @@ template <class E, int COUNT> struct Row {
 #pragma unroll
       for (int u = 0; u < COUNT; ++u) f(u, place(u), have(place(u)), held[u]);
     } else {
-      for (int i = place(0); i < columns; i += (int)blockDim.x * N) {
-        load_pack<N>(at, i, have(i), wide && have(i) == N, held[0]);
-        f(0, i, have(i), held[0]);
+      const int step = (int)blockDim.x * N;
+      for (int first = place(0); first < columns; first += AHEAD * step) {
+        acc_t<E> v[AHEAD][N];
+#pragma unroll
+        for (int u = 0; u < AHEAD; ++u) {  // several packs on their way at once
+          const int i = first + u * step;
+          load_pack<N>(at, i, have(i), wide && have(i) == N, v[u]);
+        }
+#pragma unroll
+        for (int u = 0; u < AHEAD; ++u) {
+          const int i = first + u * step;
+          if (i < columns) f(0, i, have(i), v[u]);
+        }
       }
     }
   }
