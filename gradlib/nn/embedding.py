@@ -19,7 +19,8 @@ class Embedding(Module):
     how often they occur; `sparse` is ignored with a warning.
 
     Shapes: input integers (...); weight (num_embeddings, embedding_dim), from N(0, 1); output (..., embedding_dim).
-    Raises: ShapeError, IndexError for an index that is no row.  Derivative: every order.
+    Raises: ShapeError; IndexError (on ``cpu``) for an index that is no row.  Derivative: every order.
+    Kernel: ``embedding.cu``.
 
     Examples
     --------

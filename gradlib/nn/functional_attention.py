@@ -8,7 +8,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .. import ops
 from ..core import op, per_example
 from ..errors import ShapeError, message, operand
 from ..ops import Generator, default_generator
@@ -41,7 +40,8 @@ def scaled_dot_product_attention(
 
     Shapes: query (..., heads, length, head_dim); key (..., kv_heads, keys, head_dim); value (..., kv_heads, keys,
     value_dim); attn_mask broadcasts to (..., heads, length, keys); result (..., heads, length, value_dim).
-    Dtypes: floating.  Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+    Dtypes: floating.  Raises: ShapeError.  Derivative: every order.
+    Kernel: ``attention.cu``, ``attention_float.cu``: the weights are never in memory.
     Source: Vaswani et al., "Attention is all you need", NeurIPS 2017, equation 1; grouped queries: Ainslie et
     al., "GQA", EMNLP 2023.
 
@@ -55,15 +55,46 @@ def scaled_dot_product_attention(
             "scaled_dot_product_attention(attn_mask, is_causal): both are given\n"
             "  need one of them: the causal triangle can be part of the mask"
         )
-    _check(query, key, value, enable_gqa)
-    if enable_gqa and query.shape[-3] != key.shape[-3]:
-        times = query.shape[-3] // key.shape[-3]
-        key, value = each_head(key, times), each_head(value, times)
-    mask = causal_mask(query, query.shape[-2], key.shape[-2]) if is_causal else attn_mask
-    weights = attention_weights(query, key, mask, scale)
-    if dropout_p:
-        weights = ops.dropout(weights, per_example((generator or default_generator()).key()), p=dropout_p)
-    return op.matmul(weights, value)
+    return attend(
+        query, key, value, attn_mask, dropout_p, causal=is_causal, scale=scale, grouped=enable_gqa, generator=generator
+    )
+
+
+def attend(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    dropout: float = 0.0,
+    *,
+    causal: bool = False,
+    past: int = 0,
+    scale: float | None = None,
+    grouped: bool = False,
+    generator: Generator | None = None,
+) -> Array:
+    """The same with the triangle and a mask together; query i sees keys 0 to past + i."""
+    _check(query, key, value, grouped)
+    shapes = [(1,) * (3 - len(x.shape)) + tuple(x.shape) for x in (query, key, value)]
+    lead = np.broadcast_shapes(*[shape[:-3] for shape in shapes])
+    heads: list[int] = [shape[-3] for shape in shapes] if grouped else [max(shape[-3] for shape in shapes)] * 3
+    four = [
+        _as_four(x, (*lead, n, *shape[-2:])) for x, n, shape in zip((query, key, value), heads, shapes, strict=True)
+    ]
+    if mask is not None and len(lead) != 1 and len(mask.shape) > 3:
+        mask = _as_four(mask, (*lead, *mask.shape[-3:]))
+    seed = per_example((generator or default_generator()).key()) if dropout else None
+    y = op.attention(*four, mask, seed, causal=causal, offset=past, scale=scale, dropout=dropout)
+    flat = max(len(x.shape) for x in (query, key, value)) < 3
+    return op.reshape(y, shape=y.shape[2:] if flat else (*lead, *y.shape[1:]))
+
+
+def _as_four(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return x, broadcast to (..., heads, length, width), with one axis in front of the heads."""
+    if tuple(x.shape) != shape:
+        x = op.broadcast_to(x, shape)
+    whole = (math.prod(shape[:-3]), *shape[-3:])
+    return x if whole == shape else op.reshape(x, shape=whole)
 
 
 def _check(query: Array, key: Array, value: Array, grouped: bool) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..ops.replay import replaying
-from .functional_norm import embedding as rows_of
 from .host import beside, on_host
 from .running import overwrite
 
@@ -35,7 +34,8 @@ def embedding(
     `input`.  Gradients are dense: `sparse` is ignored with a warning.
 
     Shapes: input integers (...); weight (num_embeddings, embedding_dim); result (..., embedding_dim).
-    Raises: IndexError for an index that is no row.  Derivative: every order; the same bits every time.
+    Raises: IndexError (on ``cpu``) for an index that is no row: on ``sim`` and ``cuda`` its row is NaN.
+    Derivative: every order; the same bits every time.  Kernel: ``embedding.cu``.
 
     >>> import numpy as np
     >>> embedding(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -46,14 +46,8 @@ def embedding(
         warnings.warn("embedding(sparse) is ignored: gradients are dense", stacklevel=2)
     if max_norm is not None:
         _shorten(input, weight, max_norm, norm_type)
-    y = rows_of(input, weight, padding_idx)
-    if scale_grad_by_freq and isinstance(y, Tensor):
-        index = op.reshape(input, shape=(-1,))
-        ones = op.ones_like(op.take(weight.detach()[:, 0], index, axis=0))
-        counts = op.put_along_axis(ones, index, axis=0, size=weight.shape[0])
-        scale = op.expand_dims(op.take(counts, input, axis=0), axis=-1)
-        y = op.add(y.detach(), op.divide(op.subtract(y, y.detach()), scale))
-    return y
+    row = None if padding_idx is None else padding_idx % weight.shape[0]
+    return op.embedding(weight, input, padding_idx=row, scale_grad_by_freq=scale_grad_by_freq)
 
 
 def _shorten(input: Array, weight: Array, max_norm: float, norm_type: float) -> None:

@@ -11,7 +11,7 @@ from ..core import op, per_example
 from ..errors import ShapeError, message, operand
 from ..ops import Generator, default_generator
 from ..spec import bool_
-from .functional_attention import attention_weights, causal_mask, each_head, scaled_dot_product_attention
+from .functional_attention import attend, attention_weights, causal_mask, each_head
 
 __all__ = ["multi_head_attention_forward"]
 
@@ -111,7 +111,8 @@ def multi_head_attention_forward(
         k, v = (op.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0))) for x in (k, v))
         extra += 1
     hidden = _hidden(attn_mask, key_padding_mask, num_heads)
-    if is_causal and (q.shape[2], k.shape[2]) != (1, past + 1 + extra):
+    fused = is_causal and not extra and not need_weights  # then the kernel knows the triangle
+    if is_causal and not fused and (q.shape[2], k.shape[2]) != (1, past + 1 + extra):
         hidden.append(op.logical_not(causal_mask(q, q.shape[2], k.shape[2] - extra, past)))
     mask = _seen(hidden, extra)
     p = dropout_p if training else 0.0
@@ -123,7 +124,8 @@ def multi_head_attention_forward(
             shares = ops.dropout(shares, per_example((generator or default_generator()).key()), p=p)
         heads = op.matmul(shares, v)
     else:
-        heads = scaled_dot_product_attention(q, k, v, mask, p, enable_gqa=kv_heads != num_heads, generator=generator)
+        grouped = kv_heads != num_heads
+        heads = attend(q, k, v, mask, p, causal=fused, past=past, grouped=grouped, generator=generator)
         shares = None
     y = ops.dense(join_heads(heads), out_proj_weight, out_proj_bias)
     if shares is not None and average_attn_weights:

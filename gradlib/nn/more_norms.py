@@ -20,7 +20,7 @@ def _ones(shape: tuple[int, ...], dtype: Any, device: str | None) -> Parameter:
 class LayerNorm(Module):
     """y = (x - mean) / sqrt(var + eps) weight + bias over the last axes, `normalized_shape`.
 
-    Shapes: (..., *normalized_shape).  Raises: ShapeError.  Kernel: composition.
+    Shapes: (..., *normalized_shape).  Raises: ShapeError.  Kernel: ``layer_norm.cu``.
     Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
 
     Examples
@@ -63,7 +63,7 @@ class RMSNorm(Module):
     """y = x / sqrt(mean(x^2) + eps) weight over the last axes, `normalized_shape`.
 
     Shapes: (..., *normalized_shape).  `eps` is by default the spacing of the input's dtype at 1.
-    Raises: ShapeError.  Kernel: composition.
+    Raises: ShapeError.  Kernel: ``layer_norm.cu``.
     Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019.
 
     Examples
@@ -100,7 +100,7 @@ class GroupNorm(Module):
     """y = (x - mean) / sqrt(var + eps) weight + bias over an example's channels of one group.
 
     Shapes: (batch, ..., num_channels).  Raises: ShapeError unless the groups divide the channels.
-    Kernel: composition.  Source: Wu, He, "Group normalization", ECCV 2018.
+    Kernel: ``group_norm.cu``.  Source: Wu, He, "Group normalization", ECCV 2018.
 
     Examples
     --------
@@ -190,7 +190,7 @@ class _InstanceNorm(Module):
 class InstanceNorm1d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each sequence (batch, length, channels).
 
-    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Raises: ShapeError.  Kernel: ``group_norm.cu``.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
     Shapes: (batch, length, channels), the output alike.
 
     Examples
@@ -207,7 +207,7 @@ class InstanceNorm1d(_InstanceNorm):
 class InstanceNorm2d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each image (batch, height, width, channels).
 
-    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Raises: ShapeError.  Kernel: ``group_norm.cu``.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
     Shapes: (batch, height, width, channels), the output alike.
 
     Examples
@@ -224,7 +224,7 @@ class InstanceNorm2d(_InstanceNorm):
 class InstanceNorm3d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each volume (batch, d, h, w, channels).
 
-    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Raises: ShapeError.  Kernel: ``group_norm.cu``.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
     Shapes: (batch, depth, height, width, channels), the output alike.
 
     Examples

@@ -2,15 +2,15 @@
 
 from . import along as _along
 from . import arithmetic as _arithmetic
-from . import comparisons as _comparisons
-from . import conv as _conv
-from . import create as _create
-from . import cross_entropy as _cross_entropy
-from . import dense as _dense
-from . import functions as _functions
-from . import index as _index
 from . import (
+    attention,  # users reach it as nn.functional
+    attention_launch,  # attaches its kernels
+    embedding,  # users reach it as nn.functional
+    group_norm,  # users reach it as nn.functional
     index_launch,  # attaches the kernels of the index ops
+    layer_norm,  # users reach it as nn.functional
+    recurrent,  # the layers' own
+    recurrent_launch,  # attaches its kernels
     reduce_launch,  # attaches the kernels of the reductions
     update,  # these register their ops, which belong to the optimizers
     update_adam,
@@ -18,6 +18,13 @@ from . import (
     update_factored,
     update_other,
 )
+from . import comparisons as _comparisons
+from . import conv as _conv
+from . import create as _create
+from . import cross_entropy as _cross_entropy
+from . import dense as _dense
+from . import functions as _functions
+from . import index as _index
 from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core import between, op, sample, update
 from ..errors import ShapeError, message, operand
-from .update import _number
+from .update_rule import number
 
 __all__ = ["adafactor", "factored_shapes"]
 
@@ -43,7 +43,16 @@ def _root_mean_square(x: Array) -> Array:
     return op.sqrt(op.divide(op.sum(op.multiply(x, x)), float(max(math.prod(x.shape), 1))))
 
 
-@update("adafactor", writes="param row_var col_var variance", samples=_samples)
+def _check(*arrays: Array, **params: Any) -> None:
+    shape = tuple(arrays[0].shape)
+    wanted = (shape, *factored_shapes(shape), shape, (1,), (1,))
+    if any(tuple(x.shape) != w for x, w in zip(arrays, wanted, strict=True)):
+        names = ("param", "row_var", "col_var", "variance", "grad", "lr", "step")
+        lines = [operand(name, x) for name, x in zip(names, arrays, strict=True)]
+        raise ShapeError(message("adafactor(...): the shapes do not fit", lines, f"need {', '.join(map(str, wanted))}"))
+
+
+@update("adafactor", writes="param row_var col_var variance", shares="lr step", check=_check, samples=_samples)
 def adafactor(
     param: Array,
     row_var: Array,
@@ -67,22 +76,15 @@ def adafactor(
     Shapes: grad as param; the others `factored_shapes`.  Kernel: composition.
     Source: Shazeer, Stern, "Adafactor", ICML 2018, Algorithms 4 and 5.
     """
-    wanted = (param.shape, *factored_shapes(tuple(param.shape)), param.shape, (1,), (1,))
-    given = (param, row_var, col_var, variance, grad, lr, step)
-    if any(tuple(x.shape) != tuple(w) for x, w in zip(given, wanted, strict=True)):
-        names = ("param", "row_var", "col_var", "variance", "grad", "lr", "step")
-        lines = [operand(name, x) for name, x in zip(names, given, strict=True)]
-        needed = ", ".join(str(tuple(w)) for w in wanted)
-        raise ShapeError(message("adafactor(...): the shapes do not fit", lines, f"need {needed}"))
     eps1 = float(np.finfo(param.dtype).eps) if eps[0] is None else eps[0]
     rate = op.reshape(lr, shape=())
     t = op.cast(op.reshape(step, shape=()), dtype="float64")
-    keep = _number(op.power(t, beta2_decay), param)
+    keep = number(op.power(t, beta2_decay), param)
     g = op.negative(grad) if maximize else grad
-    size = _number(op.minimum(rate, op.divide(1.0, op.sqrt(t))), param)
+    size = number(op.minimum(rate, op.divide(1.0, op.sqrt(t))), param)
     alpha = op.multiply(op.maximum(_root_mean_square(param), eps[1]), size)
     if weight_decay:
-        param = op.multiply(param, _number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
+        param = op.multiply(param, number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
     squares = op.multiply(g, g)
     if len(param.shape) > 1:
         row_var = _towards(row_var, op.mean(squares, axis=-1, keepdims=True), keep)

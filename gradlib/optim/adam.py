@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core import Tensor
+from ..core import Update
 from ..ops.update import adam
 from ..ops.update_adam import amsgrad as with_maximum
-from .optimizer import Optimizer, ParameterGroup
-from .ruled import ignore
+from .optimizer import Optimizer
+from .settings import ignore
 
 
 class Adam(Optimizer):
@@ -17,8 +17,8 @@ class Adam(Optimizer):
 
     m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2, where g is the gradient + weight_decay p (of the
     negative gradient with `maximize`).  The arithmetic is that of ``torch.optim.Adam``; moments of
-    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v
-    (composition), with `decoupled_weight_decay` the decay is that of `AdamW`.
+    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v, with
+    `decoupled_weight_decay` the decay is that of `AdamW`.  Kernel: ``update.cu``, for all parameters at once.
 
     Raises
     ------
@@ -67,27 +67,13 @@ class Adam(Optimizer):
             if not settings[key] >= 0:
                 raise ValueError(f"{self._name}({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
 
-    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the two moments, and of the second one's maximum."""
-        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings.get("amsgrad") else ("exp_avg", "exp_avg_sq")
+    def rule_for(self, settings: Mapping[str, Any]) -> Update:
+        """Return Adam's step, or AMSGrad's."""
+        return with_maximum if settings.get("amsgrad") else adam
 
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
-    ) -> None:
-        """Overwrite `param` and its moments."""
-        moments = [state[name] for name in self.buffers(group)]
-        (with_maximum if group["amsgrad"] else adam)(
-            param,
-            *moments,
-            grad,
-            rate,
-            state["step"],
-            betas=tuple(group["betas"]),
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            decoupled=self.decoupled,
-            maximize=group["maximize"],
-        )
+    def passed(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that the rule takes."""
+        return {**super().passed(group), "decoupled": self.decoupled}
 
 
 class AdamW(Adam):

@@ -9,10 +9,11 @@ from .. import backend as backends
 from ..core import Tensor
 from ..ops.update_factored import adafactor, factored_shapes
 from ..spec import REDUCED, float32
-from .ruled import RuledOptimizer, at_least_zero, ignore
+from .optimizer import Optimizer
+from .settings import at_least_zero, ignore
 
 
-class Adafactor(RuledOptimizer):
+class Adafactor(Optimizer):
     """p <- (1 - lr weight_decay) p - a u / max(1, rms(u) / d), u = g / sqrt(v).
 
     a = max(eps2, rms(p)) min(lr, t^(-1/2)); v <- v + t^beta2_decay (g^2 - v).  Of a matrix only its mean over
