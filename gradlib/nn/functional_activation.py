@@ -12,6 +12,7 @@ from ..errors import ShapeError, message, operand
 from ..ops import Generator, uniform
 from ..spec import as_dtype, normalize_axis
 from .functional_loss import log1p_exp
+from .host import device_of
 
 __all__ = [
     "celu",
@@ -174,8 +175,7 @@ def rrelu(
     """
     if not training:
         return op.leaky_relu(input, negative_slope=(lower + upper) / 2.0)
-    device = input.device if isinstance(input, Tensor) else None
-    slopes = uniform(tuple(input.shape), lower, upper, dtype=input.dtype, device=device, generator=generator)
+    slopes = uniform(tuple(input.shape), lower, upper, dtype=input.dtype, device=device_of(input), generator=generator)
     return prelu(input, slopes if isinstance(input, Tensor) else slopes.data)
 
 

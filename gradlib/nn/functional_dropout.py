@@ -12,7 +12,7 @@ from ..core import Tensor, op, per_example
 from ..errors import ShapeError, message, operand
 from ..ops import Generator, default_generator, uniform
 from ..spec import normalize_axis
-from .host import plain
+from .host import device_of, plain
 
 __all__ = [
     "alpha_dropout",
@@ -169,8 +169,7 @@ def gumbel_softmax(
     if not tau > 0:
         raise ValueError(f"gumbel_softmax(tau): tau is {tau}\n  need tau > 0")
     axis = normalize_axis("gumbel_softmax(logits, dim)", dim, len(logits.shape))
-    device = logits.device if isinstance(logits, Tensor) else None
-    u = uniform(tuple(logits.shape), dtype="float32", device=device, generator=generator)
+    u = uniform(tuple(logits.shape), dtype="float32", device=device_of(logits), generator=generator)
     u = u if isinstance(logits, Tensor) else plain(u)
     noise = op.negative(op.log(op.negative(op.log(op.add(u, 2.0**-25)))))  # u is a multiple of 2^-24: never 0 nor 1
     soft = op.softmax(op.multiply(op.add(logits, op.cast(noise, dtype=logits.dtype)), 1.0 / tau), axis=axis)

@@ -16,7 +16,7 @@ from ..core import Tensor, op
 from ..errors import ShapeError
 from ..ops import Generator
 from .functional_spatial import sizes_of, spatial
-from .host import beside
+from .host import beside, device_of
 from .window_indices import flat, unpool
 
 __all__ = [
@@ -63,8 +63,8 @@ def _fractional(
         )
     batch, channels = input.shape[0], input.shape[-1]
     if samples is None:
-        device = getattr(input, "device", None)
-        samples = ops.uniform((batch, channels, ndim), dtype="float64", device=device, generator=generator)
+        shape = (batch, channels, ndim)
+        samples = ops.uniform(shape, dtype="float64", device=device_of(input), generator=generator)
         samples = samples if isinstance(input, Tensor) else samples.data
     places = _random_places(samples, input, sizes, counts, kernel)
     windows, taps = math.prod(counts), math.prod(kernel)

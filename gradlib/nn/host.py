@@ -28,6 +28,11 @@ def beside(values: Any, like: Array) -> Array:
     return backends.backend_of(plain(like)).asarray(np.ascontiguousarray(values))
 
 
+def device_of(x: Array) -> str:
+    """Return the device of a Tensor or an array."""
+    return str(backends.backend_of(plain(x)).name)
+
+
 def placed(x: Any, like: Array) -> Array:
     """Return an array of the host on the device of another, and what is not one as it is."""
     return beside(x, like) if type(x) is np.ndarray else x

@@ -56,6 +56,13 @@ def test_back_to_the_bit(name: str, dtype: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(value.numpy(), other.state_dict()[key].numpy(), err_msg=key)
 
 
+def test_modules_on_another_device(sim: str) -> None:
+    model, chw = networks.Cnn().to(device=sim), CHW["Cnn"]
+    load_torch_weights(model, stored("Cnn"), chw=chw)
+    assert {p.device for p in model.parameters()} == {sim}
+    assert all(v.tobytes() == stored("Cnn")[k].tobytes() for k, v in save_torch_weights(model, chw=chw).items())
+
+
 def test_a_flattened_map_needs_its_shape() -> None:
     model = networks.Cnn()
     with pytest.raises(gl.CheckpointError, match=r"order +fc1.weight: fc1 \(Dense\) reads 36 features.*6 channels"):

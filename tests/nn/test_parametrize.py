@@ -91,6 +91,16 @@ def test_parametrizations_chain_assign_and_go() -> None:
     np.testing.assert_allclose(other.weight.numpy(), np.log(3.0))
 
 
+def test_buffers_stay_buffers() -> None:
+    layer = nn.BatchNorm1d(3)
+    parametrize.register_parametrization(layer, "running_var", Positive())
+    np.testing.assert_allclose(layer.running_var.numpy(), 1.0)
+    assert "parametrizations.running_var.original" in layer.state_dict()
+    assert len(list(layer.parameters())) == 2
+    parametrize.remove_parametrizations(layer, "running_var")
+    assert "running_var" in dict(layer.named_buffers())
+
+
 def test_cached_computes_once() -> None:
     calls = []
 

@@ -33,23 +33,25 @@ class ParametrizationList(ModuleList):
         if several is not None and len(modules) != 1:
             raise ShapeError("register_parametrization: several originals need a single parametrization")
         if several is None:
-            self.original = self._kept(original, value)
+            self._keep("original", original, value)
         else:
             self.count = len(several)
             for i, part in enumerate(several):
-                setattr(self, f"original{i}", self._kept(original, part))
+                self._keep(f"original{i}", original, part)
 
-    @staticmethod
-    def _kept(original: Any, value: Any) -> Any:
-        """Return a value as what the tensor was: a Parameter (itself, where it has not changed), or a buffer."""
-        if value is original:
-            return original
-        detached = value.detach() if isinstance(value, Tensor) else value
-        return Parameter(detached, original.requires_grad) if isinstance(original, Parameter) else detached
+    def _keep(self, name: str, original: Any, value: Any) -> None:
+        """Keep a value as what the tensor was: a Parameter (itself, where it has not changed), or a buffer."""
+        if not isinstance(original, Parameter):
+            self.register_buffer(name, value.detach())
+        elif value is original:
+            setattr(self, name, original)
+        else:
+            setattr(self, name, Parameter(value.detach(), original.requires_grad))
 
     def originals(self) -> list[Any]:
         """Return what the tensor is computed from."""
-        return [self.original] if not self.count else [getattr(self, f"original{i}") for i in range(self.count)]
+        names = [f"original{i}" for i in range(self.count)] or ["original"]
+        return [getattr(self, name) for name in names]
 
     def forward(self) -> Any:
         """Return the tensor."""
