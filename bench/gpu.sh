@@ -152,13 +152,13 @@ else
   # shellcheck disable=SC2086
   part 4 sanitizer "compute-sanitizer memcheck, samples" \
     compute-sanitizer --tool memcheck --error-exitcode 9 "$python" "$scratch/pytest_unpooled.py" $pytest_arguments \
-    "$root/tests/test_registry.py" -k "kernels and (dense or conv2d or matmul or pool2d or cross_entropy or batch_norm)"
+    "$root/tests/test_registry.py" -k "kernels and (dense or conv2d or matmul or pool2d or cross_entropy or norm or attention or embedding or lstm)"
 fi
 
 # -- 4 and 5. benches
 
 part 22 bench "bench dense and conv" bash -c "bench dense conv"
-part 15 bench "bench of the other suites" bash -c "bench step tape elementwise cross_entropy batch_norm pool adam"
+part 15 bench "bench of the other suites" bash -c "bench adam norm attention embedding lstm step tape elementwise cross_entropy batch_norm pool"
 
 # -- 6. a network
 

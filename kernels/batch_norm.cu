@@ -4,12 +4,12 @@
 //   *_partial  grid (ceil(channels / bx), segments): one segment is `share` neighbouring rows
 //   *_finish   grid (ceil(channels / bx)): folds the segments
 //   the rest   grid (ceil(channels / bx), any number)
-// Variances are stable: each thread takes 8 rows at a time in two passes over registers and merges such groups by
-// Chan, Golub and LeVeque (1983); nothing subtracts large squares.
+// Variances are stable: each thread takes 8 rows at a time in two passes and merges such groups (moments.cuh).
 // PARAM is the type of weight, bias and running statistics.
 //
 // variants: T=float,double,__half,__nv_bfloat16
 // variants: T=__half,__nv_bfloat16 PARAM=float
+#include "gradlib/moments.cuh"
 #include "gradlib/reduce.cuh"
 
 #ifndef T
@@ -21,19 +21,6 @@
 
 using A = acc_t<T>;
 
-struct Moments {
-  A count, mean, m2;  // m2 = sum of squared deviations
-};
-
-struct Merge {
-  static GRADLIB_DEVICE Moments combine(Moments a, Moments b) {
-    A count = a.count + b.count;
-    if (b.count == A(0)) return a;
-    A delta = b.mean - a.mean, part = b.count / count;
-    return {count, a.mean + delta * part, a.m2 + b.m2 + delta * delta * a.count * part};
-  }
-};
-
 GRADLIB_DEVICE int channel_of_thread() { return blockIdx.x * blockDim.x + threadIdx.x; }
 GRADLIB_DEVICE int first_row() { return blockIdx.y * blockDim.y + threadIdx.y; }
 
@@ -42,23 +29,15 @@ GRADLIB_DEVICE int first_row() { return blockIdx.y * blockDim.y + threadIdx.y; }
 // mean, m2 (segments, channels): the moments of each segment of rows.
 extern "C" __global__ void __launch_bounds__(256, 1)
 batch_norm_partial(const T* __restrict__ x, A* __restrict__ mean, A* __restrict__ m2, int rows, int channels, int share) {
-  __shared__ Moments shared[256];
+  __shared__ Moments<A> shared[256];
   int channel = channel_of_thread(), begin = blockIdx.y * share, end = smaller(begin + share, rows);
-  Moments total = {A(0), A(0), A(0)};
+  Moments<A> total = {A(0), A(0), A(0)};
   if (channel < channels) {
     x += channel;
     for (int row = begin + threadIdx.y; row < end; row += 8 * blockDim.y) {
-      A v[8], sum = A(0), m = A(0);
-      int count = smaller(8, (int)ceil_div((unsigned int)(end - row), blockDim.y));
-#pragma unroll
-      for (int u = 0; u < 8; ++u) {
-        v[u] = u < count ? to_acc(x[(long long)(row + u * (int)blockDim.y) * channels]) : A(0);
-        sum += v[u];
-      }
-      sum /= A(count);
-#pragma unroll
-      for (int u = 0; u < 8; ++u) m += u < count ? (v[u] - sum) * (v[u] - sum) : A(0);
-      total = Merge::combine(total, Moments{A(count), sum, m});
+      const int count = smaller(8, (int)ceil_div((unsigned int)(end - row), blockDim.y));
+      auto get = [&](int u) { return to_acc(x[(long long)(row + u * (int)blockDim.y) * channels]); };
+      total = Merge::combine(total, moments_of<A>(count, get));
     }
   }
   total = column_reduce<Merge>(total, shared);
@@ -73,13 +52,13 @@ extern "C" __global__ void __launch_bounds__(256, 1)
 batch_norm_finish(const A* __restrict__ part_mean, const A* __restrict__ part_m2, T* __restrict__ mean_out,
                   T* __restrict__ var_out, A* __restrict__ mean, A* __restrict__ rstd, int rows, int channels, int share,
                   int segments, double eps) {
-  __shared__ Moments shared[256];
+  __shared__ Moments<A> shared[256];
   int channel = channel_of_thread();
-  Moments total = {A(0), A(0), A(0)};
+  Moments<A> total = {A(0), A(0), A(0)};
   if (channel < channels) {
     for (int s = threadIdx.y; s < segments; s += blockDim.y) {
       long long at = (long long)s * channels + channel;
-      total = Merge::combine(total, Moments{A(smaller(share, rows - s * share)), part_mean[at], part_m2[at]});
+      total = Merge::combine(total, Moments<A>{A(smaller(share, rows - s * share)), part_mean[at], part_m2[at]});
     }
   }
   total = column_reduce<Merge>(total, shared);

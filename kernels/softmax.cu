@@ -1,15 +1,17 @@
 // Softmax, log-softmax and softmax cross-entropy over the rows of a (rows, columns) matrix.
 //
-// Row kernels.  block (32, rows per block): a warp a row; or (32 w, 1), w <= 16: a block a row.
-//               grid (ceil(rows / blockDim.y)).
-// One pass finds a row's maximum and sum of exp(x - maximum) together (Milakov and Gimelshein 2018), so the row is read
-// once for that and once more, from the cache, for what is written.
+// Row kernels.  block (threads of a row, rows at a time), full warps a row, grid (ceil(rows / blockDim.y)); see rows.cuh.
+// Softmax: PACKS packs of 16 bytes of a row stay in each thread's registers (threads * PACKS * 16 bytes hold a row), so a row
+// is read once; PACKS=0 takes any row.  Cross-entropy never needs a value twice, and takes any row.
+// One walk finds a row's maximum and sum of exp(x - maximum) together (Milakov and Gimelshein 2018).
 //
 // LOG=1 makes softmax_* the logarithm's.  TARGET is the type of the class numbers.
 //
-// variants: T=float,double,__half,__nv_bfloat16 LOG=0,1
+// variants: T=float,double,__half,__nv_bfloat16 LOG=0,1 PACKS=0,2
+// variants: T=float,__half PACKS=1
+// variants: T=float,double PACKS=4
 // variants: T=float,__half TARGET=int
-#include "gradlib/reduce.cuh"
+#include "gradlib/rows.cuh"
 
 #ifndef T
 #define T float
@@ -17,11 +19,15 @@
 #ifndef LOG
 #define LOG 0
 #endif
+#ifndef PACKS
+#define PACKS 0
+#endif
 #ifndef TARGET
 #define TARGET long long
 #endif
 
 using A = acc_t<T>;
+constexpr int N = PACK<T>;
 
 struct MaxSum {
   A max, sum;  // sum of exp(x - max)
@@ -38,56 +44,67 @@ struct Online {
   }
 };
 
-// log(sum(exp(row))), the same in every thread of the row.
-GRADLIB_DEVICE A log_sum_exp(const T* row, int columns, MaxSum* shared) {
-  MaxSum v = {lowest<A>(), A(0)};
-  for (int j = threadIdx.x; j < columns; j += 4 * blockDim.x) {  // groups of four: one rescaling of the sum a group
-    A x[4];
+// Takes a pack into the maximum and the sum: one rescaling of the sum a pack.
+GRADLIB_DEVICE void take(MaxSum& v, const A (&x)[N], int have) {
+  A max = v.max, sum = A(0);
 #pragma unroll
-    for (int u = 0; u < 4; ++u) {
-      int column = j + u * blockDim.x;
-      x[u] = column < columns ? to_acc(row[column]) : lowest<A>();
-    }
-    A max = Greatest::combine(v.max, Greatest::combine(Greatest::combine(x[0], x[1]), Greatest::combine(x[2], x[3])));
-    A sum = (shifted(x[0], max) + shifted(x[1], max)) + (shifted(x[2], max) + shifted(x[3], max));
-    v = {max, v.sum * shifted(v.max, max) + sum};
-  }
-  v = row_reduce<Online>(v, shared);
-  return v.max + fn::log(v.sum);
+  for (int k = 0; k < N; ++k) max = Greatest::combine(max, k < have ? x[k] : lowest<A>());
+#pragma unroll
+  for (int k = 0; k < N; ++k) sum += k < have ? shifted(x[k], max) : A(0);
+  v = {max, v.sum * shifted(v.max, max) + sum};
 }
 
 GRADLIB_DEVICE long long row_of_thread() { return (long long)blockIdx.x * blockDim.y + threadIdx.y; }
 
 extern "C" __global__ void __launch_bounds__(512, 1)
 softmax_forward(const T* __restrict__ x, T* __restrict__ y, int rows, int columns) {
-  __shared__ MaxSum shared[32];
-  long long row = row_of_thread();
-  if (row >= rows) return;  // whole warps leave; a block that owns one row never does
-  x += row * columns;
-  y += row * columns;
-  A lse = log_sum_exp(x, columns, shared);
-  for (int j = threadIdx.x; j < columns; j += blockDim.x) {
-    A v = to_acc(x[j]) - lse;
-    y[j] = from_acc<T>(LOG ? v : fn::exp(v));
-  }
+  __shared__ MaxSum shared[MOST_WARPS];
+  const long long r = row_of_thread();
+  if (r >= rows) return;  // whole groups leave
+  Row<T, PACKS> row(x + r * columns, columns);
+  y += r * columns;
+  MaxSum v = {lowest<A>(), A(0)};
+  row.each([&](int, int, int have, const A (&x)[N]) { take(v, x, have); });
+  v = group_reduce<Online>(v, shared);
+  const A lse = v.max + fn::log(v.sum);
+  const bool wide = aligned_pack<N>(y);
+  row.each([&](int, int i, int have, const A (&x)[N]) {
+    A out[N];
+#pragma unroll
+    for (int k = 0; k < N; ++k) out[k] = LOG ? x[k] - lse : fn::exp(x[k] - lse);
+    store_pack<N>(y, i, have, wide && have == N, out);
+  });
 }
 
 // From the output y and its cotangent g: dx = y (g - sum(g y)), or g - exp(y) sum(g) for the logarithm.
 extern "C" __global__ void __launch_bounds__(512, 1)
 softmax_backward(const T* __restrict__ y, const T* __restrict__ g, T* __restrict__ dx, int rows, int columns) {
-  __shared__ A shared[32];
-  long long row = row_of_thread();
-  if (row >= rows) return;
-  y += row * columns;
-  g += row * columns;
-  dx += row * columns;
+  __shared__ A shared[MOST_WARPS];
+  const long long r = row_of_thread();
+  if (r >= rows) return;
+  Row<T, PACKS> row(y + r * columns, columns), up(g + r * columns, columns);
+  dx += r * columns;
+  auto both = [&](const auto& f) {
+    row.each([&](int u, int i, int have, const A (&v)[N]) {
+      if (PACKS == 0) load_pack<N>(up.at, i, have, up.wide && have == N, up.held[0]);
+      f(i, have, v, up.held[u]);
+    });
+  };
   A sum = A(0);
-  for (int j = threadIdx.x; j < columns; j += blockDim.x) sum += LOG ? to_acc(g[j]) : to_acc(g[j]) * to_acc(y[j]);
-  sum = row_reduce<Add>(sum, shared);
-  for (int j = threadIdx.x; j < columns; j += blockDim.x) {
-    A v = to_acc(y[j]);
-    dx[j] = from_acc<T>(LOG ? to_acc(g[j]) - fn::exp(v) * sum : v * (to_acc(g[j]) - sum));
-  }
+  both([&](int, int, const A (&v)[N], const A (&d)[N]) {
+    A part = A(0);
+#pragma unroll
+    for (int k = 0; k < N; ++k) part += LOG ? d[k] : d[k] * v[k];
+    sum += part;
+  });
+  sum = group_reduce<Add>(sum, shared);
+  const bool wide = aligned_pack<N>(dx);
+  both([&](int i, int have, const A (&v)[N], const A (&d)[N]) {
+    A out[N];
+#pragma unroll
+    for (int k = 0; k < N; ++k) out[k] = LOG ? d[k] - fn::exp(v[k]) * sum : v[k] * (d[k] - sum);
+    store_pack<N>(dx, i, have, wide && have == N, out);
+  });
 }
 
 // loss[row] = lse - (1 - smoothing) x[target] - smoothing mean(x), and lse for the backward pass; 0 where the target is
@@ -95,25 +112,33 @@ softmax_backward(const T* __restrict__ y, const T* __restrict__ g, T* __restrict
 extern "C" __global__ void __launch_bounds__(512, 1)
 cross_entropy_forward(const T* __restrict__ x, const TARGET* __restrict__ target, A* __restrict__ loss, A* __restrict__ lse,
                       int rows, int classes, long long ignore_index, double smoothing) {
-  __shared__ MaxSum shared[32];
-  __shared__ A shared_sum[32];
-  long long row = row_of_thread();
-  if (row >= rows) return;
-  x += row * classes;
-  A log_sum = log_sum_exp(x, classes, shared);
+  __shared__ MaxSum shared[MOST_WARPS];
+  __shared__ A shared_sum[MOST_WARPS];
+  const long long r = row_of_thread();
+  if (r >= rows) return;
+  x += r * classes;
+  Row<T, 0> row(x, classes);
+  MaxSum v = {lowest<A>(), A(0)};
+  A plain = A(0);
+  row.each([&](int, int, int have, const A (&x)[N]) {
+    take(v, x, have);
+    A part = A(0);
+#pragma unroll
+    for (int k = 0; k < N; ++k) part += x[k];
+    plain += part;
+  });
+  v = group_reduce<Online>(v, shared);
+  const A log_sum = v.max + fn::log(v.sum);
   A smooth = A(0);
-  if (smoothing > 0) {
-    for (int j = threadIdx.x; j < classes; j += blockDim.x) smooth += to_acc(x[j]);
-    smooth = A(smoothing) * (row_reduce<Add>(smooth, shared_sum) / A(classes));
-  }
+  if (smoothing > 0) smooth = A(smoothing) * (group_reduce<Add>(plain, shared_sum) / A(classes));
   if (threadIdx.x == 0) {
-    long long k = target[row];
+    const long long k = target[r];
     A value = A(0);
     if (k != ignore_index) {
       value = k >= 0 && k < classes ? log_sum - A(1.0 - smoothing) * to_acc(x[k]) - smooth : highest<A>() - highest<A>();
     }
-    loss[row] = value;
-    lse[row] = log_sum;
+    loss[r] = value;
+    lse[r] = log_sum;
   }
 }
 
@@ -123,21 +148,24 @@ extern "C" __global__ void __launch_bounds__(512, 1)
 cross_entropy_backward(const T* __restrict__ x, const TARGET* __restrict__ target, const A* __restrict__ lse,
                        const T* __restrict__ g, const A* __restrict__ count, T* __restrict__ dx, int rows, int classes,
                        long long ignore_index, double smoothing, int g_stride) {
-  long long row = row_of_thread();
-  if (row >= rows) return;
-  x += row * classes;
-  dx += row * classes;
-  long long k = target[row];
-  if (k == ignore_index) {
-    for (int j = threadIdx.x; j < classes; j += blockDim.x) dx[j] = from_acc<T>(A(0));
-    return;
-  }
-  A scale = to_acc(g[row * g_stride]), log_sum = lse[row], off = A(smoothing / classes), on = A(1.0 - smoothing) + off;
+  const long long r = row_of_thread();
+  if (r >= rows) return;
+  Row<T, 0> row(x + r * classes, classes);
+  dx += r * classes;
+  const long long target_class = target[r];
+  const bool ignored = target_class == ignore_index, wide = aligned_pack<N>(dx);
+  A scale = to_acc(g[r * g_stride]), off = A(smoothing / classes), on = A(1.0 - smoothing) + off;
+  const A log_sum = lse[r];
   if (count) scale /= *count;
-  if (k < 0 || k >= classes) scale = highest<A>() - highest<A>();
-  for (int j = threadIdx.x; j < classes; j += blockDim.x) {
-    dx[j] = from_acc<T>((fn::exp(to_acc(x[j]) - log_sum) - (j == k ? on : off)) * scale);
-  }
+  if (target_class < 0 || target_class >= classes) scale = highest<A>() - highest<A>();
+  row.each([&](int, int i, int have, const A (&v)[N]) {
+    A out[N];
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      out[k] = ignored ? A(0) : (fn::exp(v[k] - log_sum) - (i + k == target_class ? on : off)) * scale;
+    }
+    store_pack<N>(dx, i, have, wide && have == N, out);
+  });
 }
 
 // Sums the rows' losses and counts the rows that are not ignored, one pair a block.  block (256), grid (blocks).

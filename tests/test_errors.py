@@ -56,7 +56,7 @@ def test_list_in_place_of_the_array_of_any_function(call: str) -> None:
 
 def test_list_in_place_of_the_input_of_a_loss() -> None:
     loss = gl.nn.functional.mse_loss
-    with pytest.raises(gl.DTypeError, match=r"^mse_loss\(input, target, reduction\): input is of type list"):
+    with pytest.raises(gl.DTypeError, match=r"^mse_loss\(input, target, reduction, weight\): input is of type list"):
         loss([1.0], np.ones(1))
     with pytest.raises(gl.DTypeError, match="target is of type list"):
         loss(np.ones(1), [1.0])

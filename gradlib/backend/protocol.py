@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .tensor_map import TensorMap
 
@@ -33,6 +33,15 @@ class Limits:
     shared: int = 232448  # bytes of shared memory of one block, static and dynamic, after opt-in
     architecture: str = "sm_90a"  # whose instructions there are: what kernels are chosen by
     multiprocessors: int = 132
+
+
+class Reached(NamedTuple):
+    """An array that a kernel finds by an address in another one, which the checked build of `sim` must know."""
+
+    name: str
+    array: Array
+    table: Array
+    word: int  # of the table, in units of 8 bytes
 
 
 class Function(Protocol):

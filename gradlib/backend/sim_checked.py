@@ -8,13 +8,14 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import KernelError, KernelFault, message
 from .checking import ORDERS, Checks, current
-from .protocol import Dim3
+from .protocol import Dim3, Reached
 from .sim_guard import Named, Span, spans_of
 from .sim_symbols import line_of, variables_of
 
@@ -60,6 +61,44 @@ class Fault(ctypes.Structure):
     )
 
 
+# ---- addresses of the guarded copies
+
+
+def _address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _span(array: Any, spans: list[Span]) -> Span:
+    own = _address(array)
+    return next(s for s in spans if s.begin <= own <= s.end and (own < s.end or own == s.begin))
+
+
+def _copied(array: Any, spans: list[Span]) -> int:
+    span = _span(array, spans)
+    return int(span.address + _address(array) - span.begin)
+
+
+@dataclass
+class _Word:
+    """An address in an array, and what it becomes while the kernel runs on copies."""
+
+    place: Any  # 8 bytes of the copy
+    own: int
+    copied: int
+
+    def write(self, value: int) -> None:
+        struct.pack_into("=Q", self.place, 0, value)
+
+
+def _words(reached: Sequence[Reached], spans: list[Span]) -> list[_Word]:
+    found = []
+    for _, array, table, word in reached:
+        span = _span(table, spans)
+        start = _address(table) - span.begin + 8 * word
+        found.append(_Word(memoryview(span.copy)[start : start + 8], _address(array), _copied(array, spans)))
+    return found
+
+
 class CheckedFunction:
     """A kernel entry of the checked build, called as `SimFunction` is, with the names of its arrays besides.
 
@@ -87,16 +126,17 @@ class CheckedFunction:
         self._source = text.decode()
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, arrays: Sequence[Named] = (),
-                 unwritten: Collection[str] = ()) -> None:  # fmt: skip
+                 unwritten: Collection[str] = (), reached: Sequence[Reached] = ()) -> None:  # fmt: skip
         if not 0 <= len(packed) - self.parameter_bytes < 8:
             raise KernelError(
                 f"{self.name}: {len(packed)} bytes of arguments, but its parameters take {self.parameter_bytes}"
             )
         checks = current() or Checks()
-        spans = spans_of(arrays)
+        spans = spans_of([*arrays, *[(r.name, r.array, -1) for r in reached]])
         for span in spans:
             span.written &= not any(name in unwritten for name in span.names)
         relocated = self._relocate(packed, arrays, spans)
+        words = _words(reached, spans)
         spans += variables_of(self._library)
         one_thread = grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2] == 1
         first: list[Any] = [span.original.copy() for span in spans]
@@ -104,7 +144,11 @@ class CheckedFunction:
             for order in checks.orders[:1] if one_thread else checks.orders:
                 for span in spans:
                     span.reset()
+                for word in words:
+                    word.write(word.copied)
                 self._run(order, checks.seed, grid, block, shared, relocated, spans, order != checks.orders[0])
+                for word in words:
+                    word.write(word.own)
                 if order == checks.orders[0]:
                     first = [span.copy.copy() for span in spans]
                 else:
@@ -121,9 +165,7 @@ class CheckedFunction:
         relocated = bytearray(packed)
         for _, array, offset in arrays:
             if array is not None:
-                own = int(array.__array_interface__["data"][0])
-                span = next(s for s in spans if s.begin <= own <= s.end and (own < s.end or own == s.begin))
-                struct.pack_into("=Q", relocated, offset, span.address + own - span.begin)
+                struct.pack_into("=Q", relocated, offset, _copied(array, spans))
         return bytes(relocated)
 
     def _run(

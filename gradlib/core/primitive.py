@@ -86,6 +86,7 @@ class Primitive:
         self._defaults = {
             p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
         }
+        self._static = sum(p.kind is p.KEYWORD_ONLY for p in parameters)
         self._optional = [p.default for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.vjp = vjp
         self.differentiable = fused or vjp is not None
@@ -109,7 +110,7 @@ class Primitive:
     def __call__(self, *args: Any, **params: Any) -> Any:
         if len(args) < len(self.inputs) and not self.variadic:
             args = self._fill(args, params)
-        if self._defaults and len(params) < len(self._defaults):
+        if self._defaults and len(params) < self._static:
             params = {**self._defaults, **params}
         return _apply(self, args, params)
 

@@ -8,11 +8,14 @@ from .kernel import Kernel
 from .log import LaunchRecord, debug_level, launches, set_debug_level
 from .signature import ctype, entries
 from .source import folder, include_folder, kernel_files, load
+from .table import CHUNK, Table
 from .variants import architectures, variants
 
 __all__ = [
+    "CHUNK",
     "Kernel",
     "LaunchRecord",
+    "Table",
     "architectures",
     "cache",
     "compile_many",

@@ -100,7 +100,7 @@ class Kernel:
             )
         return found
 
-    def __call__(self, grid: Any, block: Any, *args: Any, shared: int = 0, **macros: Any) -> None:
+    def __call__(self, grid: Any, block: Any, *args: Any, shared: int = 0, reached: Any = None, **macros: Any) -> None:
         """Launch.
 
         Parameters
@@ -111,6 +111,8 @@ class Kernel:
             Arrays (C-contiguous, None for one that is left out), then scalars, in the declared order.
         shared
             Bytes of dynamic shared memory.
+        reached
+            What lists the arrays that the kernel finds by addresses in device memory, if it does (see `Table`).
         **macros
             Values of the file's macros: str, int, bool, or a dtype (which becomes its C type).
 
@@ -129,7 +131,7 @@ class Kernel:
         if launch is None:
             launch = self._prepare(first, macros)
             self._launches[key] = launch
-        launch(grid, block, shared, args)
+        launch(grid, block, shared, args, reached)
 
     def build(self, builder: Builder, **macros: Any) -> Path:
         """Compile (or find in the cache) without launching; `builder` is a backend or an `nvrtc.Compiler`."""

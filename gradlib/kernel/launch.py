@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import operator
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..backend.protocol import Dim3, Function, KernelBackend
+from ..backend.protocol import Dim3, Function, KernelBackend, Reached
 from ..errors import DeviceError, KernelError, message, operand
 from . import log
 from .signature import alignment
 
 __all__ = ["Launch", "Slot", "offsets"]
+
+Reaches = Callable[[], list[Reached]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ class Launch:
         self.threads = min(limits.threads, getattr(function, "max_threads", limits.threads))
         self.shared_limit = limits.shared - getattr(function, "static_shared", 0)
 
-    def __call__(self, grid: Any, block: Any, shared: int, args: tuple[Any, ...]) -> None:
+    def __call__(
+        self, grid: Any, block: Any, shared: int, args: tuple[Any, ...], reached: Reaches | None = None
+    ) -> None:
         try:
             sizes = self.sizes.get((grid, block, shared))
         except TypeError:  # a list, say: not hashable, so no tuple of ints
@@ -91,20 +96,20 @@ class Launch:
             packed = self.pack(*values)
         except (struct.error, OverflowError, TypeError, ValueError):
             raise self._bad_scalar(values) from None
-        function = self._describing(args) if self.describes else self.function
+        function = self._describing(args, reached) if self.describes else self.function
         if log.active:
             record = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
             log.launch(record, lambda: function(grid, block, shared, packed), self.backend)
         else:
             function(grid, block, shared, packed)
 
-    def _describing(self, args: tuple[Any, ...]) -> Function:
+    def _describing(self, args: tuple[Any, ...], reached: Reaches | None) -> Function:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
         named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
         # A tensor map of sim holds the address of its array 8 bytes from its start (backend/tensor_map.py).
         named += [(self.slots[i].name, args[i].array, _layout(self.slots)[1][i] + 8) for i in self.maps]
         function: Any = self.function
-        return partial(function, arrays=named)
+        return partial(function, arrays=named, reached=reached() if reached else ())
 
     def _check(self, index: int, array: Any) -> None:
         """Look again at an array that is not the plain case; raise unless it will do."""

@@ -1,11 +1,29 @@
 """Layers, losses, initializers, and their functional forms."""
 
 from . import functional, init, utils
-from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from .containers import ModuleList, Sequential
-from .conv import Conv2d
-from .conv_more import Conv1d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .dense import Dense, Linear
+from .activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
+from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
+from .attention import KeyValueCache, MultiHeadAttention, MultiheadAttention
+from .containers import ModuleDict, ModuleList, Residual, Sequential
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .dense import Bilinear, Dense, Linear
+from .embedding import Embedding, EmbeddingBag
+from .folding import ChannelShuffle, Fold, LocalResponseNorm, Unfold
 from .loss import CrossEntropyLoss, MSELoss
 from .losses import (
     BCELoss,
@@ -35,31 +53,7 @@ from .margin_losses import (
     TripletMarginWithDistanceLoss,
 )
 from .module import Module
-from .more_activations import (
-    CELU,
-    GLU,
-    SELU,
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU6,
-    RReLU,
-    Softmax2d,
-    Softmin,
-    Softshrink,
-    Softsign,
-    Tanhshrink,
-    Threshold,
-)
-from .more_layers import AlphaDropout, Dropout1d, Dropout2d, Dropout3d, ModuleDict, Residual, Unflatten, summary
 from .more_norms import (
-    Bilinear,
-    Embedding,
     GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
@@ -85,7 +79,21 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
+from .parameter_containers import ParameterDict, ParameterList
+from .piecewise_activations import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
 from .pooling import AvgPool2d, MaxPool2d
 from .pooling_more import (
     AdaptiveAvgPool1d,
@@ -100,15 +108,27 @@ from .pooling_more import (
     GlobalMaxPool,
     MaxPool1d,
     MaxPool3d,
-    PixelShuffle,
-    PixelUnshuffle,
-    Upsample,
-    UpsamplingBilinear2d,
-    UpsamplingNearest2d,
 )
+from .position import LearnedPositionalEncoding, PositionalEncoding, RotaryEmbedding
+from .rbf import RBF
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from .regularize import Dropout
-from .shape import Flatten, Identity
+from .regularize import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .resizing import PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from .shape import Flatten, Identity, Unflatten
+from .softmaxes import LogSoftmax, Softmax, Softmax2d, Softmin
+from .summary import summary
+from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from .transformer_stack import Transformer, TransformerDecoder, TransformerEncoder
+from .unpooling import (
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
 
 __all__ = [
     "CELU",
@@ -117,11 +137,13 @@ __all__ = [
     "GLU",
     "GRU",
     "LSTM",
+    "RBF",
     "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -135,7 +157,9 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -157,7 +181,12 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
+    "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
     "GlobalAvgPool",
@@ -174,12 +203,19 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "L2Divergence",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositionalEncoding",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -187,20 +223,28 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiHeadAttention",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
+    "PositionalEncoding",
     "RMSNorm",
     "RNNCell",
     "RReLU",
@@ -214,6 +258,7 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Residual",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -228,9 +273,15 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",

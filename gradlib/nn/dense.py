@@ -1,7 +1,8 @@
-"""The fully connected layer."""
+"""The fully connected layer, and the bilinear one."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,42 @@ Linear = Dense
 
 def _shown(activation: Activation) -> str:
     return getattr(activation, "__name__", None) or repr(activation)
+
+
+class Bilinear(Module):
+    """y[k] = sum over i, j of x1[i] weight[i, j, k] x2[j] + bias[k].
+
+    Shapes: x1 (..., in1_features), x2 (..., in2_features), weight (in1_features, in2_features, out_features).
+    Initial values: U[-b, b), b = 1 / sqrt(in1_features), as in PyTorch.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> gl.nn.Bilinear(2, 3, 4)(gl.tensor([[1.0, 2.0]]), gl.tensor([[1.0, 2.0, 3.0]])).shape
+    (1, 4)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.sizes = (in1_features, in2_features, out_features)
+        bound = 1.0 / math.sqrt(in1_features)
+        self.weight = Parameter(init.uniform_(init.allocate(self.sizes, dtype, device), -bound, bound))
+        self.bias = (
+            Parameter(init.uniform_(init.allocate((out_features,), dtype, device), -bound, bound)) if bias else None
+        )
+
+    def forward(self, input1: Any, input2: Any) -> Any:
+        """Return the bilinear form of both."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return ", ".join(map(str, self.sizes)) + ("" if self.bias is not None else ", bias=False")

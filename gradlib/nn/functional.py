@@ -2,7 +2,8 @@
 
 Images are NHWC, convolution weights HWIO, dense weights (in, out); where PyTorch takes axis 1, these take
 the last axis.  Each function takes Tensors, or plain NumPy or CuPy arrays, and returns the same kind.
-PyTorch's `inplace` and its deprecated arguments (`size_average`, `reduce`) are left out.
+PyTorch's `inplace` is taken and means nothing, as tensors do not change; its deprecated arguments (`size_average`,
+`reduce`) are left out.
 
 >>> import numpy as np
 >>> import gradlib.nn.functional as F
@@ -18,39 +19,57 @@ from typing import Any
 
 from .. import backend as backends
 from .. import ops
-from ..core import Tensor, no_grad, op, per_example
+from ..core import Tensor, op
 from ..errors import DTypeError, ShapeError, message, operand
-from ..ops import Generator, avg_pool2d, default_generator, max_pool2d
 from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
 from . import functional_activation as _activation
+from . import functional_attention as _attention
+from . import functional_dropout as _dropout
+from . import functional_embedding as _embedding
+from . import functional_fold as _fold
 from . import functional_loss as _loss
 from . import functional_margin as _margin
+from . import functional_multihead as _multihead
 from . import functional_norm as _norm
+from . import functional_pool as _pool
+from . import functional_position as _position
+from . import functional_product as _product
 from . import functional_resize as _resize
+from . import functional_sample as _sample
 from . import functional_spatial as _spatial
+from . import functional_unpool as _unpool
 from .functional_activation import *
+from .functional_attention import *
+from .functional_dropout import *
+from .functional_embedding import *
+from .functional_fold import *
 from .functional_loss import *
+from .functional_loss import reduced
 from .functional_margin import *
+from .functional_multihead import *
 from .functional_norm import *
+from .functional_pool import *
+from .functional_position import *
+from .functional_product import *
 from .functional_resize import *
+from .functional_sample import *
 from .functional_spatial import *
+from .functional_unpool import *
+from .host import known, plain
+from .running import move_towards
 
 __all__ = [
-    "avg_pool2d",
     "batch_norm",
     "conv2d",
     "cross_entropy",
     "dense",
-    "dropout",
     "elu",
     "flatten",
     "gelu",
     "leaky_relu",
     "linear",
     "log_softmax",
-    "max_pool2d",
-    "mse_loss",
     "nll_loss",
     "one_hot",
     "relu",
@@ -60,11 +79,21 @@ __all__ = [
     "softplus",
     "tanh",
     *_activation.__all__,
+    *_attention.__all__,
     *_loss.__all__,
+    *_sample.__all__,
+    *_fold.__all__,
+    *_embedding.__all__,
+    *_dropout.__all__,
     *_margin.__all__,
+    *_multihead.__all__,
     *_norm.__all__,
+    *_position.__all__,
+    *_pool.__all__,
+    *_product.__all__,
     *_resize.__all__,
     *_spatial.__all__,
+    *_unpool.__all__,
 ]
 
 Array = Any  # a Tensor, or an array of a device
@@ -125,7 +154,7 @@ def batch_norm(
 
     In training (or without running statistics) mean and variance are those of the batch, and the
     running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
-    variance.  That happens to their values, off the tape.
+    variance.  That happens to their values, off the tape, and once where `checkpoint` runs the layer again.
 
     Shapes: input (batch, ..., channels); the others (channels,).
     Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
@@ -151,32 +180,8 @@ def batch_norm(
     y, mean, var = ops.batch_norm(input, weight, bias, eps=eps)
     for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, rows / max(rows - 1, 1))):
         if running is not None:
-            _move_towards(running, batch, momentum, correction)
+            move_towards(running, batch, momentum, correction)
     return y
-
-
-def _move_towards(running: Array, batch: Array, momentum: float, correction: float) -> None:
-    """running <- (1 - momentum) running + momentum * correction * batch, in place and off the tape."""
-    with no_grad():
-        new = op.add(op.multiply(running, 1.0 - momentum), op.multiply(batch, momentum * correction))
-        if isinstance(running, Tensor):
-            running.assign(op.cast(new, dtype=running.dtype))
-        else:
-            running[...] = new.data if isinstance(new, Tensor) else new
-
-
-def dropout(input: Array, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Array:
-    """y = x / (1 - p) with probability 1 - p, else 0, in training; the input itself otherwise.
-
-    The mask depends on the generator's next key alone: it is the same, to the bit, on every device.
-    Raises: ShapeError for p outside [0, 1].  Derivative: every order.  Kernel: ``dropout.cu``.
-    Source: Srivastava et al., "Dropout", JMLR 15 (2014).
-    """
-    if not 0 <= p <= 1:
-        raise ShapeError(f"dropout(input, p): p is {p}\n  need 0 <= p <= 1")
-    if not training or p == 0:
-        return input
-    return ops.dropout(input, per_example((generator or default_generator()).key()), p=p)
 
 
 # -- losses
@@ -218,60 +223,39 @@ def nll_loss(
         raise ShapeError(
             message("nll_loss(input, target): the shapes do not fit", operands, "need target.shape == input.shape[:-1]")
         )
-    classes_of = target.data if isinstance(target, Tensor) else target
-    bad = (classes_of != ignore_index) & ((classes_of < 0) | (classes_of >= classes))
-    if bad.any():
-        raise IndexError(
-            f"nll_loss(input, target): target has class {int(classes_of[bad][0])}, input has {classes} classes\n"
-            f"  need 0 <= target < {classes}, or target == ignore_index ({ignore_index})"
-        )
+    if known(target):
+        classes_of = plain(target)
+        bad = (classes_of != ignore_index) & ((classes_of < 0) | (classes_of >= classes))
+        if bad.any():
+            raise IndexError(
+                f"nll_loss(input, target): target has class {int(classes_of[bad][0])}, input has {classes} classes\n"
+                f"  need 0 <= target < {classes}, or target == ignore_index ({ignore_index})"
+            )
     counted = op.not_equal(target, ignore_index)
-    hot = op.cast(_hot(op.where(counted, target, 0), classes), dtype=input.dtype)
+    hot = op.one_hot(op.where(counted, target, 0), classes, dtype=input.dtype)
     hot = op.multiply(hot, op.expand_dims(op.cast(counted, dtype=input.dtype), axis=-1))
     if weight is not None:
         hot = op.multiply(hot, weight)
     losses = op.negative(op.sum(op.multiply(op.where(op.not_equal(hot, 0), input, 0), hot), axis=-1))
     if reduction != "mean":
-        return _reduced("nll_loss", losses, reduction)
+        return reduced("nll_loss", losses, reduction)
     return op.divide(op.sum(losses), op.sum(hot))
-
-
-@of_arrays
-def mse_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
-    """loss = (input - target)^2, reduced by "mean", "sum" or "none".
-
-    Shapes: input and target equal: a column beside a vector would broadcast to a matrix unnoticed.
-    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
-    """
-    if tuple(input.shape) != tuple(target.shape):
-        operands = [operand("input", input), operand("target", target)]
-        raise ShapeError(message("mse_loss(input, target): shapes differ", operands, "need equal shapes"))
-    difference = op.subtract(input, target)
-    return _reduced("mse_loss", op.multiply(difference, difference), reduction)
-
-
-def _reduced(name: str, losses: Array, reduction: str) -> Array:
-    if reduction == "none":
-        return losses
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"{name}(reduction): {reduction!r} is unknown\n  need 'mean', 'sum' or 'none'")
-    return op.mean(losses) if reduction == "mean" else op.sum(losses)
 
 
 # -- activations, with PyTorch's parameters
 
 
-def relu(input: Array) -> Array:
+def relu(input: Array, inplace: bool = False) -> Array:
     """y = max(x, 0)."""
     return op.relu(input)
 
 
-def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
+def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False) -> Array:
     """y = x for x > 0, else negative_slope x."""
     return op.leaky_relu(input, negative_slope=negative_slope)
 
 
-def elu(input: Array, alpha: float = 1.0) -> Array:
+def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
     """y = x for x > 0, else alpha (exp(x) - 1)."""
     return op.elu(input, alpha=alpha)
 
@@ -281,7 +265,7 @@ def gelu(input: Array, approximate: str = "none") -> Array:
     return op.gelu(input, approximate=approximate)
 
 
-def silu(input: Array) -> Array:
+def silu(input: Array, inplace: bool = False) -> Array:
     """y = x sigmoid(x)."""
     return op.silu(input)
 

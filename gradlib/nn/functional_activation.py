@@ -12,6 +12,7 @@ from ..errors import ShapeError, message, operand
 from ..ops import Generator, uniform
 from ..spec import as_dtype, normalize_axis
 from .functional_loss import log1p_exp
+from .host import device_of
 
 __all__ = [
     "celu",
@@ -36,17 +37,17 @@ __all__ = [
 Array = Any
 
 
-def relu6(input: Array) -> Array:
+def relu6(input: Array, inplace: bool = False) -> Array:
     """y = min(max(x, 0), 6)."""
     return op.relu6(input)
 
 
-def selu(input: Array) -> Array:
+def selu(input: Array, inplace: bool = False) -> Array:
     """y = 1.0507 x for x > 0, else 1.0507 1.6733 (exp(x) - 1).  Source: Klambauer et al., 2017, equation 2."""
     return op.selu(input)
 
 
-def celu(input: Array, alpha: float = 1.0) -> Array:
+def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
     """y = x for x > 0, else alpha (exp(x / alpha) - 1).  Source: Barron, 2017, equation 2.
 
     >>> import numpy as np
@@ -58,12 +59,12 @@ def celu(input: Array, alpha: float = 1.0) -> Array:
     return op.where(right, input, left)
 
 
-def hardswish(input: Array) -> Array:
+def hardswish(input: Array, inplace: bool = False) -> Array:
     """y = x min(max(x + 3, 0), 6) / 6.  Source: Howard et al., "Searching for MobileNetV3", 2019."""
     return op.hardswish(input)
 
 
-def hardsigmoid(input: Array) -> Array:
+def hardsigmoid(input: Array, inplace: bool = False) -> Array:
     """y = min(max(x + 3, 0), 6) / 6.
 
     >>> import numpy as np
@@ -73,7 +74,7 @@ def hardsigmoid(input: Array) -> Array:
     return op.multiply(op.relu6(op.add(input, 3.0)), 1.0 / 6.0)
 
 
-def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Array:
     """y = min(max(x, min_val), max_val).
 
     >>> import numpy as np
@@ -83,7 +84,7 @@ def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array
     return op.clip(input, min_val, max_val)
 
 
-def mish(input: Array) -> Array:
+def mish(input: Array, inplace: bool = False) -> Array:
     """y = x tanh(log(1 + exp(x))).  Source: Misra, "Mish", 2019."""
     return op.mish(input)
 
@@ -133,7 +134,7 @@ def softshrink(input: Array, lambd: float = 0.5) -> Array:
     return op.subtract(input, op.clip(input, -lambd, lambd))
 
 
-def threshold(input: Array, threshold: float, value: float) -> Array:
+def threshold(input: Array, threshold: float, value: float, inplace: bool = False) -> Array:
     """y = x for x > threshold, else value.
 
     >>> import numpy as np
@@ -160,6 +161,7 @@ def rrelu(
     lower: float = 1.0 / 8,
     upper: float = 1.0 / 3,
     training: bool = False,
+    inplace: bool = False,
     *,
     generator: Generator | None = None,
 ) -> Array:
@@ -173,8 +175,7 @@ def rrelu(
     """
     if not training:
         return op.leaky_relu(input, negative_slope=(lower + upper) / 2.0)
-    device = input.device if isinstance(input, Tensor) else None
-    slopes = uniform(tuple(input.shape), lower, upper, dtype=input.dtype, device=device, generator=generator)
+    slopes = uniform(tuple(input.shape), lower, upper, dtype=input.dtype, device=device_of(input), generator=generator)
     return prelu(input, slopes if isinstance(input, Tensor) else slopes.data)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core import op
 from ..errors import ShapeError, message, operand
+from ..ops.operands import of_arrays
 
 __all__ = [
     "binary_cross_entropy",
@@ -20,6 +21,7 @@ __all__ = [
     "kl_div",
     "l1_loss",
     "l2_divergence",
+    "mse_loss",
     "poisson_nll_loss",
     "regularizer",
     "smooth_l1_loss",
@@ -59,7 +61,9 @@ def log1p_exp(x: Array) -> Array:
 
 
 def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
-    """loss = |input - target|.  Raises: ShapeError.  Derivative: every order, 0 at equality.
+    """loss = |input - target|, with `weight` times it, and "mean" is the weighted mean.
+
+    Shapes: input, target and weight equal.  Raises: ShapeError.  Derivative: every order, 0 at equality.
 
     >>> import numpy as np
     >>> float(l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
@@ -71,15 +75,38 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array 
 
 def _weighted_mean(name: str, losses: Array, reduction: str, weight: Array | None) -> Array:
     """Reduce; the mean with weights is the weighted one, as PyTorch has it for these losses."""
+    _same_weight(name, losses, weight)
     if weight is None or reduction != "mean":
         return reduced(name, losses, reduction, weight)
     return op.divide(op.sum(op.multiply(losses, weight)), op.sum(weight))
 
 
+@of_arrays
+def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
+    """loss = (input - target)^2; with `weight`, times it, and "mean" is the weighted mean.
+
+    Shapes: input, target and weight equal: a column beside a vector would broadcast to a matrix unnoticed.
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    >>> import numpy as np
+    >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    2.0
+    """
+    same_shape("mse_loss", input, target)
+    d = op.subtract(input, target)
+    return _weighted_mean("mse_loss", op.multiply(d, d), reduction, weight)
+
+
+def _same_weight(name: str, losses: Array, weight: Array | None) -> None:
+    if weight is not None and tuple(weight.shape) != tuple(losses.shape):
+        lines = [operand("input", losses), operand("weight", weight)]
+        raise ShapeError(message(f"{name}(input, target, weight): shapes differ", lines, "need equal shapes"))
+
+
 def huber_loss(
     input: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
 ) -> Array:
-    """loss = d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2); d = input - target.
+    """loss = d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2), times `weight`; d = input - target.
 
     Raises: ShapeError; ValueError unless delta > 0.  Source: Huber, "Robust estimation of a location
     parameter", 1964.
@@ -95,7 +122,8 @@ def huber_loss(
     size = op.abs(d)
     outer = op.multiply(op.subtract(size, 0.5 * delta), delta)
     losses = op.where(op.less_equal(size, delta), op.multiply(op.multiply(d, d), 0.5), outer)
-    return _weighted_mean("huber_loss", losses, reduction, weight)
+    _same_weight("huber_loss", input, weight)
+    return reduced("huber_loss", losses, reduction, weight)
 
 
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Array:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend as backends
-from ..core import Tensor, op
+from ..core import op
 from ..errors import ShapeError, message, operand
 from .functional_loss import log1p_exp, positive_part, reduced, same_shape
+from .host import beside, known, on_host, placed
 
 __all__ = [
     "cosine_embedding_loss",
@@ -166,20 +166,6 @@ def cosine_embedding_loss(
     return reduced("cosine_embedding_loss", op.where(op.equal(target, 1), op.subtract(1.0, cos), apart), reduction)
 
 
-def _plain(x: Array) -> Array:
-    return x.data if isinstance(x, Tensor) else x
-
-
-def _host(x: Array) -> Any:
-    plain = _plain(x)
-    return np.asarray(backends.backend_of(plain).to_host(plain)) if backends.is_array(plain) else np.asarray(plain)
-
-
-def _beside(values: Any, like: Array) -> Array:
-    """Return a host array on the device of another."""
-    return backends.backend_of(_plain(like)).asarray(values)
-
-
 def multi_margin_loss(
     input: Array,
     target: Array,
@@ -207,8 +193,7 @@ def multi_margin_loss(
     losses = positive_part(gap)
     if p == 2:
         losses = op.multiply(losses, losses)
-    other = np.arange(input.shape[-1]) != _host(target)[..., None]
-    losses = op.where(_beside(other, input), losses, 0.0)
+    losses = op.where(op.not_equal(beside(np.arange(input.shape[-1]), input), index), losses, 0.0)
     if weight is not None:
         losses = op.multiply(losses, op.expand_dims(op.take(weight, target, axis=0), axis=-1))
     return reduced("multi_margin_loss", op.mean(losses, axis=-1), reduction)
@@ -225,12 +210,12 @@ def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean")
     0.85
     """
     same_shape("multilabel_margin_loss", input, target)
-    labels = _host(target)
-    listed = np.cumprod(labels >= 0, axis=-1).astype(bool)
-    classes = labels.shape[-1]
-    member = ((labels[..., None] == np.arange(classes)) & listed[..., None]).any(axis=-2)
+    classes = target.shape[-1]
+    listed = op.equal(op.cumsum(op.cast(op.less(target, 0), dtype="int64"), axis=-1), 0)  # before the first negative
+    hit = op.equal(op.expand_dims(target, axis=-1), beside(np.arange(classes), input))
+    member = op.any(op.logical_and(hit, op.expand_dims(listed, axis=-1)), axis=-2)
     gap = op.subtract(op.add(op.expand_dims(input, axis=-2), 1.0), op.expand_dims(input, axis=-1))  # [j, i]
-    counted = _beside(member[..., :, None] & ~member[..., None, :], input)
+    counted = op.logical_and(op.expand_dims(member, axis=-1), op.logical_not(op.expand_dims(member, axis=-2)))
     losses = op.where(counted, positive_part(gap), 0.0)
     return reduced("multilabel_margin_loss", op.divide(op.sum(losses, axis=(-2, -1)), float(classes)), reduction)
 
@@ -271,7 +256,8 @@ def ctc_loss(
     length first; `zero_infinity` makes the loss of a target that no alignment fits 0.
 
     Shapes: log_probs (batch, length, classes), where PyTorch has (length, batch, classes); targets integers
-    (batch, longest target); lengths (batch,).  Raises: ShapeError.
+    (batch, longest target), or all in one row; lengths (batch,).  Of one sequence without a batch: (length,
+    classes), (target,), (), ().  Raises: ShapeError.
     Source: Graves et al., "Connectionist temporal classification", ICML 2006, equations 6 to 8.
 
     >>> import numpy as np
@@ -279,41 +265,69 @@ def ctc_loss(
     >>> round(float(np.exp(-ctc_loss(even, np.array([[1]]), [2], [1]))), 4)  # 3 of 9: "11", "1-", "-1"
     0.3333
     """
-    labels, lengths, sizes = _host(targets), _host(input_lengths), _host(target_lengths)
-    if len(log_probs.shape) != 3 or labels.ndim != 2 or len(labels) != log_probs.shape[0]:
+    targets, input_lengths, target_lengths = (
+        x if hasattr(x, "shape") else np.asarray(x) for x in (targets, input_lengths, target_lengths)
+    )
+    if len(log_probs.shape) == 2 and len(targets.shape) == 1:
+        row, labels = op.expand_dims(log_probs, axis=0), op.expand_dims(placed(targets, log_probs), axis=0)
+        n, size = (op.reshape(placed(x, log_probs), shape=(1,)) for x in (input_lengths, target_lengths))
+        one = ctc_loss(row, labels, n, size, blank, reduction, zero_infinity)
+        return one[0] if reduction == "none" else one
+    if len(targets.shape) == 1:
+        targets = _in_rows(on_host(targets), on_host(target_lengths))
+    if len(log_probs.shape) != 3 or len(targets.shape) != 2 or targets.shape[0] != log_probs.shape[0]:
         lines = [
             operand("log_probs", log_probs, "batch, length, classes"),
             operand("targets", targets, "batch, longest"),
         ]
         raise ShapeError(message("ctc_loss(log_probs, targets): the shapes do not fit", lines))
     batch, steps, _ = log_probs.shape
-    if lengths.max(initial=0) > steps or sizes.max(initial=0) > labels.shape[1]:
-        raise ShapeError(
-            f"ctc_loss: lengths up to {lengths.max()} of {steps}, targets up to {sizes.max()} of {labels.shape[1]}"
-        )
+    longest = targets.shape[1]
+    for name, ends, most in (("input_lengths", input_lengths, steps), ("target_lengths", target_lengths, longest)):
+        if known(ends) and on_host(ends).max(initial=0) > most:
+            raise ShapeError(f"ctc_loss({name}): lengths up to {on_host(ends).max()} of {most}")
     dtype = log_probs.dtype
     wide = op.cast(log_probs, dtype="float32") if dtype.itemsize < 4 else log_probs
-    places = 2 * labels.shape[1] + 1  # blanks before, between and after the labels
-    path = np.full((batch, places), blank)
-    path[:, 1::2] = labels
-    path = np.where(np.arange(places) <= 2 * sizes[:, None], path, blank)
-    skips = np.zeros((batch, places), bool)
-    skips[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
-    index = np.ascontiguousarray(np.broadcast_to(path[:, None], (batch, steps, places)))
-    emitted = op.take_along_axis(wide, _beside(index, wide), axis=-1)
-    may_skip = _beside(skips, wide)
-    alpha = op.where(_beside(np.broadcast_to(np.arange(places) < 2, path.shape).copy(), wide), emitted[:, 0], _NEVER)
+    labels, lengths, sizes = (placed(x, wide) for x in (targets, input_lengths, target_lengths))
+    path, may_skip = _path(labels, sizes, blank, wide)
+    index = op.broadcast_to(op.expand_dims(path, axis=1), (batch, steps, 2 * longest + 1))
+    emitted = op.take_along_axis(wide, index, axis=-1)
+    first = beside(np.arange(2 * longest + 1) < 2, wide)
+    alpha = op.where(first, emitted[:, 0], _NEVER)
     for t in range(1, steps):
         padded = op.pad(alpha, ((0, 0), (2, 0)), _NEVER)
         jump = op.where(may_skip, padded[:, :-2], _NEVER)
         reached = op.logsumexp(op.stack([alpha, padded[:, 1:-1], jump]), axis=0)
         following = op.maximum(op.add(reached, emitted[:, t]), _NEVER)
-        alpha = op.where(_beside((t < lengths)[:, None], wide), following, alpha)
-    last = np.stack([2 * sizes, np.maximum(2 * sizes - 1, 0)], axis=1)
-    ends = op.take_along_axis(alpha, _beside(last, wide), axis=1)
-    ends = op.where(_beside(np.stack([sizes >= 0, sizes > 0], axis=1), wide), ends, _NEVER)
+        alpha = op.where(op.expand_dims(op.greater(lengths, t), axis=-1), following, alpha)
+    last = op.multiply(sizes, 2)
+    places = op.stack([last, op.where(op.greater(sizes, 0), op.subtract(last, 1), 0)], axis=1)
+    ends = op.take_along_axis(alpha, places, axis=1)
+    ends = op.where(op.stack([op.greater_equal(sizes, 0), op.greater(sizes, 0)], axis=1), ends, _NEVER)
     losses = op.negative(op.logsumexp(ends, axis=1))
     losses = op.where(op.less(losses, 1e29), losses, 0.0 if zero_infinity else float("inf"))
     if reduction == "mean":
-        losses = op.divide(losses, _beside(np.maximum(sizes, 1).astype(np.float32), wide))
+        losses = op.divide(losses, op.maximum(op.cast(sizes, dtype=wide.dtype), 1.0))
     return op.cast(reduced("ctc_loss", losses, reduction), dtype=dtype)
+
+
+def _in_rows(targets: Any, sizes: Any) -> Any:
+    """Return targets that stand one after the other as rows of one length."""
+    if targets.ndim != 1 or len(targets) != sizes.sum():
+        raise ShapeError(
+            f"ctc_loss(targets): {len(targets)} labels, lengths {sizes}\n  need as many as the lengths' sum"
+        )
+    rows = np.split(targets, np.cumsum(sizes)[:-1])
+    return np.array([np.pad(row, (0, int(sizes.max(initial=0)) - len(row))) for row in rows])
+
+
+def _path(labels: Array, sizes: Array, blank: int, like: Array) -> tuple[Array, Array]:
+    """Return the classes along the path, a blank before, between and after the labels, and where two steps are one."""
+    batch, longest = labels.shape
+    blanks = op.add(op.multiply(labels, 0), blank)
+    pairs = op.reshape(op.stack([blanks, labels], axis=2), shape=(batch, 2 * longest))
+    path = op.concat([pairs, op.add(op.reshape(op.multiply(sizes, 0), shape=(batch, 1)), blank)], axis=1)
+    place = beside(np.arange(2 * longest + 1), like)
+    path = op.where(op.less_equal(place, op.expand_dims(op.multiply(sizes, 2), axis=-1)), path, blank)
+    other = op.logical_and(op.not_equal(path[:, 2:], blank), op.not_equal(path[:, 2:], path[:, :-2]))
+    return path, op.pad(other, ((0, 0), (2, 0)), False)

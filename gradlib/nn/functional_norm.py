@@ -1,6 +1,6 @@
-"""Normalisations other than batch normalisation, and embedding; users reach them as `nn.functional`.
+"""Normalisations other than batch normalisation; users reach them as `nn.functional`.
 
-Compositions of ops, differentiable to every order.  Channels are the last axis.
+Differentiable to every order.  Channels are the last axis.
 """
 
 from __future__ import annotations
@@ -14,17 +14,11 @@ import numpy as np
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..spec import REDUCED
+from .running import move_towards
 
-__all__ = ["embedding", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 Array = Any
-
-
-def _standardized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
-    """Return (x - mean) / sqrt(var + eps) over some axes, var the biased variance."""
-    centered = op.subtract(x, op.mean(x, axis=axes, keepdims=True))
-    var = op.mean(op.multiply(centered, centered), axis=axes, keepdims=True)
-    return op.multiply(centered, op.rsqrt(op.add(var, eps)))
 
 
 def _wide(x: Array) -> Array:
@@ -40,17 +34,8 @@ def _affine(y: Array, weight: Array | None, bias: Array | None, like: Array) -> 
     return op.cast(y, dtype=like.dtype)
 
 
-def _last_axes(name: str, input: Array, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or tuple(input.shape[-len(shape) :]) != shape:
-        raise ShapeError(
-            message(
-                f"{name}(input, normalized_shape): input does not end in {shape}",
-                [operand("input", input)],
-                "need input.shape[-len(normalized_shape):] == normalized_shape",
-            )
-        )
-    return tuple(range(-len(shape), 0))
+def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
 def layer_norm(
@@ -63,15 +48,14 @@ def layer_norm(
     """y = (x - mean) / sqrt(var + eps) weight + bias, over the last axes, those of `normalized_shape`; biased var.
 
     Shapes: input (..., *normalized_shape); weight, bias normalized_shape.  Dtypes: float16 and bfloat16 are
-    computed in float32.  Raises: ShapeError.  Kernel: composition.
+    computed in float32.  Raises: ShapeError, DTypeError.  Kernel: ``layer_norm.cu``.
     Source: Ba, Kiros, Hinton, "Layer normalization", 2016, equation 4.
 
     >>> import numpy as np
     >>> layer_norm(np.array([[1.0, 3.0]]), 2, eps=0.0)
     array([[-1.,  1.]])
     """
-    axes = _last_axes("layer_norm", input, normalized_shape)
-    return _affine(_standardized(_wide(input), axes, eps), weight, bias, input)
+    return op.layer_norm(input, weight, bias, normalized_shape=_shape(normalized_shape), eps=eps)
 
 
 def rms_norm(
@@ -80,19 +64,17 @@ def rms_norm(
     """y = x / sqrt(mean(x^2) + eps) weight, the mean over the last axes, `normalized_shape`.
 
     `eps` is by default the spacing of the input's dtype at 1.
-    Shapes: input (..., *normalized_shape); weight normalized_shape.  Raises: ShapeError.  Kernel: composition.
+    Shapes: input (..., *normalized_shape); weight normalized_shape.  Raises: ShapeError, DTypeError.
+    Kernel: ``layer_norm.cu``.
     Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019, equation 4.
 
     >>> import numpy as np
     >>> rms_norm(np.array([[3.0, 3.0]]), 2, eps=0.0)
     array([[1., 1.]])
     """
-    axes = _last_axes("rms_norm", input, normalized_shape)
     if eps is None:
         eps = 2.0**-7 if input.dtype.name == "bfloat16" else float(np.finfo(input.dtype).eps)
-    x = _wide(input)
-    mean = op.mean(op.multiply(x, x), axis=axes, keepdims=True)
-    return _affine(op.multiply(x, op.rsqrt(op.add(mean, eps))), weight, None, input)
+    return op.rms_norm(input, weight, normalized_shape=_shape(normalized_shape), eps=eps)
 
 
 def group_norm(
@@ -101,26 +83,14 @@ def group_norm(
     """y = (x - mean) / sqrt(var + eps) weight + bias; mean and variance of an example's channels of one group.
 
     Shapes: input (batch, ..., channels); weight, bias (channels,).  Raises: ShapeError unless num_groups
-    divides the channels.  Kernel: composition.
+    divides the channels.  Kernel: ``group_norm.cu``.
     Source: Wu, He, "Group normalization", ECCV 2018, equation 3.
 
     >>> import numpy as np
     >>> group_norm(np.array([[1.0, 3.0, 5.0, 9.0]]), 2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    channels = input.shape[-1]
-    if num_groups < 1 or channels % num_groups or len(input.shape) < 2:
-        raise ShapeError(
-            message(
-                f"group_norm(input, num_groups={num_groups}): the channels do not divide",
-                [operand("input", input, "batch, ..., channels")],
-                "need input.shape[-1] a multiple of num_groups",
-            )
-        )
-    x = _wide(input)
-    rows = math.prod(input.shape[1:-1])
-    y = _standardized(op.reshape(x, shape=(x.shape[0], rows, num_groups, channels // num_groups)), (1, 3), eps)
-    return _affine(op.reshape(y, shape=tuple(input.shape)), weight, bias, input)
+    return op.group_norm(input, weight, bias, num_groups=num_groups, eps=eps)
 
 
 def instance_norm(
@@ -139,7 +109,7 @@ def instance_norm(
     tape: r <- (1 - momentum) r + momentum s, s the batch's average, of the unbiased variances.
 
     Shapes: input (batch, ..., channels); the others (channels,).  Raises: ShapeError for a single value per
-    channel.  Kernel: composition.
+    channel.  Kernel: ``group_norm.cu``; composition with running statistics.
     Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016, equation 2.
 
     >>> import numpy as np
@@ -162,14 +132,9 @@ def instance_norm(
             values = x.detach() if isinstance(x, Tensor) else x
             mean = op.mean(op.mean(values, axis=axes), axis=0)
             var = op.mean(op.var(values, axis=axes, correction=1.0), axis=0)
-            for running, new in ((running_mean, mean), (running_var, var)):
-                moved = op.add(op.multiply(running, 1.0 - momentum), op.multiply(new, momentum))
-                moved = op.cast(moved, dtype=running.dtype)
-                if isinstance(running, Tensor):
-                    running.assign(moved)
-                else:
-                    running[...] = moved.data if isinstance(moved, Tensor) else moved
-    return _affine(_standardized(x, axes, eps), weight, bias, input)
+            move_towards(running_mean, mean, momentum)
+            move_towards(running_var, var, momentum)
+    return op.group_norm(input, weight, bias, num_groups=input.shape[-1], eps=eps)
 
 
 def normalize(input: Array, p: float = 2.0, dim: int = -1, eps: float = 1e-12) -> Array:
@@ -186,22 +151,3 @@ def normalize(input: Array, p: float = 2.0, dim: int = -1, eps: float = 1e-12) -
     else:
         norm = op.power(op.sum(op.power(op.abs(input), p), axis=dim, keepdims=True), 1.0 / p)
     return op.divide(input, op.maximum(norm, eps))
-
-
-def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> Array:
-    """y = weight[input]: a row for each index; the row `padding_idx` gets no gradient.
-
-    Shapes: input integers (...); weight (num_embeddings, embedding_dim); result (..., embedding_dim).
-    Raises: IndexError for an index that is no row.  Derivative: every order; the same bits every time.
-    Kernel: composition (`take`).
-
-    >>> import numpy as np
-    >>> embedding(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([[3., 4.],
-           [1., 2.]])
-    """
-    y = op.take(weight, input, axis=0)
-    if padding_idx is None or not isinstance(y, Tensor):
-        return y
-    row = padding_idx % weight.shape[0]
-    return op.where(op.expand_dims(op.equal(input, row), axis=-1), y.detach(), y)

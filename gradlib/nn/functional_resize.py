@@ -13,7 +13,8 @@ import numpy as np
 
 from ..core import op
 from ..errors import ShapeError, message, operand
-from .functional_spatial import adaptive_avg, along, beside, sizes_of, spatial
+from .functional_spatial import adaptive_avg, along, sizes_of, spatial
+from .host import beside
 
 __all__ = ["interpolate", "pad", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -23,12 +24,12 @@ Array = Any
 # -- padding
 
 
-def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Array:
+def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Array:
     """y = the input with more places on both sides of its spatial axes, from the last one on.
 
     `pad` is (left, right), (left, right, top, bottom), ... as in PyTorch, whose last axis is the width; here
-    that is the last but one.  `mode`: "constant" (`value`), "reflect" (without the edge), "replicate" (the
-    edge), "circular".  Negative numbers cut ("constant" only).
+    that is the last but one.  `mode`: "constant" (`value`, by default 0), "reflect" (without the edge), "replicate"
+    (the edge), "circular".  Negative numbers cut ("constant" only).
 
     Shapes: input (batch, *size, channels).  Raises: ShapeError.
 
@@ -50,7 +51,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float =
             widths[axis] = (max(before, 0), max(after, 0))
         if any(n < 0 for pair in pairs for n in pair):
             input = input[tuple(cut)]
-        return op.pad(input, tuple(widths), value)
+        return op.pad(input, tuple(widths), 0.0 if value is None else value)
     for k, (before, after) in enumerate(pairs):
         axis = ndim - 2 - k
         size = input.shape[axis]
@@ -73,9 +74,9 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float =
 # -- resizing
 
 
-def _cubic(x: Any) -> Any:
-    """Return Keys's kernel with a = -0.75 at |x| < 2.  Source: Keys, 1981, equation 15."""
-    a, x = -0.75, np.abs(x)
+def _cubic(x: Any, a: float = -0.75) -> Any:
+    """Return Keys's kernel, 0 from |x| = 2 on.  Source: Keys, 1981, equation 15."""
+    x = np.abs(x)
     inner = (a + 2) * x**3 - (a + 3) * x**2 + 1
     return np.where(x <= 1, inner, np.where(x < 2, a * (x**3 - 5 * x**2 + 8 * x - 4), 0.0))
 
@@ -98,18 +99,52 @@ def _resize_matrix(size: int, count: int, scale: float, mode: str, corners: bool
     return matrix
 
 
+def _triangle(x: Any) -> Any:
+    return np.maximum(1 - np.abs(x), 0.0)
+
+
+def _keys(x: Any) -> Any:
+    return _cubic(x, -0.5)
+
+
+def _lanczos(x: Any) -> Any:
+    """Return sinc(x) sinc(x / 3) at |x| < 3.  Source: Duchon, 1979."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+_SMOOTH = {"bilinear": (_triangle, 1.0), "bicubic": (_keys, 2.0), "lanczos": (_lanczos, 3.0)}  # and how far they reach
+
+
+def _smooth_matrix(size: int, count: int, scale: float, mode: str, corners: bool) -> Any:
+    """Return the matrix (count, size) that interpolates where the filter is as wide as a step in the result."""
+    function, reach = _SMOOTH[mode]
+    if corners:
+        scale = (size - 1) / (count - 1) if count > 1 else 0.0
+    wide = max(scale, 1.0)
+    matrix = np.zeros((count, size))
+    for row, centre in zip(matrix, (np.arange(count) + 0.5) * scale, strict=True):
+        first = max(int(centre - reach * wide + 0.5), 0)
+        last = min(int(centre + reach * wide + 0.5), size)
+        weights = function((np.arange(first, last) - centre + 0.5) / wide)
+        row[first:last] = weights / weights.sum()
+    return matrix
+
+
 def interpolate(
     input: Array,
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Array:
     """y = the input at another size, given or as a multiple of its own.
 
     `mode`: "nearest" (floor of i in / out), "nearest-exact", "linear", "bilinear", "trilinear" (by the number of
     spatial axes), "bicubic", "area" (adaptive average pooling).  With `align_corners` the centres of the
-    corner elements coincide, otherwise the corners.
+    corner elements coincide, otherwise the corners.  `recompute_scale_factor` takes the factor from the whole sizes.
+    `antialias` (images only: "bilinear", "bicubic", "lanczos") widens the filter where the result is smaller.
 
     Shapes: input (batch, *size, channels).  Raises: ShapeError, ValueError.
 
@@ -119,7 +154,10 @@ def interpolate(
     """
     ndim = len(input.shape) - 2
     linear = {1: "linear", 2: "bilinear", 3: "trilinear"}
-    if mode not in ("nearest", "nearest-exact", "area", linear.get(ndim), "bicubic" if ndim == 2 else None):
+    if antialias and (ndim != 2 or mode not in _SMOOTH):
+        raise ValueError(f"interpolate(antialias): mode is {mode!r}\n  need 2 spatial axes and one of {[*_SMOOTH]}")
+    known = ("nearest", "nearest-exact", "area", linear.get(ndim), "bicubic" if ndim == 2 else None)
+    if mode not in known and not antialias:
         raise ValueError(f"interpolate(mode): {mode!r} is none for {ndim} spatial axes")
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate(size, scale_factor): need one of them")
@@ -130,6 +168,8 @@ def interpolate(
     else:
         factors = [scale_factor] * ndim if isinstance(scale_factor, (int, float)) else list(scale_factor)
         wanted, scales = tuple(math.floor(n * f) for n, f in zip(now, factors, strict=True)), factors
+        if recompute_scale_factor:
+            scales = [None] * ndim
     if mode == "area":
         return adaptive_avg(ndim, input, wanted)
     for axis, (n, out, factor) in enumerate(zip(now, wanted, scales, strict=True), start=1):
@@ -139,7 +179,8 @@ def interpolate(
             places = np.floor((np.arange(out) + shift) * scale).astype(np.int64).clip(0, n - 1)
             input = op.take(input, beside(places, input), axis=axis)
         else:
-            input = along(input, _resize_matrix(n, out, scale, mode, bool(align_corners)), axis)
+            matrix = (_smooth_matrix if antialias else _resize_matrix)(n, out, scale, mode, bool(align_corners))
+            input = along(input, matrix, axis)
     return input
 
 

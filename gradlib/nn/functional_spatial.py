@@ -1,4 +1,4 @@
-"""Convolutions and pooling in one and three dimensions, transposed convolution, adaptive pooling.
+"""Convolutions in one and three dimensions, transposed convolution, adaptive pooling.
 
 Users reach them as `nn.functional`.  Layouts: (batch, *size, channels); weights (*kernel, in / groups, out), of
 transposed convolutions (*kernel, out / groups, in): the weight of the convolution whose data gradient they are.
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend as backends
 from .. import ops
-from ..core import Tensor, op
+from ..core import op
 from ..errors import ShapeError, message, operand
-from ..ops import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
 from ..ops.conv_triad import data_gradient
+from .host import beside
+from .window_indices import bin_axes, max_and_index
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -26,15 +26,11 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
-    "avg_pool1d",
-    "avg_pool3d",
     "conv1d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
-    "max_pool1d",
-    "max_pool3d",
 ]
 
 Array = Any
@@ -183,14 +179,9 @@ def conv_transpose3d(
 # -- linear maps along one axis
 
 
-def beside(values: Any, like: Array) -> Array:
-    plain = like.data if isinstance(like, Tensor) else like
-    return backends.backend_of(plain).asarray(values)
-
-
 def along(x: Array, matrix: Any, axis: int) -> Array:
     """Return the product of a matrix (out, in) with axis `axis` of x."""
-    weights = op.cast(beside(np.ascontiguousarray(matrix.T), x), dtype=x.dtype)
+    weights = op.cast(beside(matrix.T, x), dtype=x.dtype)
     return op.moveaxis(op.matmul(op.moveaxis(x, axis, -1), weights), -1, axis)
 
 
@@ -224,8 +215,11 @@ def adaptive_avg(ndim: int, input: Array, output_size: Any) -> Array:
     return input
 
 
-def _adaptive_max(ndim: int, input: Array, output_size: Any) -> Array:
-    for axis, size, count in _targets(f"adaptive_max_pool{ndim}d", input, output_size, ndim):
+def _adaptive_max(ndim: int, input: Array, output_size: Any, return_indices: bool) -> Any:
+    targets = _targets(f"adaptive_max_pool{ndim}d", input, output_size, ndim)
+    if return_indices:
+        return max_and_index(input, bin_axes([_bins(size, count) for _, size, count in targets]))
+    for axis, size, count in targets:
         if count != size:
             before = (slice(None),) * axis
             parts = [op.max(input[(*before, slice(a, b))], axis=axis, keepdims=True) for a, b in _bins(size, count)]
@@ -256,16 +250,23 @@ def adaptive_avg_pool3d(input: Array, output_size: Any) -> Array:
     return adaptive_avg(3, input, output_size)
 
 
-def adaptive_max_pool1d(input: Array, output_size: Size) -> Array:
+def adaptive_max_pool1d(input: Array, output_size: Size, return_indices: bool = False) -> Any:
     """y = the maxima of `output_size` windows that cover the length evenly; see `adaptive_avg_pool2d`."""
-    return _adaptive_max(1, input, output_size)
+    return _adaptive_max(1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(input: Array, output_size: Any) -> Array:
-    """y = the maxima of windows that cover the image evenly; see `adaptive_avg_pool2d`."""
-    return _adaptive_max(2, input, output_size)
+def adaptive_max_pool2d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
+    """y = the maxima of windows that cover the image evenly; see `adaptive_avg_pool2d`.
+
+    With `return_indices` (y, places): row * width + column of each maximum.
+
+    >>> import numpy as np
+    >>> adaptive_max_pool2d(np.arange(3.0).reshape(1, 3, 1, 1), (2, 1)).ravel()
+    array([1., 2.])
+    """
+    return _adaptive_max(2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d(input: Array, output_size: Any) -> Array:
+def adaptive_max_pool3d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """y = the maxima of windows that cover the volume evenly; see `adaptive_avg_pool2d`."""
-    return _adaptive_max(3, input, output_size)
+    return _adaptive_max(3, input, output_size, return_indices)

@@ -84,9 +84,9 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
 calculate_gain = gain
 
 
-def constant_(tensor: Tensor, value: float) -> Tensor:
+def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one number."""
-    return tensor.assign(np.broadcast_to(np.asarray(value, tensor.dtype), tensor.shape))
+    return tensor.assign(np.broadcast_to(np.asarray(val, tensor.dtype), tensor.shape))
 
 
 def zeros_(tensor: Tensor) -> Tensor:

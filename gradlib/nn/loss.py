@@ -48,6 +48,8 @@ class CrossEntropyLoss(Module):
 class MSELoss(Module):
     """loss = (input - target)^2, averaged over all elements (``reduction``: "mean", "sum" or "none").
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
     Examples
     --------
     >>> import gradlib as gl

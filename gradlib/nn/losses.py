@@ -14,6 +14,10 @@ from .module import Module
 class L1Loss(Held):
     """loss = |input - target|; see `functional.l1_loss`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.L1Loss()(gl.tensor([1.0, 2.0]), gl.tensor([1.0, 5.0])).item()
     1.5
@@ -28,6 +32,10 @@ class L1Loss(Held):
 class HuberLoss(Held):
     """loss = d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2); see `functional.huber_loss`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.HuberLoss()(gl.tensor([3.0]), gl.tensor([0.0])).item()
     2.5
@@ -42,6 +50,10 @@ class HuberLoss(Held):
 class SmoothL1Loss(Held):
     """loss = d^2 / (2 beta) for |d| < beta, else |d| - beta / 2; see `functional.smooth_l1_loss`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.SmoothL1Loss(beta=2.0)(gl.tensor([3.0]), gl.tensor([0.0])).item()
     2.0
@@ -56,6 +68,10 @@ class SmoothL1Loss(Held):
 class L2Divergence(Held):
     """loss = 1/2 |y - d|^2 for each example; see `functional.l2_divergence`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` (batch,).  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.L2Divergence()(gl.tensor([[3.0, 4.0]]), gl.tensor([[0.0, 0.0]])).item()
     12.5
@@ -70,6 +86,10 @@ class L2Divergence(Held):
 class Regularizer(Module):
     """gamma(w) = l1 sum |w| + l2 / 2 sum w^2 over the parameters of a module; see `functional.regularizer`.
 
+    Shapes: any Parameters; the result ().
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.Regularizer(l2=2.0)([gl.tensor([3.0, 4.0])]).item()
     25.0
@@ -91,6 +111,10 @@ class Regularizer(Module):
 class NLLLoss(Held):
     """loss = -input[target] for log-probabilities; see `functional.nll_loss`.
 
+    Shapes: input (..., classes), target integers (...); the loss (), or with ``reduction="none"`` (...).
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.NLLLoss()(gl.tensor([[-1.0, -2.0]]), gl.tensor([1])).item()
     2.0
@@ -105,6 +129,10 @@ class NLLLoss(Held):
 class BCELoss(Held):
     """loss = -(t log x + (1 - t) log(1 - x)); see `functional.binary_cross_entropy`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> round(gl.nn.BCELoss()(gl.tensor([0.5]), gl.tensor([1.0])).item(), 4)
     0.6931
@@ -119,6 +147,10 @@ class BCELoss(Held):
 class BCEWithLogitsLoss(Held):
     """loss = -(w t log s(z) + (1 - t) log(1 - s(z))), s the sigmoid; see `functional.binary_cross_entropy_with_logits`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> round(gl.nn.BCEWithLogitsLoss()(gl.tensor([0.0]), gl.tensor([1.0])).item(), 4)
     0.6931
@@ -133,6 +165,10 @@ class BCEWithLogitsLoss(Held):
 class KLDivLoss(Held):
     """loss = p (log p - q), q = input log-probabilities, p = target; see `functional.kl_div`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.KLDivLoss("batchmean")(gl.tensor([[-1.0, -1.0]]), gl.tensor([[1.0, 0.0]])).item()
     1.0
@@ -147,6 +183,10 @@ class KLDivLoss(Held):
 class PoissonNLLLoss(Held):
     """loss = exp(x) - t x; see `functional.poisson_nll_loss`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.PoissonNLLLoss()(gl.tensor([0.0]), gl.tensor([3.0])).item()
     1.0
@@ -161,6 +201,11 @@ class PoissonNLLLoss(Held):
 class GaussianNLLLoss(Held):
     """loss = (log v + (input - target)^2 / v) / 2, of (input, target, var); see `functional.gaussian_nll_loss`.
 
+    Shapes: input and target equal; the loss (), or with ``reduction="none"`` as the input.
+    `var` broadcasts.  Raises: ShapeError.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.GaussianNLLLoss()(gl.tensor([1.0]), gl.tensor([3.0]), gl.tensor([1.0])).item()
     2.0
@@ -176,7 +221,11 @@ class CTCLoss(Held):
     """loss = -log of the probability of the target over all alignments; see `functional.ctc_loss`.
 
     Called with (log_probs, targets, input_lengths, target_lengths); log_probs (batch, length, classes).
+    Shapes: log_probs (batch, length, classes), where PyTorch has (length, batch, classes); targets (batch, longest);
+    lengths (batch,); the loss (), or with ``reduction="none"`` (batch,).  Raises: ShapeError.
 
+    Examples
+    --------
     >>> import gradlib as gl
     >>> even = gl.nn.functional.log_softmax(gl.tensor([[[0.0, 0.0, 0.0]] * 2]))
     >>> round(gl.nn.CTCLoss()(even, gl.tensor([[1]]), [2], [1]).exp().item(), 4)

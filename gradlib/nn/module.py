@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..core import Tensor, no_grad
 from ..core.transfer import to_device
 from ..errors import CheckpointError, DTypeError, operand
 from ..spec import as_dtype, is_floating
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 Hook = Callable[..., Any]
 
@@ -78,13 +78,28 @@ class Module:
                 output = changed
         return output
 
+    if not TYPE_CHECKING:  # a type checker would take it for every name
+
+        def __getattr__(self, name: str) -> Any:
+            """Compute a parametrized tensor; only reached for what is not there."""
+            parts = self.__dict__.get("parametrizations")
+            if parts is not None and name in vars(parts):
+                return vars(parts)[name]()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __setattr__(self, name: str, value: Any) -> None:
+        parts = self.__dict__.get("parametrizations")
+        if parts is not None and name in vars(parts):
+            vars(parts)[name].right_inverse(value)
+            return
         before = self.__dict__.get(name)
         if isinstance(before, Parameter) and isinstance(value, Tensor) and not isinstance(value, Parameter):
             raise DTypeError(
                 f"{type(self).__name__}.{name} is a Parameter; a plain Tensor in its place would no longer be learned\n"
                 f"  need nn.Parameter(value), or {name}.assign(value)"
             )
+        if isinstance(value, Buffer):
+            self.__dict__.setdefault("_buffers", {})[name] = value.persistent
         object.__setattr__(self, name, value)
 
     # -- its parts

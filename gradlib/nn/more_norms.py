@@ -1,12 +1,11 @@
-"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm, Embedding, Bilinear."""
+"""LayerNorm, RMSNorm, GroupNorm, InstanceNorm."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..core import Tensor, op
+from ..core import Tensor
 from ..errors import ShapeError, message, operand
 from . import functional as F
 from . import init
@@ -21,7 +20,7 @@ def _ones(shape: tuple[int, ...], dtype: Any, device: str | None) -> Parameter:
 class LayerNorm(Module):
     """y = (x - mean) / sqrt(var + eps) weight + bias over the last axes, `normalized_shape`.
 
-    Shapes: (..., *normalized_shape).  Raises: ShapeError.  Kernel: composition.
+    Shapes: (..., *normalized_shape).  Raises: ShapeError.  Kernel: ``layer_norm.cu``.
     Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
 
     Examples
@@ -64,7 +63,7 @@ class RMSNorm(Module):
     """y = x / sqrt(mean(x^2) + eps) weight over the last axes, `normalized_shape`.
 
     Shapes: (..., *normalized_shape).  `eps` is by default the spacing of the input's dtype at 1.
-    Raises: ShapeError.  Kernel: composition.
+    Raises: ShapeError.  Kernel: ``layer_norm.cu``.
     Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019.
 
     Examples
@@ -101,7 +100,7 @@ class GroupNorm(Module):
     """y = (x - mean) / sqrt(var + eps) weight + bias over an example's channels of one group.
 
     Shapes: (batch, ..., num_channels).  Raises: ShapeError unless the groups divide the channels.
-    Kernel: composition.  Source: Wu, He, "Group normalization", ECCV 2018.
+    Kernel: ``group_norm.cu``.  Source: Wu, He, "Group normalization", ECCV 2018.
 
     Examples
     --------
@@ -116,6 +115,7 @@ class GroupNorm(Module):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        bias: bool = True,
         *,
         device: str | None = None,
         dtype: Any = None,
@@ -126,15 +126,18 @@ class GroupNorm(Module):
             )
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
         self.weight = _ones((num_channels,), dtype, device) if affine else None
-        self.bias = Parameter(init.allocate((num_channels,), dtype, device)) if affine else None
+        self.bias = Parameter(init.allocate((num_channels,), dtype, device)) if affine and bias else None
 
     def forward(self, input: Any) -> Any:
         """Return the normalised input."""
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Return the sizes."""
-        return f"{self.num_groups}, {self.num_channels}" + ("" if self.weight is not None else ", affine=False")
+        """Return the sizes and what differs from the defaults."""
+        text = f"{self.num_groups}, {self.num_channels}" + ("" if self.eps == 1e-5 else f", eps={self.eps}")
+        if self.weight is None:
+            return f"{text}, affine=False"
+        return text if self.bias is not None else f"{text}, bias=False"
 
 
 class _InstanceNorm(Module):
@@ -142,15 +145,17 @@ class _InstanceNorm(Module):
 
     running_mean: Tensor | None
     running_var: Tensor | None
+    num_batches_tracked: Tensor | None  # part of PyTorch's state, where it stays 0
     ndim: ClassVar[int]
 
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        bias: bool = True,
         *,
         device: str | None = None,
         dtype: Any = None,
@@ -158,10 +163,11 @@ class _InstanceNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         shape = (num_features,)
         self.weight = _ones(shape, dtype, device) if affine else None
-        self.bias = Parameter(init.allocate(shape, dtype, device)) if affine else None
+        self.bias = Parameter(init.allocate(shape, dtype, device)) if affine and bias else None
         tracked = track_running_stats
         self.register_buffer("running_mean", init.allocate(shape, dtype, device) if tracked else None)
         self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
+        self.register_buffer("num_batches_tracked", init.count(device) if tracked else None)
 
     def forward(self, input: Any) -> Any:
         """Return the normalised input; in training, move the running statistics towards the batch's."""
@@ -170,20 +176,29 @@ class _InstanceNorm(Module):
             need = f"need {self.ndim} dimensions, the last of size {self.num_features}"
             raise ShapeError(message(name, [operand("input", input, "batch, ..., channels")], need))
         own = self.training or self.running_mean is None
-        return F.instance_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, own, self.momentum, self.eps
-        )
+        statistics = (self.running_mean, self.running_var)
+        return F.instance_norm(input, *statistics, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
 
     def extra_repr(self) -> str:
         """Return the size and what differs from the defaults."""
-        text = str(self.num_features) + ("" if self.weight is None else ", affine=True")
+        text = str(self.num_features) + ("" if self.eps == 1e-5 else f", eps={self.eps}")
+        if self.weight is not None:
+            text += ", affine=True" if self.bias is not None else ", affine=True, bias=False"
         return text if self.running_mean is None else f"{text}, track_running_stats=True"
 
 
 class InstanceNorm1d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each sequence (batch, length, channels).
 
-    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Raises: ShapeError.  Kernel: ``group_norm.cu``.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Shapes: (batch, length, channels), the output alike.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> y = gl.nn.InstanceNorm1d(1)(gl.tensor([[[1.0], [3.0]]]))
+    >>> [round(x, 3) for x in y.flatten().tolist()]
+    [-1.0, 1.0]
     """
 
     ndim = 3
@@ -192,7 +207,8 @@ class InstanceNorm1d(_InstanceNorm):
 class InstanceNorm2d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each image (batch, height, width, channels).
 
-    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Raises: ShapeError.  Kernel: ``group_norm.cu``.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Shapes: (batch, height, width, channels), the output alike.
 
     Examples
     --------
@@ -208,93 +224,14 @@ class InstanceNorm2d(_InstanceNorm):
 class InstanceNorm3d(_InstanceNorm):
     """y = (x - mean) / sqrt(var + eps) weight + bias for each channel of each volume (batch, d, h, w, channels).
 
-    Raises: ShapeError.  Kernel: composition.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Raises: ShapeError.  Kernel: ``group_norm.cu``.  Source: Ulyanov, Vedaldi, Lempitsky, 2016.
+    Shapes: (batch, depth, height, width, channels), the output alike.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.InstanceNorm3d(3)(gl.tensor(np.ones((2, 4, 4, 4, 3), np.float32))).shape
+    (2, 4, 4, 4, 3)
     """
 
     ndim = 5
-
-
-class Embedding(Module):
-    """y = weight[x]: a learned row for each index; the row `padding_idx` starts at 0 and stays.
-
-    Shapes: input integers (...); weight (num_embeddings, embedding_dim), from N(0, 1); output (...,
-    embedding_dim).  Raises: IndexError for an index that is no row.  Kernel: composition.
-
-    Examples
-    --------
-    >>> import gradlib as gl
-    >>> layer = gl.nn.Embedding(10, 3, padding_idx=0)
-    >>> layer(gl.tensor([[1, 0]])).shape, layer(gl.tensor([0])).tolist()
-    ((1, 2, 3), [[0.0, 0.0, 0.0]])
-    """
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ShapeError(f"Embedding(padding_idx): {padding_idx} is none of {num_embeddings} rows")
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.weight = Parameter(init.normal_(init.allocate((num_embeddings, embedding_dim), dtype, device)))
-        if self.padding_idx is not None:
-            values = self.weight.numpy().copy()
-            values[self.padding_idx] = 0
-            self.weight.assign(values)
-
-    def forward(self, input: Any) -> Any:
-        """Return the rows."""
-        return F.embedding(input, self.weight, self.padding_idx)
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
-
-
-class Bilinear(Module):
-    """y[k] = sum over i, j of x1[i] weight[i, j, k] x2[j] + bias[k].
-
-    Shapes: x1 (..., in1_features), x2 (..., in2_features), weight (in1_features, in2_features, out_features).
-    Initial values: U[-b, b), b = 1 / sqrt(in1_features), as in PyTorch.  Kernel: composition.
-
-    Examples
-    --------
-    >>> import gradlib as gl
-    >>> gl.nn.Bilinear(2, 3, 4)(gl.tensor([[1.0, 2.0]]), gl.tensor([[1.0, 2.0, 3.0]])).shape
-    (1, 4)
-    """
-
-    def __init__(
-        self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        self.sizes = (in1_features, in2_features, out_features)
-        bound = 1.0 / math.sqrt(in1_features)
-        self.weight = Parameter(init.uniform_(init.allocate(self.sizes, dtype, device), -bound, bound))
-        self.bias = (
-            Parameter(init.uniform_(init.allocate((out_features,), dtype, device), -bound, bound)) if bias else None
-        )
-
-    def forward(self, input1: Any, input2: Any) -> Any:
-        """Return the bilinear form of both."""
-        one, two, out = self.sizes
-        across = op.matmul(input1, op.reshape(self.weight, shape=(one, two * out)))
-        across = op.reshape(across, shape=(*input1.shape[:-1], two, out))
-        y = op.sum(op.multiply(across, op.expand_dims(input2, axis=-1)), axis=-2)
-        return y if self.bias is None else op.add(y, self.bias)
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        return ", ".join(map(str, self.sizes)) + ("" if self.bias is not None else ", bias=False")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ..core import Tensor
 from ..errors import ShapeError, message, operand
+from ..ops.replay import replaying
 from . import functional as F
 from . import init
 from .module import Module
@@ -28,6 +29,7 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        bias: bool = True,
         *,
         device: str | None = None,
         dtype: Any = None,
@@ -40,11 +42,26 @@ class _BatchNorm(Module):
         shape = (num_features,)
         if affine:
             self.weight = Parameter(init.ones_(init.allocate(shape, dtype, device)))
-            self.bias = Parameter(init.allocate(shape, dtype, device))
+            self.bias = Parameter(init.allocate(shape, dtype, device)) if bias else None
         tracked = track_running_stats
         self.register_buffer("running_mean", init.allocate(shape, dtype, device) if tracked else None)
         self.register_buffer("running_var", init.ones_(init.allocate(shape, dtype, device)) if tracked else None)
         self.register_buffer("num_batches_tracked", init.count(device) if tracked else None)
+
+    def reset_running_stats(self) -> None:
+        """Begin the running statistics anew: mean 0, variance 1, no batch seen."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """Begin anew: weight 1, bias 0, and the running statistics."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
 
     def forward(self, input: Any) -> Any:
         """Return the normalised input; in training, move the running statistics towards the batch's."""
@@ -57,7 +74,7 @@ class _BatchNorm(Module):
                 )
             )
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not replaying():
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)  # read on the host only where it is needed
             if self.momentum is None:  # the plain average of all batches
                 momentum = 1.0 / int(self.num_batches_tracked)
@@ -75,6 +92,8 @@ class _BatchNorm(Module):
             text += f", momentum={self.momentum}"
         if self.weight is None:
             text += ", affine=False"
+        elif self.bias is None:
+            text += ", bias=False"
         return text if self.running_mean is not None else f"{text}, track_running_stats=False"
 
 
@@ -82,6 +101,13 @@ class BatchNorm1d(_BatchNorm):
     """y = (x - mean) / sqrt(var + eps) * weight + bias for each channel of (batch, channels).
 
     Sequences (batch, length, channels) are taken too.  Arguments, state and errors are those of `BatchNorm2d`.
+    Shapes: (batch, channels) or (batch, length, channels), the output alike.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.BatchNorm1d(3)(gl.tensor(np.ones((2, 3), np.float32))).shape
+    (2, 3)
     """
 
     dimensions = (2, 3)
@@ -97,6 +123,7 @@ class BatchNorm2d(_BatchNorm):
 
     State: weight, bias; running_mean, running_var, num_batches_tracked.
     Raises: ShapeError.  Source: Ioffe and Szegedy, "Batch normalization", ICML 2015.
+    Shapes: (batch, height, width, channels), the output alike.
 
     Examples
     --------
@@ -114,6 +141,7 @@ class BatchNorm3d(_BatchNorm):
     """y = (x - mean) / sqrt(var + eps) * weight + bias for each channel of (batch, depth, height, width, channels).
 
     Arguments, state and errors are those of `BatchNorm2d`.
+    Shapes: (batch, depth, height, width, channels), the output alike.
 
     Examples
     --------

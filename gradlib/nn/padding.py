@@ -34,6 +34,11 @@ class _Padding(Module):
 class ConstantPad1d(_Padding):
     """y = the input, around it on its 1 spatial axis `value`.
 
+    Shapes: (batch, length, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.ConstantPad1d((1, 0), 9.0)(gl.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist()
     [9.0, 1.0, 2.0, 3.0]
@@ -51,7 +56,17 @@ class ConstantPad1d(_Padding):
 
 
 class ConstantPad2d(_Padding):
-    """y = the input, around it on its 2 spatial axes `value`."""
+    """y = the input, around it on its 2 spatial axes `value`.
+
+    Shapes: (batch, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ConstantPad2d(1, 9.0)(gl.tensor(np.ones((1, 2, 3, 4)))).shape
+    (1, 4, 5, 4)
+    """
 
     ndim, mode = 2, "constant"
 
@@ -65,7 +80,17 @@ class ConstantPad2d(_Padding):
 
 
 class ConstantPad3d(_Padding):
-    """y = the input, around it on its 3 spatial axes `value`."""
+    """y = the input, around it on its 3 spatial axes `value`.
+
+    Shapes: (batch, depth, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ConstantPad3d(1, 9.0)(gl.tensor(np.ones((1, 2, 3, 4, 5)))).shape
+    (1, 4, 5, 6, 5)
+    """
 
     ndim, mode = 3, "constant"
 
@@ -81,6 +106,11 @@ class ConstantPad3d(_Padding):
 class ZeroPad1d(_Padding):
     """y = the input, around it on its 1 spatial axis 0.
 
+    Shapes: (batch, length, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.ZeroPad1d((1, 0))(gl.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist()
     [0.0, 1.0, 2.0, 3.0]
@@ -90,13 +120,33 @@ class ZeroPad1d(_Padding):
 
 
 class ZeroPad2d(_Padding):
-    """y = the input, around it on its 2 spatial axes 0."""
+    """y = the input, around it on its 2 spatial axes 0.
+
+    Shapes: (batch, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ZeroPad2d(1)(gl.tensor(np.ones((1, 2, 3, 4)))).shape
+    (1, 4, 5, 4)
+    """
 
     ndim, mode = 2, "constant"
 
 
 class ZeroPad3d(_Padding):
-    """y = the input, around it on its 3 spatial axes 0."""
+    """y = the input, around it on its 3 spatial axes 0.
+
+    Shapes: (batch, depth, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ZeroPad3d(1)(gl.tensor(np.ones((1, 2, 3, 4, 5)))).shape
+    (1, 4, 5, 6, 5)
+    """
 
     ndim, mode = 3, "constant"
 
@@ -104,6 +154,11 @@ class ZeroPad3d(_Padding):
 class ReflectionPad1d(_Padding):
     """y = the input, around it on its 1 spatial axis its mirror image, without the edge.
 
+    Shapes: (batch, length, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.ReflectionPad1d((1, 0))(gl.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist()
     [2.0, 1.0, 2.0, 3.0]
@@ -113,13 +168,33 @@ class ReflectionPad1d(_Padding):
 
 
 class ReflectionPad2d(_Padding):
-    """y = the input, around it on its 2 spatial axes its mirror image, without the edge."""
+    """y = the input, around it on its 2 spatial axes its mirror image, without the edge.
+
+    Shapes: (batch, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ReflectionPad2d(1)(gl.tensor(np.ones((1, 2, 3, 4)))).shape
+    (1, 4, 5, 4)
+    """
 
     ndim, mode = 2, "reflect"
 
 
 class ReflectionPad3d(_Padding):
-    """y = the input, around it on its 3 spatial axes its mirror image, without the edge."""
+    """y = the input, around it on its 3 spatial axes its mirror image, without the edge.
+
+    Shapes: (batch, depth, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ReflectionPad3d(1)(gl.tensor(np.ones((1, 2, 3, 4, 5)))).shape
+    (1, 4, 5, 6, 5)
+    """
 
     ndim, mode = 3, "reflect"
 
@@ -127,6 +202,11 @@ class ReflectionPad3d(_Padding):
 class ReplicationPad1d(_Padding):
     """y = the input, around it on its 1 spatial axis the value at its edge.
 
+    Shapes: (batch, length, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.ReplicationPad1d((1, 0))(gl.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist()
     [1.0, 1.0, 2.0, 3.0]
@@ -136,13 +216,33 @@ class ReplicationPad1d(_Padding):
 
 
 class ReplicationPad2d(_Padding):
-    """y = the input, around it on its 2 spatial axes the value at its edge."""
+    """y = the input, around it on its 2 spatial axes the value at its edge.
+
+    Shapes: (batch, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ReplicationPad2d(1)(gl.tensor(np.ones((1, 2, 3, 4)))).shape
+    (1, 4, 5, 4)
+    """
 
     ndim, mode = 2, "replicate"
 
 
 class ReplicationPad3d(_Padding):
-    """y = the input, around it on its 3 spatial axes the value at its edge."""
+    """y = the input, around it on its 3 spatial axes the value at its edge.
+
+    Shapes: (batch, depth, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.ReplicationPad3d(1)(gl.tensor(np.ones((1, 2, 3, 4, 5)))).shape
+    (1, 4, 5, 6, 5)
+    """
 
     ndim, mode = 3, "replicate"
 
@@ -150,6 +250,11 @@ class ReplicationPad3d(_Padding):
 class CircularPad1d(_Padding):
     """y = the input, around it on its 1 spatial axis what is at its other side.
 
+    Shapes: (batch, length, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl
     >>> gl.nn.CircularPad1d((1, 0))(gl.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist()
     [3.0, 1.0, 2.0, 3.0]
@@ -159,12 +264,32 @@ class CircularPad1d(_Padding):
 
 
 class CircularPad2d(_Padding):
-    """y = the input, around it on its 2 spatial axes what is at its other side."""
+    """y = the input, around it on its 2 spatial axes what is at its other side.
+
+    Shapes: (batch, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.CircularPad2d(1)(gl.tensor(np.ones((1, 2, 3, 4)))).shape
+    (1, 4, 5, 4)
+    """
 
     ndim, mode = 2, "circular"
 
 
 class CircularPad3d(_Padding):
-    """y = the input, around it on its 3 spatial axes what is at its other side."""
+    """y = the input, around it on its 3 spatial axes what is at its other side.
+
+    Shapes: (batch, depth, height, width, channels); each spatial size grows by its two numbers.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.CircularPad3d(1)(gl.tensor(np.ones((1, 2, 3, 4, 5)))).shape
+    (1, 4, 5, 6, 5)
+    """
 
     ndim, mode = 3, "circular"

@@ -1,4 +1,4 @@
-"""`Parameter`: a Tensor that a Module learns."""
+"""`Parameter`: a Tensor that a Module learns.  `Buffer`: one that it only keeps."""
 
 from __future__ import annotations
 
@@ -27,3 +27,24 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(asarray(data).detach().data, requires_grad)
+
+
+class Buffer(Tensor):
+    """A Tensor that moves with its Module and, if `persistent`, is part of the state, but is not learned.
+
+    Assigned as an attribute it is what ``register_buffer`` makes.  It shares the memory of `data`.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> module = gl.nn.Module()
+    >>> module.scale = gl.nn.Buffer(gl.tensor([2.0]))
+    >>> list(module.state_dict())
+    ['scale']
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any, *, persistent: bool = True) -> None:
+        super().__init__(asarray(data).detach().data)
+        self.persistent = persistent

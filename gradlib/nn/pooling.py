@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import functional as F
-from .conv import _short, pair
+from .conv import short
 from .functional import Size
+from .functional_spatial import sizes_of
 from .module import Module
 
 
@@ -15,6 +16,7 @@ class MaxPool2d(Module):
 
     Shapes: input (batch, height, width, channels); output likewise, each size floor((size + 2 padding -
     dilation (kernel_size - 1) - 1) / stride) + 1 (ceil with `ceil_mode`).  `stride` is by default kernel_size.
+    With `return_indices` the layer returns (y, places), for `MaxUnpool2d`.
 
     Examples
     --------
@@ -29,18 +31,20 @@ class MaxPool2d(Module):
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         name = "MaxPool2d(kernel_size)"
-        self.kernel_size = pair(name, "kernel_size", kernel_size)
-        self.stride = self.kernel_size if stride is None else pair(name, "stride", stride)
-        self.padding = pair(name, "padding", padding)
-        self.dilation = pair(name, "dilation", dilation)
-        self.ceil_mode = ceil_mode
+        self.kernel_size = sizes_of(name, "kernel_size", kernel_size, 2)
+        self.stride = self.kernel_size if stride is None else sizes_of(name, "stride", stride, 2)
+        self.padding = sizes_of(name, "padding", padding, 2)
+        self.dilation = sizes_of(name, "dilation", dilation, 2)
+        self.ceil_mode, self.return_indices = ceil_mode, return_indices
 
     def forward(self, input: Any) -> Any:
-        """Return the maxima."""
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        """Return the maxima, and with `return_indices` their places."""
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return F.max_pool2d(input, *window, self.ceil_mode, self.return_indices)
 
     def extra_repr(self) -> str:
         """Return the window and what differs from the defaults."""
@@ -51,6 +55,7 @@ class AvgPool2d(Module):
     """y = the mean of each window, for each channel.
 
     With `count_include_pad` the padding counts as zeros; without, only what lies inside the image counts.
+    `divisor_override` stands for the number of elements that the sum is divided by.
 
     Shapes: as `MaxPool2d`.
 
@@ -68,16 +73,18 @@ class AvgPool2d(Module):
         padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> None:
         name = "AvgPool2d(kernel_size)"
-        self.kernel_size = pair(name, "kernel_size", kernel_size)
-        self.stride = self.kernel_size if stride is None else pair(name, "stride", stride)
-        self.padding = pair(name, "padding", padding)
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.kernel_size = sizes_of(name, "kernel_size", kernel_size, 2)
+        self.stride = self.kernel_size if stride is None else sizes_of(name, "stride", stride, 2)
+        self.padding = sizes_of(name, "padding", padding, 2)
+        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
 
     def forward(self, input: Any) -> Any:
         """Return the means."""
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        window = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool2d(input, *window, self.count_include_pad, self.divisor_override)
 
     def extra_repr(self) -> str:
         """Return the window and what differs from the defaults."""
@@ -85,11 +92,12 @@ class AvgPool2d(Module):
 
 
 def _window(layer: Any) -> str:
-    text = _short(layer.kernel_size)
+    text = short(layer.kernel_size)
     if layer.stride != layer.kernel_size:
-        text += f", stride={_short(layer.stride)}"
-    for key, default in (("padding", (0, 0)), ("dilation", (1, 1)), ("ceil_mode", False), ("count_include_pad", True)):
+        text += f", stride={short(layer.stride)}"
+    defaults: dict[str, Any] = {"padding": (0, 0), "dilation": (1, 1), "return_indices": False, "ceil_mode": False}
+    for key, default in {**defaults, "count_include_pad": True, "divisor_override": None}.items():
         value = getattr(layer, key, default)
         if value != default:
-            text += f", {key}={_short(value)}"
+            text += f", {key}={short(value)}"
     return text

@@ -1,4 +1,4 @@
-"""Pooling in one and three dimensions, adaptive and global pooling, resizing and pixel shuffling, as layers."""
+"""Pooling in one and three dimensions, adaptive and global pooling, as layers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ Size = int | Sequence[int]
 class MaxPool1d(Held):
     """y = the largest value in each window of sequences (batch, length, channels); see `MaxPool2d`.
 
+    Shapes: (batch, length, channels); the spatial sizes of the output as in `MaxPool2d`.  Raises: ShapeError.
+    Derivative: every order.  Kernel: ``pool2d.cu``.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.MaxPool1d(2)(gl.tensor(np.ones((1, 8, 3)))).shape
     (1, 4, 3)
@@ -29,6 +34,7 @@ class MaxPool1d(Held):
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         self._keep(locals())
@@ -37,6 +43,11 @@ class MaxPool1d(Held):
 class AvgPool1d(Held):
     """y = the mean of each window of sequences (batch, length, channels); see `AvgPool2d`.
 
+    Shapes: (batch, length, channels); the spatial sizes of the output as in `AvgPool2d`.  Raises: ShapeError.
+    Derivative: every order.  Kernel: ``pool2d.cu``.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AvgPool1d(2)(gl.tensor(np.ones((1, 8, 3)))).shape
     (1, 4, 3)
@@ -58,6 +69,11 @@ class AvgPool1d(Held):
 class MaxPool3d(Held):
     """y = the largest value in each window of volumes (batch, depth, height, width, channels); see `MaxPool2d`.
 
+    Shapes: (batch, d, h, w, channels); the spatial sizes of the output as in `MaxPool2d`.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.MaxPool3d(2)(gl.tensor(np.ones((1, 8, 8, 8, 3)))).shape
     (1, 4, 4, 4, 3)
@@ -71,6 +87,7 @@ class MaxPool3d(Held):
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         self._keep(locals())
@@ -79,6 +96,11 @@ class MaxPool3d(Held):
 class AvgPool3d(Held):
     """y = the mean of each window of volumes (batch, depth, height, width, channels); see `AvgPool2d`.
 
+    Shapes: (batch, d, h, w, channels); the spatial sizes of the output as in `AvgPool2d`.  Raises: ShapeError.
+    Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AvgPool3d(2)(gl.tensor(np.ones((1, 8, 8, 8, 3)))).shape
     (1, 4, 4, 4, 3)
@@ -93,6 +115,7 @@ class AvgPool3d(Held):
         padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> None:
         self._keep(locals())
 
@@ -100,6 +123,11 @@ class AvgPool3d(Held):
 class AdaptiveAvgPool1d(Held):
     """y = the mean of each of `output_size` windows that cover the input evenly; see `functional`.
 
+    Shapes: (batch, length, channels) to (batch, *output_size, channels); None keeps a size.
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AdaptiveAvgPool1d(2)(gl.tensor(np.ones((1, 5, 3)))).shape
     (1, 2, 3)
@@ -114,6 +142,11 @@ class AdaptiveAvgPool1d(Held):
 class AdaptiveAvgPool2d(Held):
     """y = the mean of each of `output_size` windows that cover the input evenly; see `functional`.
 
+    Shapes: (batch, height, width, channels) to (batch, *output_size, channels); None keeps a size.
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AdaptiveAvgPool2d(2)(gl.tensor(np.ones((1, 5, 5, 3)))).shape
     (1, 2, 2, 3)
@@ -128,6 +161,11 @@ class AdaptiveAvgPool2d(Held):
 class AdaptiveAvgPool3d(Held):
     """y = the mean of each of `output_size` windows that cover the input evenly; see `functional`.
 
+    Shapes: (batch, depth, height, width, channels) to (batch, *output_size, channels); None keeps a size.
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AdaptiveAvgPool3d(2)(gl.tensor(np.ones((1, 5, 5, 5, 3)))).shape
     (1, 2, 2, 2, 3)
@@ -142,6 +180,12 @@ class AdaptiveAvgPool3d(Held):
 class AdaptiveMaxPool1d(Held):
     """y = the largest value of each of `output_size` windows that cover the input evenly; see `functional`.
 
+    Shapes: (batch, length, channels) to (batch, *output_size, channels); None keeps a size.  With
+    `return_indices` the layer returns (y, places).
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AdaptiveMaxPool1d(2)(gl.tensor(np.ones((1, 5, 3)))).shape
     (1, 2, 3)
@@ -149,13 +193,19 @@ class AdaptiveMaxPool1d(Held):
 
     function = F.adaptive_max_pool1d
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         self._keep(locals())
 
 
 class AdaptiveMaxPool2d(Held):
     """y = the largest value of each of `output_size` windows that cover the input evenly; see `functional`.
 
+    Shapes: (batch, height, width, channels) to (batch, *output_size, channels); None keeps a size.  With
+    `return_indices` the layer returns (y, places).
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AdaptiveMaxPool2d(2)(gl.tensor(np.ones((1, 5, 5, 3)))).shape
     (1, 2, 2, 3)
@@ -163,13 +213,19 @@ class AdaptiveMaxPool2d(Held):
 
     function = F.adaptive_max_pool2d
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         self._keep(locals())
 
 
 class AdaptiveMaxPool3d(Held):
     """y = the largest value of each of `output_size` windows that cover the input evenly; see `functional`.
 
+    Shapes: (batch, depth, height, width, channels) to (batch, *output_size, channels); None keeps a size.  With
+    `return_indices` the layer returns (y, places).
+    Raises: ShapeError.  Derivative: every order.  Kernel: composition.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.AdaptiveMaxPool3d(2)(gl.tensor(np.ones((1, 5, 5, 5, 3)))).shape
     (1, 2, 2, 2, 3)
@@ -177,13 +233,17 @@ class AdaptiveMaxPool3d(Held):
 
     function = F.adaptive_max_pool3d
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         self._keep(locals())
 
 
 class GlobalAvgPool(Module):
     """y = the mean of each channel over all places: (batch, *size, channels) to (batch, channels).
 
+    Shapes: (batch, *size, channels) to (batch, channels).  Derivative: every order.  Kernel: that of the mean.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.GlobalAvgPool()(gl.tensor(np.ones((2, 4, 4, 3)))).shape
     (2, 3)
@@ -197,6 +257,10 @@ class GlobalAvgPool(Module):
 class GlobalMaxPool(Module):
     """y = the largest value of each channel over all places: (batch, *size, channels) to (batch, channels).
 
+    Shapes: (batch, *size, channels) to (batch, channels).  Derivative: every order.  Kernel: that of the maximum.
+
+    Examples
+    --------
     >>> import gradlib as gl, numpy as np
     >>> gl.nn.GlobalMaxPool()(gl.tensor(np.ones((2, 4, 4, 3)))).shape
     (2, 3)
@@ -205,61 +269,3 @@ class GlobalMaxPool(Module):
     def forward(self, input: Any) -> Any:
         """Return one value for each channel."""
         return op.max(input, axis=tuple(range(1, len(input.shape) - 1)))
-
-
-class Upsample(Held):
-    """y = the input at another size, or `scale_factor` times as large; see `functional.interpolate`.
-
-    >>> import gradlib as gl, numpy as np
-    >>> gl.nn.Upsample(scale_factor=2, mode="bilinear")(gl.tensor(np.ones((1, 4, 4, 3)))).shape
-    (1, 8, 8, 3)
-    """
-
-    function = F.interpolate
-
-    def __init__(
-        self, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
-    ) -> None:
-        self._keep(locals())
-
-
-class UpsamplingNearest2d(Upsample):
-    """y = an image made larger by repeating its places; see `functional.interpolate`."""
-
-    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
-        super().__init__(size, scale_factor)
-
-
-class UpsamplingBilinear2d(Upsample):
-    """y = an image at another size, by bilinear interpolation between aligned corners; see `functional.interpolate`."""
-
-    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
-        super().__init__(size, scale_factor, "bilinear", True)
-
-
-class PixelShuffle(Held):
-    """y = an image r times as high and wide, its places taken from r^2 channels; see `functional.pixel_shuffle`.
-
-    >>> import gradlib as gl, numpy as np
-    >>> gl.nn.PixelShuffle(2)(gl.tensor(np.ones((1, 4, 4, 12)))).shape
-    (1, 8, 8, 3)
-    """
-
-    function = F.pixel_shuffle
-
-    def __init__(self, upscale_factor: int) -> None:
-        self._keep(locals())
-
-
-class PixelUnshuffle(Held):
-    """y = the inverse of `PixelShuffle`; see `functional.pixel_unshuffle`.
-
-    >>> import gradlib as gl, numpy as np
-    >>> gl.nn.PixelUnshuffle(2)(gl.tensor(np.ones((1, 8, 8, 3)))).shape
-    (1, 4, 4, 12)
-    """
-
-    function = F.pixel_unshuffle
-
-    def __init__(self, downscale_factor: int) -> None:
-        self._keep(locals())

@@ -1,7 +1,7 @@
 """RNN, LSTM and GRU, their cells, with PyTorch's equations and parameter names.
 
 Weights are (in, gates * hidden), the gates side by side in PyTorch's order: i, f, g, o (LSTM); r, z, n (GRU).
-Kernel: composition (a product for all steps at once, then the steps in turn).
+A product makes the part of the input of all steps at once; then come the steps in turn (`ops.recurrent`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 from .. import backend as backends
 from ..core import Tensor, op
 from ..errors import ShapeError, message, operand
+from ..ops.recurrent import GATES, times
 from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
+from .utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
@@ -25,47 +27,12 @@ Array = Any
 State = tuple[Array, ...]
 
 
-def _parts(x: Array, count: int) -> list[Array]:
-    parts: list[Array] = op.split(x, count, axis=-1)
-    return parts
-
-
-def _rnn_step(kind: str, x: Array, state: State, hidden: Array) -> State:
-    """h' = tanh (or relu) of what comes from the input and from h."""
-    total = op.add(x, hidden)
-    return (op.tanh(total) if kind == "tanh" else op.relu(total),)
-
-
-def _lstm_step(kind: str, x: Array, state: State, hidden: Array) -> State:
-    """c' = f c + i g, h' = o tanh(c')."""
-    i, f, g, o = _parts(op.add(x, hidden), 4)
-    c = op.add(op.multiply(op.sigmoid(f), state[1]), op.multiply(op.sigmoid(i), op.tanh(g)))
-    return op.multiply(op.sigmoid(o), op.tanh(c)), c
-
-
-def _gru_step(kind: str, x: Array, state: State, hidden: Array) -> State:
-    """h' = (1 - z) n + z h, n = tanh(x_n + r h_n)."""
-    (xr, xz, xn), (hr, hz, hn) = _parts(x, 3), _parts(hidden, 3)
-    r, z = op.sigmoid(op.add(xr, hr)), op.sigmoid(op.add(xz, hz))
-    n = op.tanh(op.add(xn, op.multiply(r, hn)))
-    return (op.add(n, op.multiply(z, op.subtract(state[0], n))),)
-
-
-_STEPS = {"RNN": (_rnn_step, 1), "LSTM": (_lstm_step, 4), "GRU": (_gru_step, 3)}
+_KINDS = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}  # the ops of a layer; GATES says how wide their rows are
 
 
 def _beside(values: Any, like: Array) -> Array:
     plain = like.data if isinstance(like, Tensor) else like
     return backends.backend_of(plain).asarray(np.ascontiguousarray(values))
-
-
-def _reversed(x: Array, lengths: Any) -> Array:
-    """Return each sequence (axis 1) backwards, what is behind its end left where it is."""
-    if lengths is None:
-        return op.flip(x, axis=1)
-    t = np.arange(x.shape[1])
-    places = np.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
-    return op.take_along_axis(x, _beside(np.broadcast_to(places[..., None], tuple(x.shape)), x), axis=1)
 
 
 class _Recurrent(Module):
@@ -98,7 +65,7 @@ class _Recurrent(Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional, self.nonlinearity, self.proj_size = bidirectional, nonlinearity, proj_size
-        out, wide = proj_size or hidden_size, _STEPS[self.kind][1] * hidden_size
+        out, wide = proj_size or hidden_size, GATES[_KINDS[self.kind]] * hidden_size
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
                 into = input_size if layer == 0 else out * (2 if bidirectional else 1)
@@ -120,72 +87,95 @@ class _Recurrent(Module):
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 
-    def _one_way(self, x: Array, state: State, suffix: str, lengths: Any) -> tuple[Array, State]:
-        """Return the outputs and the last state of one layer in one direction."""
-        own = vars(self)
-        step, _ = _STEPS[self.kind]
-        fed = F.dense(x, own[f"weight_ih_{suffix}"], own.get(f"bias_ih_{suffix}"))
-        outputs = []
-        for t in range(x.shape[1]):
-            hidden = F.dense(state[0], own[f"weight_hh_{suffix}"], own.get(f"bias_hh_{suffix}"))
-            new = step(self.nonlinearity, fed[:, t], state, hidden)
-            if self.proj_size:
-                new = (op.matmul(new[0], own[f"weight_hr_{suffix}"]), *new[1:])
+    def _one_way(self, x: Array, state: State, suffix: str, lengths: Array | None) -> tuple[Array, State]:
+        """Return the outputs and the last state of one layer in one direction; time is the first axis."""
+        own = {  # each read once: a parametrized one is computed when it is read
+            key: getattr(self, f"{key}_{suffix}", None)
+            for key in ("weight_ih", "weight_hh", "weight_hr", "bias_ih", "bias_hh")
+        }
+        fed = F.dense(x, own["weight_ih"], own["bias_ih"])
+        reverse = suffix.endswith("reverse")
+        if self.proj_size:
+            return self._projected(fed, state, own, lengths, reverse)
+        params = {"nonlinearity": self.nonlinearity} if self.kind == "RNN" else {}
+        sequence = getattr(op, _KINDS[self.kind])
+        y, *last = sequence(fed, own["weight_hh"], own["bias_hh"], *state, lengths, reverse=reverse, **params)
+        return y, tuple(last)
+
+    def _projected(
+        self, fed: Array, state: State, own: dict[str, Any], lengths: Array | None, reverse: bool
+    ) -> tuple[Array, State]:
+        """The same where a product stands between the steps of an LSTM."""
+        outputs: list[Any] = [None] * fed.shape[0]
+        for t in times(fed.shape[0], reverse):
+            h, c = op.lstm_cell(fed[t], F.dense(state[0], own["weight_hh"], own["bias_hh"]), state[1])
+            new = (op.matmul(h, own["weight_hr"]), c)
             out = new[0]
-            if lengths is not None and t >= lengths.min():
-                on = _beside((t < lengths)[:, None], x)
+            if lengths is not None:
+                on = op.expand_dims(op.greater(lengths, t), axis=-1)
                 new = tuple(op.where(on, a, b) for a, b in zip(new, state, strict=True))
                 out = op.where(on, out, 0.0)
-            state = new
-            outputs.append(out)
-        return op.stack(outputs, axis=1), state
+            outputs[t], state = out, new
+        return op.stack(outputs), state
 
     def _start(self, x: Array, hx: Any) -> list[State]:
         """Return the first state of each layer and direction."""
         count = self.num_layers * (2 if self.bidirectional else 1)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
         if hx is None:
-            zero = op.zeros_like(x[:, 0, :1])
-            return [tuple(op.broadcast_to(zero, (x.shape[0], n)) for n in sizes)] * count
+            zero = op.zeros_like(x[0, :, :1])
+            return [tuple(op.broadcast_to(zero, (x.shape[1], n)) for n in sizes)] * count
         several = hx if isinstance(hx, (tuple, list)) else (hx,)
         for given, n in zip(several, sizes, strict=True):
-            if tuple(given.shape) != (count, x.shape[0], n):
+            if tuple(given.shape) != (count, x.shape[1], n):
                 lines = [operand("hx", given, "layers * directions, batch, hidden")]
-                need = f"need {(count, x.shape[0], n)}"
+                need = f"need {(count, x.shape[1], n)}"
                 raise ShapeError(message(f"{type(self).__name__}(input, hx): hx does not fit", lines, need))
         return [tuple(given[k] for given in several) for k in range(count)]
 
     def forward(self, input: Array, hx: Any = None, lengths: Any = None) -> Any:
-        """Return (output, last states); of sequences shorter than the longest, `lengths` says where they end."""
+        """Return (output, last states); of sequences shorter than the longest, `lengths` says where they end.
+
+        A `utils.rnn.PackedSequence` carries its lengths, and the output is one.
+        """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx)
         if len(input.shape) != 3 or input.shape[-1] != self.input_size or 0 in input.shape[:2]:
             lines = [
                 operand("input", input, "batch, length, features" if self.batch_first else "length, batch, features")
             ]
             name = f"{type(self).__name__}({self.input_size}, {self.hidden_size})(input): the input does not fit"
             raise ShapeError(message(name, lines, f"need 3 dimensions, none empty, the last of size {self.input_size}"))
-        x = input if self.batch_first else op.swapaxes(input, 0, 1)
+        x = op.swapaxes(input, 0, 1) if self.batch_first else input
         if lengths is not None:
             plain = lengths.data if isinstance(lengths, Tensor) else lengths
             lengths = np.asarray(backends.backend_of(plain).to_host(plain) if backends.is_array(plain) else plain)
-            if lengths.shape != (x.shape[0],) or lengths.min() < 1 or lengths.max() > x.shape[1]:
+            if lengths.shape != (x.shape[1],) or lengths.min() < 1 or lengths.max() > x.shape[0]:
                 raise ShapeError(
-                    f"{type(self).__name__}(lengths): {lengths}\n  need {x.shape[0]} from 1 to {x.shape[1]}"
+                    f"{type(self).__name__}(lengths): {lengths}\n  need {x.shape[1]} from 1 to {x.shape[0]}"
                 )
+            lengths = _beside(lengths, x)
         starts = self._start(x, hx)
         ends: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
             ways = []
-            for way, suffix in enumerate(self._suffixes(layer)):
-                given = x if way == 0 else _reversed(x, lengths)
-                y, end = self._one_way(given, starts[len(ends)], suffix, lengths)
-                ways.append(y if way == 0 else _reversed(y, lengths))
+            for suffix in self._suffixes(layer):
+                y, end = self._one_way(x, starts[len(ends)], suffix, lengths)
+                ways.append(y)
                 ends.append(end)
             x = ways[0] if len(ways) == 1 else op.concat(ways, axis=-1)
         last = tuple(op.stack(values, axis=0) for values in zip(*ends, strict=True))
-        output = x if self.batch_first else op.swapaxes(x, 0, 1)
+        output = op.swapaxes(x, 0, 1) if self.batch_first else x
         return output, (last if self.states > 1 else last[0])
+
+    def _packed(self, input: PackedSequence, hx: Any) -> Any:
+        """Return the same of a packed sequence, the output packed alike."""
+        padded, lengths = pad_packed_sequence(input, self.batch_first)
+        output, last = self.forward(padded, hx, lengths)
+        y = pack_padded_sequence(output, lengths, self.batch_first, enforce_sorted=input.sorted_indices is None)
+        return y, last
 
     def extra_repr(self) -> str:
         """Return the sizes and what differs from the defaults."""
@@ -205,12 +195,14 @@ class _Recurrent(Module):
 class RNN(_Recurrent):
     """h_t = tanh(x_t W_ih + b_ih + h_(t-1) W_hh + b_hh), or relu of it: Elman's network, in layers.
 
-    Shapes: input (batch, length, input_size), where PyTorch has (length, batch, ...) unless
-    ``batch_first=False``; hx (layers * directions, batch, hidden_size); returns (output (batch, length,
-    directions * hidden_size), h_n shaped as hx).  State: weight_ih_l0 (input_size, hidden_size),
-    weight_hh_l0 (hidden_size, hidden_size), bias_ih_l0, bias_hh_l0; then _l1, ..., and each with _reverse.
+    ``batch_first=True`` is the default, where it is False in PyTorch; pass False for its layout.
+
+    Shapes: input (batch, length, input_size), or (length, batch, input_size) with ``batch_first=False``; hx
+    (layers * directions, batch, hidden_size); returns (output (batch, length, directions * hidden_size), h_n shaped
+    as hx).  State: weight_ih_l0 (input_size, hidden_size), weight_hh_l0 (hidden_size, hidden_size), bias_ih_l0,
+    bias_hh_l0; then _l1, ..., and each with _reverse.
     ``layer(input, hx, lengths)`` stops each sequence at its length: zeros behind it, the state of its end.
-    Raises: ShapeError.  Kernel: composition.  Source: Elman, "Finding structure in time", 1990.
+    Raises: ShapeError.  Kernel: ``recurrent.cu``.  Source: Elman, "Finding structure in time", 1990.
 
     Examples
     --------
@@ -243,9 +235,11 @@ class RNN(_Recurrent):
 class LSTM(_Recurrent):
     """c_t = f c_(t-1) + i g, h_t = o tanh(c_t); i, f, o = sigmoid, g = tanh of x_t W_ih + b_ih + h_(t-1) W_hh + b_hh.
 
+    ``batch_first=True`` is the default, where it is False in PyTorch; pass False for its layout.
+
     Shapes, state and `lengths` as in `RNN`, the weights four times as wide (i, f, g, o); the states are
     (h, c).  With `proj_size`, h_t is (o tanh(c_t)) W_hr.
-    Raises: ShapeError.  Kernel: composition.
+    Raises: ShapeError.  Kernel: ``recurrent.cu``.
     Source: Hochreiter, Schmidhuber, "Long short-term memory", 1997; Gers et al., 2000 (f).
 
     Examples
@@ -263,9 +257,11 @@ class LSTM(_Recurrent):
 class GRU(_Recurrent):
     """h_t = (1 - z) n + z h_(t-1), n = tanh(x_n + r h_n); r, z = sigmoid of x_r + h_r, x_z + h_z.
 
+    ``batch_first=True`` is the default, where it is False in PyTorch; pass False for its layout.
+
     (x_r, x_z, x_n) = x_t W_ih + b_ih, (h_r, h_z, h_n) = h_(t-1) W_hh + b_hh.  Shapes, state and `lengths` as
     in `RNN`, the weights three times as wide (r, z, n).
-    Raises: ShapeError.  Kernel: composition.
+    Raises: ShapeError.  Kernel: ``recurrent.cu``.
     Source: Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014.
 
     Examples
@@ -295,7 +291,7 @@ class _Cell(Module):
         dtype: Any = None,
     ) -> None:
         self.input_size, self.hidden_size, self.nonlinearity = input_size, hidden_size, nonlinearity
-        wide = _STEPS[self.kind][1] * hidden_size
+        wide = GATES[_KINDS[self.kind]] * hidden_size
         self.weight_ih = Parameter(init.allocate((input_size, wide), dtype, device))
         self.weight_hh = Parameter(init.allocate((hidden_size, wide), dtype, device))
         self.bias_ih = Parameter(init.allocate((wide,), dtype, device)) if bias else None
@@ -312,8 +308,10 @@ class _Cell(Module):
         else:
             state = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
         hidden = F.dense(state[0], self.weight_hh, self.bias_hh)
-        new = _STEPS[self.kind][0](self.nonlinearity, F.dense(input, self.weight_ih, self.bias_ih), state, hidden)
-        return new if count > 1 else new[0]
+        fed = F.dense(input, self.weight_ih, self.bias_ih)
+        if self.kind == "RNN":
+            return op.rnn_cell(fed, hidden, nonlinearity=self.nonlinearity)
+        return (op.lstm_cell if self.kind == "LSTM" else op.gru_cell)(fed, hidden, state[-1])
 
     def extra_repr(self) -> str:
         """Return the sizes."""
@@ -321,18 +319,46 @@ class _Cell(Module):
 
 
 class RNNCell(_Cell):
-    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it; (batch, input_size), (batch, hidden_size); see `RNN`."""
+    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it; (batch, input_size), (batch, hidden_size); see `RNN`.
+
+    Shapes: input (batch, input_size), h (batch, hidden_size); weights as `RNN`'s, without _l0.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.RNNCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32))).shape
+    (2, 5)
+    """
 
     kind = "RNN"
 
 
 class LSTMCell(_Cell):
-    """(h', c') from x and (h, c); one step of `LSTM`."""
+    """c' = f c + i g, h' = o tanh(c'), of x and (h, c): one step of `LSTM`.
+
+    Shapes: input (batch, input_size), h and c (batch, hidden_size); weights as `LSTM`'s, without _l0.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> h, c = gl.nn.LSTMCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32)))
+    >>> h.shape, c.shape
+    ((2, 5), (2, 5))
+    """
 
     kind = "LSTM"
 
 
 class GRUCell(_Cell):
-    """h' from x and h; one step of `GRU`."""
+    """h' = (1 - z) n + z h, of x and h: one step of `GRU`.
+
+    Shapes: input (batch, input_size), h (batch, hidden_size); weights as `GRU`'s, without _l0.
+
+    Examples
+    --------
+    >>> import gradlib as gl, numpy as np
+    >>> gl.nn.GRUCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32))).shape
+    (2, 5)
+    """
 
     kind = "GRU"

@@ -2,6 +2,22 @@
 
 from . import along as _along
 from . import arithmetic as _arithmetic
+from . import (
+    attention,  # users reach it as nn.functional
+    attention_launch,  # attaches its kernels
+    embedding,  # users reach it as nn.functional
+    group_norm,  # users reach it as nn.functional
+    index_launch,  # attaches the kernels of the index ops
+    layer_norm,  # users reach it as nn.functional
+    recurrent,  # the layers' own
+    recurrent_launch,  # attaches its kernels
+    reduce_launch,  # attaches the kernels of the reductions
+    update,  # these register their ops, which belong to the optimizers
+    update_adam,
+    update_adaptive,
+    update_factored,
+    update_other,
+)
 from . import comparisons as _comparisons
 from . import conv as _conv
 from . import create as _create
@@ -9,14 +25,6 @@ from . import cross_entropy as _cross_entropy
 from . import dense as _dense
 from . import functions as _functions
 from . import index as _index
-from . import (
-    index_launch,  # attaches the kernels of the index ops
-    reduce_launch,  # attaches the kernels of the reductions
-    update,  # these register their ops, which belong to the optimizers
-    update_adam,
-    update_adaptive,
-    update_other,
-)
 from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear

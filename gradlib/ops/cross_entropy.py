@@ -13,7 +13,8 @@ from ..core import Saved, between, fused, integers, leaf, ones_as, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
 from ..spec import REDUCED, Spec, float32, int32, int64, is_floating
-from .softmax import log_softmax, row_launch, softmax, softmax_vjp
+from .rows import streamed
+from .softmax import log_softmax, softmax, softmax_vjp
 
 __all__ = ["cross_entropy"]
 
@@ -244,8 +245,19 @@ _backward = Kernel(
     "cross_entropy_backward",
     "x target lse g count dx | rows classes ignore_index smoothing g_stride",
 )
+
+
+def _blocks(rows: int, classes: int, dtype: Any) -> tuple[int, tuple[int, int]]:
+    block = streamed(classes, dtype.itemsize).block
+    return -(-rows // block[1]), block
+
+
 _partial = Kernel("softmax.cu", "cross_entropy_partial", "loss target sums counts | rows ignore_index")
 _finish = Kernel("softmax.cu", "cross_entropy_finish", "sums counts y count | blocks mean")
+
+
+def _macros(input: Array, target: Array) -> dict[str, Any]:
+    return {"T": input.dtype} if target.dtype == int64 else {"T": input.dtype, "TARGET": target.dtype}
 
 
 @cross_entropy.kernel("cuda")
@@ -259,9 +271,9 @@ def _(
     backend = backends.backend_of(input)
     wide = float32 if input.dtype in REDUCED else input.dtype
     loss, lse = backend.empty(target.shape, wide), backend.empty(target.shape, wide)
-    macros = {"T": input.dtype, "TARGET": target.dtype}
+    macros = _macros(input, target)
     if rows:
-        grid, block = row_launch(rows, classes)
+        grid, block = _blocks(rows, classes, input.dtype)
         _forward(grid, block, input, target, loss, lse, rows, classes, ignore_index, label_smoothing, **macros)
     if reduction == "none":
         y = loss if wide == input.dtype else loss.astype(input.dtype)
@@ -285,10 +297,10 @@ def _(
     dx = backends.backend_of(input).empty(input.shape, input.dtype)
     if dx.size:
         rows, classes = target.size, input.shape[-1]
-        grid, block = row_launch(rows, classes)
+        grid, block = _blocks(rows, classes, input.dtype)
         _backward(
             grid, block, input, target, lse, g, count, dx, rows, classes, ignore_index, label_smoothing,
-            int(reduction == "none"), T=input.dtype, TARGET=target.dtype,
+            int(reduction == "none"), **_macros(input, target),
         )  # fmt: skip
     return dx, None, None
 

@@ -281,12 +281,12 @@ def _infer_dropout(x: Spec, key: Spec, *, p: float) -> Spec:
     return x
 
 
-def _threshold(p: float) -> int:
+def dropout_threshold(p: float) -> int:
     """A word is kept where its upper 24 bits reach this: integers, so that every device agrees to the bit."""
     return math.ceil(p * 2**24)
 
 
-def _scale(p: float) -> float:
+def dropout_scale(p: float) -> float:
     return 0.0 if p >= 1 else 1.0 / (1.0 - p)
 
 
@@ -323,10 +323,10 @@ def dropout(xp: Any, x: Array, key: Array, *, p: float) -> Array:
     (linear in x).  Kernel: ``dropout.cu``.
     Source: Srivastava et al., "Dropout", JMLR 15 (2014).
     """
-    threshold, n = _threshold(p), x.size
+    threshold, n = dropout_threshold(p), x.size
     wide = x.dtype if x.dtype == float64 else float32
     flat, out = _host(x).reshape(-1), np.empty(n, x.dtype)
-    scale = wide.type(_scale(p))
+    scale = wide.type(dropout_scale(p))
     for start, words in philox.chunks(_host(key), n):
         words >>= np.uint32(8)
         part = flat[start : start + len(words)].astype(wide)
@@ -353,7 +353,7 @@ def _grid(n: int, per_thread: int) -> int:
 def _(x: Array, key: Array, *, p: float) -> Array:
     y = backends.backend_of(x).empty(x.shape, x.dtype)
     if x.size:
-        _dropout_kernel(_grid(x.size, 4), 256, x, key, y, x.size, _threshold(p), _scale(p), T=x.dtype)
+        _dropout_kernel(_grid(x.size, 4), 256, x, key, y, x.size, dropout_threshold(p), dropout_scale(p), T=x.dtype)
     return y
 
 

@@ -33,6 +33,11 @@ class Drawn(threading.local):
 drawn = Drawn()
 
 
+def replaying() -> bool:
+    """Whether a function runs again for its derivative: what it changes beside its results was changed before."""
+    return drawn.again is not None
+
+
 @contextmanager
 def note_keys() -> Iterator[list[Array]]:
     """Note the keys that are drawn, from whatever generator."""

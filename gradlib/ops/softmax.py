@@ -13,6 +13,7 @@ from ..errors import DTypeError, message, operand
 from ..kernel import Kernel
 from ..spec import Spec, is_floating, normalize_axes, normalize_axis
 from .operands import of_arrays
+from .rows import held
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -165,11 +166,14 @@ _softmax_forward = Kernel("softmax.cu", "softmax_forward", "x y | rows columns")
 _softmax_backward = Kernel("softmax.cu", "softmax_backward", "y g dx | rows columns")
 
 
-def row_launch(rows: int, columns: int) -> tuple[int, tuple[int, int]]:
-    """Return grid and block: a warp a row up to 1024 columns, else a block a row."""
-    if columns <= 1024:
-        return -(-rows // 4), (32, 4)
-    return rows, (256 if columns <= 8192 else 512, 1)
+def _launch(kernel: Kernel, x: Array, *arrays: Array, log: int) -> None:
+    rows, columns = x.size // x.shape[-1], x.shape[-1]
+    split = held(columns, x.dtype.itemsize, 512, 256)
+    block = split.block
+    macros: dict[str, Any] = {"PACKS": split.packs} if split.packs else {}
+    if log:
+        macros["LOG"] = 1
+    kernel(-(-rows // block[1]), block, *arrays, rows, columns, T=x.dtype, **macros)
 
 
 def _softmax_kernels(fused_op: Primitive, log: int) -> None:
@@ -181,8 +185,7 @@ def _softmax_kernels(fused_op: Primitive, log: int) -> None:
             return NotImplemented
         y = backends.backend_of(x).empty(x.shape, x.dtype)
         if x.size:
-            rows, columns = x.size // x.shape[-1], x.shape[-1]
-            _softmax_forward(*row_launch(rows, columns), x, y, rows, columns, T=x.dtype, LOG=log)
+            _launch(_softmax_forward, x, x, y, log=log)
         return Saved(y, (y,))
 
     @fused_op.backward.kernel("cuda")
@@ -191,8 +194,7 @@ def _softmax_kernels(fused_op: Primitive, log: int) -> None:
             return NotImplemented
         dx = backends.backend_of(x).empty(x.shape, x.dtype)
         if x.size:
-            rows, columns = x.size // x.shape[-1], x.shape[-1]
-            _softmax_backward(*row_launch(rows, columns), residuals[0], g, dx, rows, columns, T=x.dtype, LOG=log)
+            _launch(_softmax_backward, x, residuals[0], g, dx, log=log)
         return (dx,)
 
 

@@ -1,8 +1,4 @@
-"""Optimizer steps: in-place `Update` ops.  The composite is the definition and follows PyTorch's arithmetic.
-
-`lr` (float64, one element) and `step` (int64, one element, 1 at the first update) are tensors, so that a
-recorded step replays with their values of the day; what never changes is a static parameter.
-"""
+"""SGD and Adam as optimizer steps.  The composite is the definition and follows PyTorch's arithmetic."""
 
 from __future__ import annotations
 
@@ -13,66 +9,26 @@ from typing import Any
 import numpy as np
 
 from ..core import between, op, sample, update
-from ..errors import DTypeError, ShapeError, message, operand
 from ..kernel import Kernel
-from ..spec import REDUCED, WIDE, float32, float64, int64
+from ..spec import WIDE, float64
+from .update_rule import decayed, number, rule
 
-__all__ = ["adam", "sgd"]
+__all__ = ["adam", "count_up", "sgd"]
 
 Array = Any
-_SGD = ("sgd(param, buffer, grad, lr, step)", ("buffer",))
-_ADAM = ("adam(param, exp_avg, exp_avg_sq, grad, lr, step)", ("exp_avg", "exp_avg_sq"))
 _BLOCK = 8192  # elements at a time on the CPU: parameter, gradient, moments and scratch stay in the cache
-
-
-def _check(
-    name: str, names: tuple[str, ...], param: Array, grad: Array, state: tuple[Array, ...], lr: Array, step: Array
-) -> None:
-    """Refuse arrays that do not belong together, before anything is written."""
-    shape, dtype = param.shape, param.dtype
-    one_each = lr.size == step.size == 1 and lr.dtype is float64 and step.dtype is int64
-    if one_each and grad.dtype is dtype and all(a is None or a.shape == shape for a in (grad, *state)):
-        return
-    for other, array in zip(("grad", *names), (grad, *state), strict=True):
-        if array is not None and array.shape != shape:
-            raise ShapeError(
-                message(
-                    f"{name}: {other} has shape {tuple(array.shape)}, param has {tuple(param.shape)}",
-                    [operand("param", param), operand(other, array)],
-                    "need equal shapes",
-                )
-            )
-    if grad.dtype != param.dtype:
-        raise DTypeError(
-            message(f"{name}: grad is not of param's dtype", [operand("param", param), operand("grad", grad)],
-                    f"need grad.to({param.dtype})")
-        )  # fmt: skip
-    for other, array, needed in (("lr", lr, float64), ("step", step, int64)):
-        if array.size != 1 or array.dtype != needed:
-            raise DTypeError(message(f"{name}: {other} is no {needed} of one element", [operand(other, array)]))
-
-
-def _number(x: Array, like: Array) -> Array:
-    """Return a one-element array as a 0-d array of `like`'s dtype."""
-    return op.cast(op.reshape(x, shape=()), dtype=like.dtype)
-
-
-def _decayed(param: Array, grad: Array, weight_decay: float, maximize: bool) -> Array:
-    if maximize:
-        grad = op.negative(grad)
-    return op.add(grad, op.multiply(param, weight_decay)) if weight_decay else grad
 
 
 def _scratch(param: Array) -> Array:
     """Return two arrays of the shape of the first of `_blocks`."""
-    return np.empty((2, *param.shape) if param.size <= _BLOCK else (2, _BLOCK), param.dtype)
+    return np.empty((2, *param.shape) if param.ndim and param.size <= _BLOCK else (2, _BLOCK), param.dtype)
 
 
 def _blocks(*arrays: Array | None) -> Iterator[tuple[Array, ...]]:
     """Cut contiguous arrays of one size into matching pieces, as views."""
     first = arrays[0]
     assert first is not None
-    if first.size <= _BLOCK:
+    if first.ndim and first.size <= _BLOCK:
         yield arrays
         return
     flat = [None if a is None else a.reshape(-1) for a in arrays]
@@ -96,10 +52,10 @@ def _sgd_samples() -> list[Any]:
     ]
 
 
-@update("sgd", writes="param buffer", samples=_sgd_samples)
+@rule("sgd", writes="param momentum_buffer", kernel="update.cu", samples=_sgd_samples)
 def sgd(
     param: Array,
-    buffer: Array | None,
+    momentum_buffer: Array | None,
     grad: Array,
     lr: Array,
     step: Array,
@@ -113,33 +69,31 @@ def sgd(
     """p <- p - lr d, where d = b, or g + momentum b with `nesterov`; b <- momentum b + (1 - dampening) g.
 
     g is grad (its negative with `maximize`) + weight_decay p; at step 1, b <- g.  Without momentum
-    `buffer` is None and d = g.  The arithmetic is that of ``torch.optim.SGD``.
+    `momentum_buffer` is None and d = g.  The arithmetic is that of ``torch.optim.SGD``.
 
-    Shapes: param, buffer, grad equal; lr and step one element.  Dtypes: param and grad equal and
-    floating, buffer that or float32; lr float64; step int64.  Kernel: ``update.cu``.
+    Shapes: param, momentum_buffer (b), grad equal; lr and step one element.  Dtypes: param and grad equal and
+    floating, b that or float32; lr float64; step int64.  Kernel: ``update.cu``.
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
     """
-    _check(*_SGD, param, grad, (buffer,), lr, step)
-    g = _decayed(param, grad, weight_decay, maximize)
+    g = decayed(param, grad, weight_decay, maximize)
     new = None
-    if buffer is not None:
-        later = op.add(op.multiply(buffer, momentum), op.multiply(g, 1.0 - dampening))
+    if momentum_buffer is not None:
+        later = op.add(op.multiply(momentum_buffer, momentum), op.multiply(g, 1.0 - dampening))
         new = op.where(op.equal(op.reshape(step, shape=()), 1), g, later)
         g = op.add(g, op.multiply(new, momentum)) if nesterov else new
-    return op.subtract(param, op.multiply(g, _number(lr, param))), new
+    return op.subtract(param, op.multiply(g, number(lr, param))), new
 
 
 @sgd.kernel("cpu")
 def _(
-    param: Array, buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
+    param: Array, momentum_buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
     dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False,
 ) -> Any:  # fmt: skip
-    _check(*_SGD, param, grad, (buffer,), lr, step)
-    if param.dtype not in WIDE or (buffer is not None and buffer.dtype != param.dtype):
+    if param.dtype not in WIDE or (momentum_buffer is not None and momentum_buffer.dtype != param.dtype):
         return NotImplemented
     rate, first = lr.item(), step.item() == 1
     scratch, other = _scratch(param)
-    for p, b, g in _blocks(param, buffer, grad):
+    for p, b, g in _blocks(param, momentum_buffer, grad):
         if p.size < scratch.size:  # the last block
             scratch, other = scratch[: len(p)], other[: len(p)]
         d, s = scratch, other
@@ -172,7 +126,7 @@ def _adam_samples() -> list[Any]:
     ]
 
 
-@update("adam", writes="param exp_avg exp_avg_sq", samples=_adam_samples)
+@rule("adam", writes="param exp_avg exp_avg_sq", kernel="update.cu", samples=_adam_samples)
 def adam(
     param: Array,
     exp_avg: Array,
@@ -197,17 +151,16 @@ def adam(
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1; Loshchilov and Hutter, "Decoupled weight
     decay regularization", ICLR 2019, Algorithm 2.
     """
-    _check(*_ADAM, param, grad, (exp_avg, exp_avg_sq), lr, step)
     rate, t = op.reshape(lr, shape=()), op.cast(op.reshape(step, shape=()), dtype=float64)
     size = op.divide(rate, op.subtract(1.0, op.power(betas[0], t)))
     unbias = op.sqrt(op.subtract(1.0, op.power(betas[1], t)))
-    g = _decayed(param, grad, 0.0 if decoupled else weight_decay, maximize)
+    g = decayed(param, grad, 0.0 if decoupled else weight_decay, maximize)
     if decoupled and weight_decay:
-        param = op.multiply(param, _number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
+        param = op.multiply(param, number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
     m = op.add(exp_avg, op.multiply(op.subtract(g, exp_avg), 1.0 - betas[0]))
     v = op.add(op.multiply(exp_avg_sq, betas[1]), op.multiply(op.multiply(g, g), 1.0 - betas[1]))
-    denominator = op.add(op.divide(op.sqrt(v), _number(unbias, param)), eps)
-    return op.subtract(param, op.divide(op.multiply(m, _number(size, param)), denominator)), m, v
+    denominator = op.add(op.divide(op.sqrt(v), number(unbias, param)), eps)
+    return op.subtract(param, op.divide(op.multiply(m, number(size, param)), denominator)), m, v
 
 
 @adam.kernel("cpu")
@@ -216,7 +169,6 @@ def _(
     betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
     decoupled: bool = False, maximize: bool = False,
 ) -> Any:  # fmt: skip
-    _check(*_ADAM, param, grad, (exp_avg, exp_avg_sq), lr, step)
     if param.dtype not in WIDE or exp_avg.dtype != param.dtype or exp_avg_sq.dtype != param.dtype:
         return NotImplemented
     rate, t = lr.item(), step.item()
@@ -248,62 +200,24 @@ def _(
     return None
 
 
-# -- kernels
-
-_sgd_kernel = Kernel(
-    "update.cu", "sgd", "param grad buffer lr step | n momentum dampening weight_decay nesterov maximize"
-)
-_adam_kernel = Kernel(
-    "update.cu",
-    "adam",
-    "param grad exp_avg exp_avg_sq lr step | n beta1 beta2 eps weight_decay decoupled maximize",
-)
+# -- how many steps there were
 
 
-def _grid(n: int) -> int:
-    return min(-(-n // 1024), 4096)
+@update("count_up", writes="step", samples=lambda: [sample(np.array([0])), sample(np.array([41]))])
+def count_up(step: Array) -> tuple[Array]:
+    """t <- t + 1: what optimizers count their steps with, in place.
+
+    Shapes: one element.  Dtypes: int64.  Kernel: ``update.cu``.
+    """
+    return (op.add(step, 1),)
 
 
-def _state_dtype(param: Array, state: Array | None) -> Any:
-    """Return the moments' dtype if the kernel takes it: the parameter's, or float32 beside a reduced one."""
-    if state is None or state.dtype == param.dtype or (param.dtype in REDUCED and state.dtype == float32):
-        return param.dtype if state is None else state.dtype
-    return None
+_count_up = Kernel("update.cu", "count_up", "step")
 
 
-@sgd.kernel("cuda")
-def _(
-    param: Array, buffer: Array | None, grad: Array, lr: Array, step: Array, *, momentum: float = 0.0,
-    dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False,
-) -> Any:  # fmt: skip
-    _check(*_SGD, param, grad, (buffer,), lr, step)
-    state = _state_dtype(param, buffer)
-    if state is None:
-        return NotImplemented
-    if param.size:
-        _sgd_kernel(
-            _grid(param.size), 256, param, grad, buffer, lr, step, param.size, momentum, dampening, weight_decay,
-            int(nesterov), int(maximize), T=param.dtype, STATE=state,
-        )  # fmt: skip
-    return None
-
-
-@adam.kernel("cuda")
-def _(
-    param: Array, exp_avg: Array, exp_avg_sq: Array, grad: Array, lr: Array, step: Array, *,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
-    decoupled: bool = False, maximize: bool = False,
-) -> Any:  # fmt: skip
-    _check(*_ADAM, param, grad, (exp_avg, exp_avg_sq), lr, step)
-    dtype = _state_dtype(param, exp_avg)
-    if dtype is None or exp_avg_sq.dtype != dtype:
-        return NotImplemented
-    if param.size:
-        _adam_kernel(
-            _grid(param.size), 256, param, grad, exp_avg, exp_avg_sq, lr, step, param.size, *betas, eps, weight_decay,
-            int(decoupled), int(maximize), T=param.dtype, STATE=dtype,
-        )  # fmt: skip
-    return None
+@count_up.kernel("cuda")
+def _(step: Array) -> None:
+    _count_up(1, 1, step)
 
 
 op.register(sgd=sgd, adam=adam)

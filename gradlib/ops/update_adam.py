@@ -1,7 +1,6 @@
 """Adam's relatives as optimizer steps: AMSGrad, Adamax, NAdam, RAdam.
 
-As in `update`: the composite is the definition and follows PyTorch's arithmetic; the arrays are (param, its
-buffers, grad, lr float64[1], step int64[1], 1 at the first update).  There are no kernels yet: composition.
+The composite is the definition and follows PyTorch's arithmetic; the kernels are in ``update_adam.cu``.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import between, op, sample, update
-from .update import _check, _decayed, _number
+from ..core import between, op, sample
+from .update_rule import decayed, number, rule
 
 __all__ = ["adamax", "amsgrad", "nadam", "radam"]
 
@@ -33,7 +32,7 @@ def _unbias(beta: float, t: Array) -> Array:
 
 def _shrunk(param: Array, rate: Array, weight_decay: float) -> Array:
     """Return (1 - lr weight_decay) p."""
-    return op.multiply(param, _number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
+    return op.multiply(param, number(op.subtract(1.0, op.multiply(rate, weight_decay)), param))
 
 
 def _moments(m: Array, v: Array, g: Array, betas: Betas) -> tuple[Array, Array]:
@@ -61,7 +60,7 @@ def _amsgrad_samples() -> list[Any]:
     ]
 
 
-@update("amsgrad", writes="param exp_avg exp_avg_sq max_exp_avg_sq", samples=_amsgrad_samples)
+@rule("amsgrad", writes="param exp_avg exp_avg_sq max_exp_avg_sq", kernel="update_adam.cu", samples=_amsgrad_samples)
 def amsgrad(
     param: Array,
     exp_avg: Array,
@@ -79,24 +78,21 @@ def amsgrad(
 ) -> tuple[Array, Array, Array, Array]:
     """p <- p - lr m / (1 - b1^t) / (sqrt(h / (1 - b2^t)) + eps); h <- max(h, v), m and v as in `adam`.
 
-    Shapes: param, exp_avg (m), exp_avg_sq (v), max_exp_avg_sq (h), grad equal.  Kernel: composition.
+    Shapes: param, exp_avg (m), exp_avg_sq (v), max_exp_avg_sq (h), grad equal.  Kernel: ``update_adam.cu``.
     Source: Reddi, Kale, Kumar, "On the convergence of Adam and beyond", ICLR 2018, Algorithm 2.
     """
-    names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-    buffers = (exp_avg, exp_avg_sq, max_exp_avg_sq)
-    _check(f"amsgrad(param, {', '.join(names)}, grad, lr, step)", names, param, grad, buffers, lr, step)
     rate, t = _scalars(lr, step)
-    g = _decayed(param, grad, 0.0 if decoupled else weight_decay, maximize)
+    g = decayed(param, grad, 0.0 if decoupled else weight_decay, maximize)
     if decoupled and weight_decay:
         param = _shrunk(param, rate, weight_decay)
     m, v = _moments(exp_avg, exp_avg_sq, g, betas)
     h = op.maximum(max_exp_avg_sq, v)
-    denominator = op.add(op.divide(op.sqrt(h), _number(op.sqrt(_unbias(betas[1], t)), param)), eps)
-    size = _number(op.divide(rate, _unbias(betas[0], t)), param)
+    denominator = op.add(op.divide(op.sqrt(h), number(op.sqrt(_unbias(betas[1], t)), param)), eps)
+    size = number(op.divide(rate, _unbias(betas[0], t)), param)
     return op.subtract(param, op.divide(op.multiply(m, size), denominator)), m, v, h
 
 
-@update("adamax", writes="param exp_avg exp_inf", samples=_samples)
+@rule("adamax", writes="param exp_avg exp_inf", kernel="update_adam.cu", samples=_samples)
 def adamax(
     param: Array,
     exp_avg: Array,
@@ -113,16 +109,14 @@ def adamax(
     """p <- p - lr m / (1 - b1^t) / u; m <- b1 m + (1 - b1) g; u <- max(b2 u, |g| + eps).
 
     g is grad (its negative with `maximize`) + weight_decay p.
-    Shapes: param, exp_avg (m), exp_inf (u), grad equal.  Kernel: composition.
+    Shapes: param, exp_avg (m), exp_inf (u), grad equal.  Kernel: ``update_adam.cu``.
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 2.
     """
-    names = ("exp_avg", "exp_inf")
-    _check("adamax(param, exp_avg, exp_inf, grad, lr, step)", names, param, grad, (exp_avg, exp_inf), lr, step)
     rate, t = _scalars(lr, step)
-    g = _decayed(param, grad, weight_decay, maximize)
+    g = decayed(param, grad, weight_decay, maximize)
     m = op.add(exp_avg, op.multiply(op.subtract(g, exp_avg), 1.0 - betas[0]))
     u = op.maximum(op.multiply(exp_inf, betas[1]), op.add(op.abs(g), eps))
-    size = _number(op.divide(rate, _unbias(betas[0], t)), param)
+    size = number(op.divide(rate, _unbias(betas[0], t)), param)
     return op.subtract(param, op.divide(op.multiply(m, size), u)), m, u
 
 
@@ -136,7 +130,13 @@ def _nadam_samples() -> list[Any]:
     ]
 
 
-@update("nadam", writes="param exp_avg exp_avg_sq mu_product", samples=_nadam_samples)
+@rule(
+    "nadam",
+    writes="param exp_avg exp_avg_sq mu_product",
+    scalars="mu_product",
+    kernel="update_adam.cu",
+    samples=_nadam_samples,
+)
 def nadam(
     param: Array,
     exp_avg: Array,
@@ -158,15 +158,11 @@ def nadam(
     mu = b1 (1 - 0.96^(t momentum_decay) / 2), mu' the one of t + 1, M the product of all mu so far; m and v
     as in `adam`.
 
-    Shapes: param, exp_avg (m), exp_avg_sq (v), grad equal; mu_product (M) float64[1].  Kernel: composition.
+    Shapes: param, exp_avg (m), exp_avg_sq (v), grad equal; mu_product (M) float64[1].  Kernel: ``update_adam.cu``.
     Source: Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016.
     """
-    _check(
-        "nadam(param, exp_avg, exp_avg_sq, mu_product, grad, lr, step)", ("exp_avg", "exp_avg_sq"), param, grad,
-        (exp_avg, exp_avg_sq), lr, step,
-    )  # fmt: skip
     rate, t = _scalars(lr, step)
-    g = _decayed(param, grad, 0.0 if decoupled_weight_decay else weight_decay, maximize)
+    g = decayed(param, grad, 0.0 if decoupled_weight_decay else weight_decay, maximize)
     if decoupled_weight_decay and weight_decay:
         param = _shrunk(param, rate, weight_decay)
 
@@ -178,14 +174,19 @@ def nadam(
     product = op.multiply(mu_product, mu)
     total = op.reshape(product, shape=())
     m, v = _moments(exp_avg, exp_avg_sq, g, betas)
-    denominator = op.add(op.divide(op.sqrt(v), _number(op.sqrt(_unbias(betas[1], t)), param)), eps)
+    denominator = op.add(op.divide(op.sqrt(v), number(op.sqrt(_unbias(betas[1], t)), param)), eps)
     of_g = op.divide(op.multiply(rate, op.subtract(1.0, mu)), op.subtract(1.0, total))
     of_m = op.divide(op.multiply(rate, following), op.subtract(1.0, op.multiply(total, following)))
-    direction = op.add(op.multiply(g, _number(of_g, param)), op.multiply(m, _number(of_m, param)))
+    direction = op.add(op.multiply(g, number(of_g, param)), op.multiply(m, number(of_m, param)))
     return op.subtract(param, op.divide(direction, denominator)), m, v, product
 
 
-@update("radam", writes="param exp_avg exp_avg_sq", samples=lambda: _samples(decoupled_weight_decay=True))
+@rule(
+    "radam",
+    writes="param exp_avg exp_avg_sq",
+    kernel="update_adam.cu",
+    samples=lambda: _samples(decoupled_weight_decay=True),
+)
 def radam(
     param: Array,
     exp_avg: Array,
@@ -205,13 +206,11 @@ def radam(
     rho = R - 2 t b2^t / (1 - b2^t), R = 2 / (1 - b2) - 1, and r = sqrt((rho - 4)(rho - 2) R / ((R - 4)(R - 2) rho));
     m and v as in `adam`.
 
-    Shapes: param, exp_avg (m), exp_avg_sq (v), grad equal.  Kernel: composition.
+    Shapes: param, exp_avg (m), exp_avg_sq (v), grad equal.  Kernel: ``update_adam.cu``.
     Source: Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020, Algorithm 2.
     """
-    names = ("exp_avg", "exp_avg_sq")
-    _check("radam(param, exp_avg, exp_avg_sq, grad, lr, step)", names, param, grad, (exp_avg, exp_avg_sq), lr, step)
     rate, t = _scalars(lr, step)
-    g = _decayed(param, grad, 0.0 if decoupled_weight_decay else weight_decay, maximize)
+    g = decayed(param, grad, 0.0 if decoupled_weight_decay else weight_decay, maximize)
     if decoupled_weight_decay and weight_decay:
         param = _shrunk(param, rate, weight_decay)
     m, v = _moments(exp_avg, exp_avg_sq, g, betas)
@@ -223,8 +222,8 @@ def radam(
     ratio = op.divide(op.multiply(op.subtract(safe, 4.0), op.subtract(safe, 2.0)), safe)
     scale = math.sqrt(largest / ((largest - 4.0) * (largest - 2.0))) if largest > 5 else 0.0
     factor = op.multiply(op.multiply(op.sqrt(ratio), scale), op.sqrt(unbias))
-    size = _number(op.divide(rate, _unbias(betas[0], t)), param)
-    adapted = op.divide(_number(factor, param), op.add(op.sqrt(v), eps))
+    size = number(op.divide(rate, _unbias(betas[0], t)), param)
+    adapted = op.divide(number(factor, param), op.add(op.sqrt(v), eps))
     adapted = op.where(rectify, adapted, op.ones_like(adapted))
     return op.subtract(param, op.multiply(op.multiply(m, size), adapted)), m, v
 

@@ -1,7 +1,6 @@
 """Optimizer steps that scale each element by its own history: Adagrad, Adadelta, RMSprop, Rprop.
 
-As in `update`: the composite is the definition and follows PyTorch's arithmetic; the arrays are (param, its
-buffers, grad, lr float64[1], step int64[1], 1 at the first update).  There are no kernels yet: composition.
+The composite is the definition and follows PyTorch's arithmetic; the kernels are in ``update_adaptive.cu``.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import between, op, sample, update
-from .update import _check, _decayed, _number
+from ..core import between, op, sample
+from .update_rule import decayed, number, rule
 
 __all__ = ["adadelta", "adagrad", "rmsprop", "rprop"]
 
@@ -36,7 +35,7 @@ def _adagrad_samples() -> list[Any]:
     ]
 
 
-@update("adagrad", writes="param sum", samples=_adagrad_samples)
+@rule("adagrad", writes="param sum", kernel="update_adaptive.cu", samples=_adagrad_samples)
 def adagrad(
     param: Array,
     sum: Array,
@@ -53,17 +52,16 @@ def adagrad(
     """p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps); s <- s + g^2, s starting at initial_accumulator_value.
 
     g is grad (its negative with `maximize`) + weight_decay p.
-    Shapes: param, sum, grad equal.  Kernel: composition.
+    Shapes: param, sum, grad equal.  Kernel: ``update_adaptive.cu``.
     Source: Duchi, Hazan, Singer, "Adaptive subgradient methods", JMLR 12 (2011), equation 1.
     """
-    _check("adagrad(param, sum, grad, lr, step)", ("sum",), param, grad, (sum,), lr, step)
-    g = _decayed(param, grad, weight_decay, maximize)
+    g = decayed(param, grad, weight_decay, maximize)
     if initial_accumulator_value:
         sum = op.where(_first(step), op.add(sum, initial_accumulator_value), sum)
     sum = op.add(sum, op.multiply(g, g))
     t = op.cast(op.reshape(step, shape=()), dtype="float64")
     slowed = op.divide(op.reshape(lr, shape=()), op.add(op.multiply(op.subtract(t, 1.0), lr_decay), 1.0))
-    return op.subtract(param, op.divide(op.multiply(g, _number(slowed, param)), op.add(op.sqrt(sum), eps))), sum
+    return op.subtract(param, op.divide(op.multiply(g, number(slowed, param)), op.add(op.sqrt(sum), eps))), sum
 
 
 def _adadelta_samples() -> list[Any]:
@@ -74,7 +72,7 @@ def _adadelta_samples() -> list[Any]:
     ]
 
 
-@update("adadelta", writes="param square_avg acc_delta", samples=_adadelta_samples)
+@rule("adadelta", writes="param square_avg acc_delta", kernel="update_adaptive.cu", samples=_adadelta_samples)
 def adadelta(
     param: Array,
     square_avg: Array,
@@ -91,17 +89,13 @@ def adadelta(
     """p <- p - lr d, d = sqrt(u + eps) / sqrt(v + eps) g; v <- rho v + (1 - rho) g^2, u <- rho u + (1 - rho) d^2.
 
     g is grad (its negative with `maximize`) + weight_decay p; d is computed with the new v and the old u.
-    Shapes: param, square_avg (v), acc_delta (u), grad equal.  Kernel: composition.
+    Shapes: param, square_avg (v), acc_delta (u), grad equal.  Kernel: ``update_adaptive.cu``.
     Source: Zeiler, "ADADELTA: an adaptive learning rate method", 2012, Algorithm 1.
     """
-    names = ("square_avg", "acc_delta")
-    _check(
-        "adadelta(param, square_avg, acc_delta, grad, lr, step)", names, param, grad, (square_avg, acc_delta), lr, step
-    )
-    g = _decayed(param, grad, weight_decay, maximize)
+    g = decayed(param, grad, weight_decay, maximize)
     v = _blend(square_avg, op.multiply(g, g), rho)
     d = op.multiply(op.divide(op.sqrt(op.add(acc_delta, eps)), op.sqrt(op.add(v, eps))), g)
-    return op.subtract(param, op.multiply(d, _number(lr, param))), v, _blend(acc_delta, op.multiply(d, d), rho)
+    return op.subtract(param, op.multiply(d, number(lr, param))), v, _blend(acc_delta, op.multiply(d, d), rho)
 
 
 def _rmsprop_samples() -> list[Any]:
@@ -114,7 +108,9 @@ def _rmsprop_samples() -> list[Any]:
     ]
 
 
-@update("rmsprop", writes="param square_avg grad_avg momentum_buffer", samples=_rmsprop_samples)
+@rule(
+    "rmsprop", writes="param square_avg grad_avg momentum_buffer", kernel="update_adaptive.cu", samples=_rmsprop_samples
+)
 def rmsprop(
     param: Array,
     square_avg: Array,
@@ -134,15 +130,10 @@ def rmsprop(
 
     g is grad (its negative with `maximize`) + weight_decay p.  With `grad_avg` a (centered), v - a^2 stands
     in for v, a <- alpha a + (1 - alpha) g; with `momentum_buffer` b, p <- p - lr b, b <- momentum b + d.
-    Shapes: param, square_avg (v), grad_avg, momentum_buffer, grad equal.  Kernel: composition.
+    Shapes: param, square_avg (v), grad_avg, momentum_buffer, grad equal.  Kernel: ``update_adaptive.cu``.
     Source: Tieleman, Hinton, "Lecture 6.5: RMSProp", 2012; centered: Graves, 2013, equations 38 to 45.
     """
-    buffers = (square_avg, grad_avg, momentum_buffer)
-    names = ("square_avg", "grad_avg", "momentum_buffer")
-    _check(
-        "rmsprop(param, square_avg, grad_avg, momentum_buffer, grad, lr, step)", names, param, grad, buffers, lr, step
-    )
-    g = _decayed(param, grad, weight_decay, maximize)
+    g = decayed(param, grad, weight_decay, maximize)
     v = spread = _blend(square_avg, op.multiply(g, g), alpha)
     if grad_avg is not None:
         grad_avg = op.add(grad_avg, op.multiply(op.subtract(g, grad_avg), 1.0 - alpha))
@@ -150,7 +141,7 @@ def rmsprop(
     d = op.divide(g, op.add(op.sqrt(spread), eps))
     if momentum_buffer is not None:
         d = momentum_buffer = op.add(op.multiply(momentum_buffer, momentum), d)
-    return op.subtract(param, op.multiply(d, _number(lr, param))), v, grad_avg, momentum_buffer
+    return op.subtract(param, op.multiply(d, number(lr, param))), v, grad_avg, momentum_buffer
 
 
 def _rprop_samples() -> list[Any]:
@@ -162,7 +153,7 @@ def _rprop_samples() -> list[Any]:
     ]
 
 
-@update("rprop", writes="param prev step_size", samples=_rprop_samples)
+@rule("rprop", writes="param prev step_size", kernel="update_adaptive.cu", samples=_rprop_samples)
 def rprop(
     param: Array,
     prev: Array,
@@ -178,12 +169,10 @@ def rprop(
     """p <- p - s sign(g); s <- s etas[1] where g kept its sign, s etas[0] and g <- 0 where it changed, in `step_sizes`.
 
     g is grad (its negative with `maximize`), `prev` the g of the step before; `lr` is only where s starts.
-    Shapes: param, prev, step_size (s), grad equal.  Kernel: composition.
+    Shapes: param, prev, step_size (s), grad equal.  Kernel: ``update_adaptive.cu``.
     Source: Riedmiller, Braun, "A direct adaptive method for faster backpropagation learning", 1993.
     """
-    names = ("prev", "step_size")
-    _check("rprop(param, prev, step_size, grad, lr, step)", names, param, grad, (prev, step_size), lr, step)
-    g = _decayed(param, grad, 0.0, maximize)
+    g = decayed(param, grad, 0.0, maximize)
     agreement = op.multiply(op.sign(g), op.sign(prev))
     turned = op.less(agreement, 0)
     factor = op.where(op.greater(agreement, 0), etas[1], op.where(turned, etas[0], op.ones_like(g)))

@@ -1,7 +1,6 @@
 """Optimizer steps by sign, by layer, by matrix and by average: Lion, LAMB, Muon, ASGD.
 
-As in `update`: the composite is the definition; the arrays are (param, its buffers, grad, lr float64[1], step
-int64[1], 1 at the first update).  There are no kernels yet: composition.
+The composite is the definition; the kernels are in ``update_other.cu``.
 """
 
 from __future__ import annotations
@@ -11,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core import between, op, sample, update
+from .. import backend as backends
+from ..core import between, op, sample
 from ..errors import ShapeError, message, operand
-from .update import _check, _decayed, _number
+from ..kernel import CHUNK, Kernel, Table
+from ..spec import REDUCED, float32
 from .update_adam import Betas, _moments, _samples, _scalars, _shrunk, _unbias
+from .update_rule import BLOCK, decayed, number, numbers, rule, types
 
 __all__ = ["asgd", "lamb", "lion", "muon"]
 
@@ -30,7 +32,7 @@ def _lion_samples() -> list[Any]:
     ]
 
 
-@update("lion", writes="param exp_avg", samples=_lion_samples)
+@rule("lion", writes="param exp_avg", kernel="update_other.cu", samples=_lion_samples)
 def lion(
     param: Array,
     exp_avg: Array,
@@ -45,23 +47,22 @@ def lion(
     """p <- (1 - lr weight_decay) p - lr sign(b1 m + (1 - b1) g); m <- b2 m + (1 - b2) g.
 
     g is grad (its negative with `maximize`).
-    Shapes: param, exp_avg (m), grad equal.  Kernel: composition.
+    Shapes: param, exp_avg (m), grad equal.  Kernel: ``update_other.cu``.
     Source: Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, Algorithm 2.
     """
-    _check("lion(param, exp_avg, grad, lr, step)", ("exp_avg",), param, grad, (exp_avg,), lr, step)
-    g = _decayed(param, grad, 0.0, maximize)
+    g = decayed(param, grad, 0.0, maximize)
     if weight_decay:
         param = _shrunk(param, op.reshape(lr, shape=()), weight_decay)
     direction = op.sign(op.add(op.multiply(exp_avg, betas[0]), op.multiply(g, 1.0 - betas[0])))
     m = op.add(op.multiply(exp_avg, betas[1]), op.multiply(g, 1.0 - betas[1]))
-    return op.subtract(param, op.multiply(direction, _number(lr, param))), m
+    return op.subtract(param, op.multiply(direction, number(lr, param))), m
 
 
 def _norm(x: Array) -> Array:
     return op.sqrt(op.sum(op.multiply(x, x)))
 
 
-@update("lamb", writes="param exp_avg exp_avg_sq", samples=_samples)
+@rule("lamb", writes="param exp_avg exp_avg_sq", samples=_samples)
 def lamb(
     param: Array,
     exp_avg: Array,
@@ -78,21 +79,19 @@ def lamb(
     """p <- p - lr |p| / |u| u, u = m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + weight_decay p.
 
     m and v as in `adam`; where |p| or |u| is 0, their ratio counts as 1.
-    Shapes: param, exp_avg (m), exp_avg_sq (v), grad equal.  Kernel: composition.
+    Shapes: param, exp_avg (m), exp_avg_sq (v), grad equal.  Kernel: ``update_other.cu``.
     Source: You et al., "Large batch optimization for deep learning", ICLR 2020, Algorithm 2 (phi the identity).
     """
-    names = ("exp_avg", "exp_avg_sq")
-    _check("lamb(param, exp_avg, exp_avg_sq, grad, lr, step)", names, param, grad, (exp_avg, exp_avg_sq), lr, step)
     rate, t = _scalars(lr, step)
-    m, v = _moments(exp_avg, exp_avg_sq, _decayed(param, grad, 0.0, maximize), betas)
-    denominator = op.add(op.divide(op.sqrt(v), _number(op.sqrt(_unbias(betas[1], t)), param)), eps)
-    u = op.divide(op.divide(m, _number(_unbias(betas[0], t), param)), denominator)
+    m, v = _moments(exp_avg, exp_avg_sq, decayed(param, grad, 0.0, maximize), betas)
+    denominator = op.add(op.divide(op.sqrt(v), number(op.sqrt(_unbias(betas[1], t)), param)), eps)
+    u = op.divide(op.divide(m, number(_unbias(betas[0], t), param)), denominator)
     if weight_decay:
         u = op.add(u, op.multiply(param, weight_decay))
     of_p, of_u = _norm(param), _norm(u)
     both = op.logical_and(op.greater(of_p, 0), op.greater(of_u, 0))
     trust = op.divide(op.where(both, of_p, 1.0), op.where(both, of_u, 1.0))
-    return op.subtract(param, op.multiply(u, op.multiply(trust, _number(rate, param)))), m, v
+    return op.subtract(param, op.multiply(u, op.multiply(trust, number(rate, param)))), m, v
 
 
 def _muon_samples() -> list[Any]:
@@ -103,7 +102,12 @@ def _muon_samples() -> list[Any]:
     ]
 
 
-@update("muon", writes="param momentum_buffer", samples=_muon_samples)
+def _matrix(call: str, param: Array) -> None:
+    if param.ndim != 2:
+        raise ShapeError(message(f"{call}: param is no matrix", [operand("param", param)], "need (in, out)"))
+
+
+@rule("muon", writes="param momentum_buffer", samples=_muon_samples, check=_matrix)
 def muon(
     param: Array,
     momentum_buffer: Array,
@@ -126,33 +130,38 @@ def muon(
     s = sqrt(max(1, out / in)), with ``adjust_lr_fn="match_rms_adamw"`` 0.2 sqrt(max(in, out)).
 
     The iteration is in the parameter's dtype (float32 for a reduced one), where PyTorch rounds to bfloat16.
-    Shapes: param, momentum_buffer (b), grad (in, out).  Kernel: composition.
+    Shapes: param, momentum_buffer (b), grad (in, out).
+    Kernel: ``update_other.cu`` before and after the products, which are of all matrices of a shape together.
     Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; Liu et al.,
     "Muon is scalable for LLM training", 2025 (the second s).
     """
-    name = "muon(param, momentum_buffer, grad, lr, step)"
-    _check(name, ("momentum_buffer",), param, grad, (momentum_buffer,), lr, step)
-    if param.ndim != 2:
-        raise ShapeError(message(f"{name}: param is no matrix", [operand("param", param)], "need (in, out)"))
-    inputs, outputs = param.shape
     new = op.add(momentum_buffer, op.multiply(op.subtract(grad, momentum_buffer), 1.0 - momentum))
     u = op.add(grad, op.multiply(op.subtract(new, grad), momentum)) if nesterov else new
-    wide = inputs > outputs
+    x = _orthogonal(u, ns_coefficients, eps, ns_steps)
+    if weight_decay:
+        param = _shrunk(param, op.reshape(lr, shape=()), weight_decay)
+    return op.subtract(param, op.multiply(x, op.multiply(number(lr, param), _scale(param.shape, adjust_lr_fn)))), new
+
+
+def _orthogonal(u: Array, coefficients: tuple[float, float, float], eps: float, steps: int) -> Array:
+    """Return O(u) of a matrix, or of each matrix of a stack."""
+    wide = u.shape[-2] > u.shape[-1]
     x = op.matrix_transpose(u) if wide else u
-    x = op.divide(x, op.maximum(_norm(x), eps))
-    a, b, c = ns_coefficients
-    for _ in range(ns_steps):
+    norm = op.sqrt(op.sum(op.multiply(x, x), axis=(-2, -1), keepdims=True))
+    x = op.divide(x, op.maximum(norm, eps))
+    a, b, c = coefficients
+    for _ in range(steps):
         gram = op.matmul(x, op.matrix_transpose(x))
         mix = op.add(op.multiply(gram, b), op.multiply(op.matmul(gram, gram), c))
         x = op.add(op.multiply(x, a), op.matmul(mix, x))
-    x = op.matrix_transpose(x) if wide else x
+    return op.matrix_transpose(x) if wide else x
+
+
+def _scale(shape: tuple[int, ...], adjust_lr_fn: str | None) -> float:
+    inputs, outputs = shape
     if adjust_lr_fn == "match_rms_adamw":
-        scale = 0.2 * math.sqrt(max(inputs, outputs))
-    else:
-        scale = math.sqrt(max(1.0, outputs / max(inputs, 1)))
-    if weight_decay:
-        param = _shrunk(param, op.reshape(lr, shape=()), weight_decay)
-    return op.subtract(param, op.multiply(x, op.multiply(_number(lr, param), scale))), new
+        return 0.2 * math.sqrt(max(inputs, outputs))
+    return math.sqrt(max(1.0, outputs / max(inputs, 1)))
 
 
 def _asgd_samples() -> list[Any]:
@@ -164,7 +173,7 @@ def _asgd_samples() -> list[Any]:
     ]
 
 
-@update("asgd", writes="param ax eta", samples=_asgd_samples)
+@rule("asgd", writes="param ax eta", scalars="eta", kernel="update_other.cu", samples=_asgd_samples)
 def asgd(
     param: Array,
     ax: Array,
@@ -182,18 +191,99 @@ def asgd(
     """p <- (1 - lambd eta) p - eta g; ax <- ax + (p - ax) / max(1, t - 1 - t0); eta <- lr / (1 + lambd lr t)^alpha.
 
     g is grad (its negative with `maximize`) + weight_decay p; eta, the next step's rate, starts at lr.
-    Shapes: param, ax (the average), grad equal; eta float64[1].  Kernel: composition.
+    Shapes: param, ax (the average), grad equal; eta float64[1].  Kernel: ``update_other.cu``.
     Source: Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
-    _check("asgd(param, ax, eta, grad, lr, step)", ("ax",), param, grad, (ax,), lr, step)
     rate, t = _scalars(lr, step)
-    g = _decayed(param, grad, weight_decay, maximize)
+    g = decayed(param, grad, weight_decay, maximize)
     now = op.reshape(eta, shape=())
-    param = op.subtract(_shrunk(param, now, lambd), op.multiply(g, _number(now, param)))
+    param = op.subtract(_shrunk(param, now, lambd), op.multiply(g, number(now, param)))
     share = op.divide(1.0, op.maximum(op.subtract(t, 1.0 + t0), 1.0))
-    ax = op.add(ax, op.multiply(op.subtract(param, ax), _number(share, param)))
+    ax = op.add(ax, op.multiply(op.subtract(param, ax), number(share, param)))
     following = op.divide(rate, op.power(op.add(op.multiply(op.multiply(rate, t), lambd), 1.0), alpha))
     return param, ax, op.reshape(following, shape=(1,))
+
+
+# -- kernels
+
+
+_lamb_moments = Kernel(
+    "update_other.cu",
+    "lamb_moments",
+    "arrays chunks part step | count share beta1 beta2 eps weight_decay maximize",
+)
+_lamb_trust = Kernel("update_other.cu", "lamb_trust", "part first trust")
+_lamb_apply = Kernel(
+    "update_other.cu", "lamb_apply", "arrays chunks trust lr step | count share beta1 beta2 eps weight_decay"
+)
+_muon_momentum = Kernel("update_other.cu", "muon_momentum", "arrays chunks | count share momentum nesterov")
+_muon_apply = Kernel("update_other.cu", "muon_apply", "arrays chunks lr | count share weight_decay")
+
+
+@lamb.group_kernel("cuda")
+def _(rows: list[list[Array]], lr: Array, step: Array, *, table: Table, **params: Any) -> Any:
+    """Moments and squares of each chunk; the ratio of each tensor; the step: three launches, whatever the count."""
+    macros = types(lamb, rows)
+    if macros is None or rows[0][1].dtype in REDUCED:  # the step reads the moments again, so they must not be rounded
+        return NotImplemented
+    table.fill(rows)
+    if table.count == 0:
+        return None
+    backend, values = backends.backend_of(rows[0][0]), numbers(lamb, params)
+    part = backend.empty((table.count, 2), _wide(rows[0][0].dtype))
+    trust = backend.empty((len(rows),), part.dtype)
+    arrays, sizes = (table.arrays, table.chunks), (table.count, CHUNK)
+    launch = {"reached": lambda: table.reached(rows, lamb.own), **macros}
+    _lamb_moments(table.blocks, BLOCK, *arrays, part, step, *sizes, *values, **launch)
+    _lamb_trust(len(rows), BLOCK, part, table.first, trust, **macros)
+    _lamb_apply(table.blocks, BLOCK, *arrays, trust, lr, step, *sizes, *values[:-1], **launch)
+    return None
+
+
+@muon.group_kernel("cuda")
+def _(
+    rows: list[list[Array]], lr: Array, step: Array, *, table: Table, weight_decay: float = 0.1, momentum: float = 0.95,
+    nesterov: bool = True, ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315), eps: float = 1e-7,
+    ns_steps: int = 5, adjust_lr_fn: str | None = None,
+) -> Any:  # fmt: skip
+    """One launch before the products, one after; those of equal shapes are multiplied as stacks."""
+    macros = types(muon, rows)
+    if macros is None:
+        return NotImplemented
+    backend, wide = backends.backend_of(rows[0][0]), _wide(rows[0][0].dtype)
+    rows = [row for row in rows if row[0].size]
+    if not rows:
+        return None
+    places: dict[tuple[int, ...], list[int]] = {}
+    for i, (param, _, _) in enumerate(rows):
+        places.setdefault(param.shape, []).append(i)
+    stacks = {shape: backend.empty((len(at), *shape), wide) for shape, at in places.items()}
+    before: list[list[Array]] = [[] for _ in rows]
+    for shape, at in places.items():
+        for k, i in enumerate(at):
+            before[i] = [stacks[shape][k], *rows[i][1:]]
+    table.fill(before)
+    _muon_momentum(
+        table.blocks, BLOCK, table.arrays, table.chunks, table.count, CHUNK, momentum, int(nesterov),
+        reached=lambda: table.reached(before, ("u", "momentum_buffer", "grad")), **macros,
+    )  # fmt: skip
+    after: list[list[Array]] = [[] for _ in rows]
+    for shape, at in places.items():
+        x = _orthogonal(stacks[shape], ns_coefficients, eps, ns_steps)
+        x = backend.xp.ascontiguousarray(op.multiply(x, _scale(shape, adjust_lr_fn)))
+        for k, i in enumerate(at):
+            after[i] = [rows[i][0], backend.coerce(x)[k]]
+    last = table.other
+    last.fill(after)
+    _muon_apply(
+        last.blocks, BLOCK, last.arrays, last.chunks, lr, last.count, CHUNK, weight_decay,
+        reached=lambda: last.reached(after, ("param", "x")), **macros,
+    )  # fmt: skip
+    return None
+
+
+def _wide(dtype: Any) -> Any:
+    return float32 if dtype in REDUCED else dtype
 
 
 op.register(asgd=asgd, lamb=lamb, lion=lion, muon=muon)

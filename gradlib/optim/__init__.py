@@ -1,5 +1,6 @@
 """Optimizers and learning rate schedules."""
 
+from . import lr_scheduler, swa_utils
 from .adam import Adam, AdamW
 from .adam_family import Adamax, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop, Rprop
@@ -7,6 +8,7 @@ from .averaging import ExponentialMovingAverage
 from .combine import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .descent import GradientDescent
+from .factored import Adafactor
 from .large import ASGD, LAMB, Lion, Muon
 from .lbfgs import LBFGS
 from .optimizer import Optimizer, ParameterGroup
@@ -22,18 +24,24 @@ from .schedule import (
     Schedule,
     StepLR,
 )
+from .schedule import Schedule as LRScheduler
 from .sgd import SGD
+from .swa_utils import SWALR, AveragedModel
+from .trust_region import TrustRegionGradientDescent
 
 __all__ = [
     "ASGD",
     "LAMB",
     "LBFGS",
     "SGD",
+    "SWALR",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "AveragedModel",
     "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
@@ -42,6 +50,7 @@ __all__ = [
     "ExponentialLR",
     "ExponentialMovingAverage",
     "GradientDescent",
+    "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "Lion",
@@ -60,4 +69,7 @@ __all__ = [
     "Schedule",
     "SequentialLR",
     "StepLR",
+    "TrustRegionGradientDescent",
+    "lr_scheduler",
+    "swa_utils",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core import Tensor
+from ..core import Update
 from ..ops.update import adam
 from ..ops.update_adam import amsgrad as with_maximum
-from .optimizer import Optimizer, ParameterGroup
-from .ruled import ignore
+from .optimizer import Optimizer
+from .settings import ignore
 
 
 class Adam(Optimizer):
@@ -17,8 +17,8 @@ class Adam(Optimizer):
 
     m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2, where g is the gradient + weight_decay p (of the
     negative gradient with `maximize`).  The arithmetic is that of ``torch.optim.Adam``; moments of
-    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v
-    (composition).
+    float16 and bfloat16 parameters are kept in float32.  With `amsgrad` the largest v so far stands in for v, with
+    `decoupled_weight_decay` the decay is that of `AdamW`.  Kernel: ``update.cu``, for all parameters at once.
 
     Raises
     ------
@@ -50,9 +50,11 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
         **ignored: Any,
     ) -> None:
         ignore(type(self).__name__, ignored)
+        self.decoupled = self.decoupled or decoupled_weight_decay
         settings = {"weight_decay": weight_decay, "maximize": maximize, "amsgrad": amsgrad}
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
 
@@ -65,27 +67,13 @@ class Adam(Optimizer):
             if not settings[key] >= 0:
                 raise ValueError(f"{self._name}({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
 
-    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the two moments, and of the second one's maximum."""
-        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings.get("amsgrad") else ("exp_avg", "exp_avg_sq")
+    def rule_for(self, settings: Mapping[str, Any]) -> Update:
+        """Return Adam's step, or AMSGrad's."""
+        return with_maximum if settings.get("amsgrad") else adam
 
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
-    ) -> None:
-        """Overwrite `param` and its moments."""
-        moments = [state[name] for name in self.buffers(group)]
-        (with_maximum if group["amsgrad"] else adam)(
-            param,
-            *moments,
-            grad,
-            rate,
-            state["step"],
-            betas=tuple(group["betas"]),
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            decoupled=self.decoupled,
-            maximize=group["maximize"],
-        )
+    def passed(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that the rule takes."""
+        return {**super().passed(group), "decoupled": self.decoupled}
 
 
 class AdamW(Adam):
@@ -94,6 +82,16 @@ class AdamW(Adam):
     Everything else is as in `Adam`; `weight_decay` is 0.01 unless given.
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, Algorithm 2.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([1.0, 2.0]))
+    >>> optimizer = gl.optim.AdamW([p], lr=0.5, weight_decay=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> [round(x, 4) for x in p.tolist()]
+    [0.45, 1.4]
     """
 
     decoupled = True

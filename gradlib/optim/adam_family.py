@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.update_adam import adamax, nadam, radam
-from .ruled import RuledOptimizer, at_least_zero, below_one, ignore, number
+from .optimizer import Optimizer
+from .settings import at_least_zero, below_one, ignore, number
 
 
-class _Moments(RuledOptimizer):
+class _Moments(Optimizer):
     """What optimizers with Adam's settings have in common."""
 
     def check(self, settings: dict[str, Any]) -> None:
@@ -23,7 +24,7 @@ class Adamax(_Moments):
     """p <- p - lr m / (1 - b1^t) / u; m <- b1 m + (1 - b1) g; u <- max(b2 u, |g| + eps).
 
     g is the gradient (its negative with `maximize`) + weight_decay p.  The arithmetic is that of
-    ``torch.optim.Adamax``.  Kernel: composition.
+    ``torch.optim.Adamax``.  Kernel: ``update_adam.cu``.
 
     Raises: ValueError for betas outside [0, 1), or a negative setting.
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 2.
@@ -63,7 +64,7 @@ class NAdam(_Moments):
     mu = b1 (1 - 0.96^(t momentum_decay) / 2), mu' that of the next step, M the product of all mu so far; m <-
     b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2; g is the gradient (its negative with `maximize`) +
     weight_decay p; with `decoupled_weight_decay` p <- (1 - lr weight_decay) p instead.  The arithmetic is
-    that of ``torch.optim.NAdam``.  Kernel: composition.
+    that of ``torch.optim.NAdam``.  Kernel: ``update_adam.cu``.
 
     Raises: ValueError for betas outside [0, 1), or a negative setting.
     Source: Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016.
@@ -110,7 +111,7 @@ class RAdam(_Moments):
     Until then (rho <= 5) p <- p - lr m / (1 - b1^t).  rho = R - 2 t b2^t / (1 - b2^t), R = 2 / (1 - b2) - 1, r =
     sqrt((rho - 4)(rho - 2) R / ((R - 4)(R - 2) rho)); m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2; g is
     the gradient (its negative with `maximize`) + weight_decay p; with `decoupled_weight_decay` p <- (1 - lr
-    weight_decay) p instead.  The arithmetic is that of ``torch.optim.RAdam``.  Kernel: composition.
+    weight_decay) p instead.  The arithmetic is that of ``torch.optim.RAdam``.  Kernel: ``update_adam.cu``.
 
     Raises: ValueError for betas outside [0, 1), or a negative setting.
     Source: Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020, Algorithm 2.

@@ -7,14 +7,15 @@ from typing import Any
 
 from ..core import Tensor, op
 from ..ops.update_adaptive import adadelta, adagrad, rmsprop, rprop
-from .ruled import RuledOptimizer, at_least_zero, below_one, ignore
+from .optimizer import Optimizer
+from .settings import at_least_zero, below_one, ignore
 
 
-class Adagrad(RuledOptimizer):
+class Adagrad(Optimizer):
     """p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps); s <- s + g^2.
 
     g is the gradient (its negative with `maximize`) + weight_decay p; s starts at initial_accumulator_value.
-    The arithmetic is that of ``torch.optim.Adagrad``.  Kernel: composition.
+    The arithmetic is that of ``torch.optim.Adagrad``.  Kernel: ``update_adaptive.cu``.
 
     Raises: ValueError for a negative setting.
     Source: Duchi, Hazan, Singer, "Adaptive subgradient methods", JMLR 12 (2011).
@@ -53,11 +54,11 @@ class Adagrad(RuledOptimizer):
         at_least_zero("Adagrad", settings, "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
 
-class Adadelta(RuledOptimizer):
+class Adadelta(Optimizer):
     """p <- p - lr d, d = sqrt(u + eps) / sqrt(v + eps) g; v <- rho v + (1 - rho) g^2; u <- rho u + (1 - rho) d^2.
 
     g is the gradient (its negative with `maximize`) + weight_decay p.  The arithmetic is that of
-    ``torch.optim.Adadelta``.  Kernel: composition.
+    ``torch.optim.Adadelta``.  Kernel: ``update_adaptive.cu``.
 
     Raises: ValueError for rho outside [0, 1), or a negative setting.
     Source: Zeiler, "ADADELTA: an adaptive learning rate method", 2012, Algorithm 1.
@@ -95,12 +96,12 @@ class Adadelta(RuledOptimizer):
         at_least_zero("Adadelta", settings, "eps", "weight_decay")
 
 
-class RMSprop(RuledOptimizer):
+class RMSprop(Optimizer):
     """p <- p - lr g / (sqrt(v) + eps); v <- alpha v + (1 - alpha) g^2.
 
     g is the gradient (its negative with `maximize`) + weight_decay p.  With `centered`, the variance
     v - a^2 stands in for v, a <- alpha a + (1 - alpha) g; with `momentum`, the step is lr b, b <- momentum b +
-    g / (sqrt(v) + eps).  The arithmetic is that of ``torch.optim.RMSprop``.  Kernel: composition.
+    g / (sqrt(v) + eps).  The arithmetic is that of ``torch.optim.RMSprop``.  Kernel: ``update_adaptive.cu``.
 
     Raises: ValueError for a negative setting.
     Source: Tieleman, Hinton, "Lecture 6.5: RMSProp", 2012; centered: Graves, 2013, equations 38 to 45.
@@ -145,12 +146,12 @@ class RMSprop(RuledOptimizer):
         return tuple(name for name, needed in wanted.items() if needed)
 
 
-class Rprop(RuledOptimizer):
+class Rprop(Optimizer):
     """p <- p - s sign(g); s grows by etas[1] where g keeps its sign; where it turns, s shrinks by etas[0] and p waits.
 
     g is the gradient (its negative with `maximize`); s starts at lr and stays in `step_sizes`.  The
     arithmetic is that of ``torch.optim.Rprop``.  For gradients of the whole data, not of batches.
-    Kernel: composition.
+    Kernel: ``update_adaptive.cu``.
 
     Raises: ValueError unless 0 < etas[0] < 1 < etas[1].
     Source: Riedmiller, Braun, "A direct adaptive method for faster backpropagation learning", 1993.

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..core import Tensor, no_grad, op
+from ..core import Tensor, no_grad
 from ..errors import CheckpointError
+from ..kernel import Table
 from ..nn import Module
+from ..ops.tensors import move_average
 
 
 class ExponentialMovingAverage:
@@ -20,7 +22,7 @@ class ExponentialMovingAverage:
     decay : how much of the average stays, in [0, 1].
 
     The values are those of ``torch.optim.swa_utils.AveragedModel`` with ``get_ema_multi_avg_fn(decay)``.
-    Buffers, such as running statistics, are not averaged.
+    Buffers, such as running statistics, are not averaged.  Kernel: ``tensors.cu``, for all weights at once.
 
     Source: Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
 
@@ -44,14 +46,21 @@ class ExponentialMovingAverage:
         self.parameters = list(parameters.parameters() if isinstance(parameters, Module) else parameters)
         self.decay = decay
         self.count = 0
+        self._tables: dict[Any, Table] = {}
         self.averages = [Tensor(p.data.copy()) for p in self.parameters]
 
     def update(self, *_: Any) -> None:
         """Move the averages towards the weights; call it after each optimizer step."""
         with no_grad():
-            for average, p in zip(self.averages, self.parameters, strict=True):
-                way = op.subtract(p.detach(), average)
-                average.assign(p.detach() if self.count == 0 else op.add(average, op.multiply(way, 1.0 - self.decay)))
+            if self.count == 0:
+                for average, p in zip(self.averages, self.parameters, strict=True):
+                    average.assign(p.detach())
+            else:
+                groups: dict[Any, list[tuple[Tensor, Tensor]]] = {}
+                for average, p in zip(self.averages, self.parameters, strict=True):
+                    groups.setdefault((type(p.data), p.dtype), []).append((average, p))
+                for kind, pairs in groups.items():
+                    move_average.each(pairs, table=self._tables.setdefault(kind, Table()), decay=self.decay)
         self.count += 1
 
     def copy_to(self) -> None:

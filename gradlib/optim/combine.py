@@ -63,7 +63,13 @@ class SequentialLR(_Several):
     [0.25, 0.5, 0.75, 1.0, 0.5, 0.25]
     """
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedulers: Sequence[Schedule],
+        milestones: Sequence[int],
+        last_epoch: int = -1,
+    ) -> None:
         _of_one_optimizer("SequentialLR", optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1 or list(milestones) != sorted(milestones):
             raise ValueError(
@@ -72,6 +78,7 @@ class SequentialLR(_Several):
             )
         self.optimizer, self.schedulers, self.milestones = optimizer, list(schedulers), list(milestones)
         self.restart()
+        self.count = last_epoch + 1
 
     def step(self) -> None:
         """Go on by one: a step of the schedule whose turn it is."""

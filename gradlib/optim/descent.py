@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..core import Tensor
 from ..ops.update import sgd
-from .optimizer import Optimizer, ParameterGroup
-from .ruled import at_least_zero
+from .optimizer import Optimizer
+from .settings import at_least_zero
 
 
 class GradientDescent(Optimizer):
@@ -35,6 +34,8 @@ class GradientDescent(Optimizer):
     True
     """
 
+    rule = sgd
+
     def __init__(self, params: Iterable[Any], lr: float = 1e-2, eps: float = 1e-6) -> None:
         super().__init__(params, {"lr": lr, "eps": eps})
         self.value: float | None = None
@@ -47,12 +48,6 @@ class GradientDescent(Optimizer):
     def buffers(self, settings: Any) -> tuple[str, ...]:
         """Return no names: there is no memory."""
         return ()
-
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
-    ) -> None:
-        """Overwrite `param`."""
-        sgd(param, None, grad, rate, state["step"])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Evaluate the loss where the parameters are; unless it has hardly changed since the last step, take one."""

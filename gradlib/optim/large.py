@@ -9,13 +9,14 @@ from ..core import Tensor
 from ..errors import ShapeError, operand
 from ..ops.update_other import asgd, lamb, lion, muon
 from .adam_family import _Moments
-from .ruled import RuledOptimizer, at_least_zero, below_one, ignore, number
+from .optimizer import Optimizer
+from .settings import at_least_zero, below_one, ignore, number
 
 
 class Lion(_Moments):
     """p <- (1 - lr weight_decay) p - lr sign(b1 m + (1 - b1) g); m <- b2 m + (1 - b2) g.
 
-    g is the gradient (its negative with `maximize`).  Kernel: composition.
+    g is the gradient (its negative with `maximize`).  Kernel: ``update_other.cu``.
 
     Raises: ValueError for betas outside [0, 1), or a negative setting.
     Source: Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, Algorithm 2.
@@ -49,7 +50,7 @@ class LAMB(_Moments):
     """p <- p - lr |p| / |u| u for each tensor; u = m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + weight_decay p.
 
     m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2; g is the gradient (its negative with `maximize`).
-    Where |p| or |u| is 0, their ratio counts as 1.  Kernel: composition.
+    Where |p| or |u| is 0, their ratio counts as 1.  Kernel: ``update_other.cu``.
 
     Raises: ValueError for betas outside [0, 1), or a negative setting.
     Source: You et al., "Large batch optimization for deep learning", ICLR 2020, Algorithm 2.
@@ -81,13 +82,13 @@ class LAMB(_Moments):
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
 
 
-class Muon(RuledOptimizer):
+class Muon(Optimizer):
     """p <- (1 - lr weight_decay) p - lr s O(u); b <- momentum b + (1 - momentum) g; u = b, or its next with `nesterov`.
 
     For matrices only (dense weights; give the rest to Adam).  O is the nearest half-orthogonal matrix, by
     `ns_steps` of Newton and Schulz's iteration with `ns_coefficients`; s = sqrt(max(1, out / in)), with
     ``adjust_lr_fn="match_rms_adamw"`` 0.2 sqrt(max(in, out)).  The iteration is in the parameter's dtype
-    (float32 for a reduced one), where ``torch.optim.Muon`` rounds to bfloat16.  Kernel: composition.
+    (float32 for a reduced one), where ``torch.optim.Muon`` rounds to bfloat16.  Kernel: ``update_other.cu``.
 
     Raises: ShapeError for a parameter that is no matrix; ValueError for a negative setting.
     Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
@@ -134,11 +135,11 @@ class Muon(RuledOptimizer):
                 raise ShapeError(f"Muon(params): {operand(f'params[{i}]', p).strip()} is no matrix\n  need (in, out)")
 
 
-class ASGD(RuledOptimizer):
+class ASGD(Optimizer):
     """p <- (1 - lambd eta) p - eta g; ax <- ax + (p - ax) / max(1, t - 1 - t0); eta = lr / (1 + lambd lr t)^alpha next.
 
     g is the gradient (its negative with `maximize`) + weight_decay p; eta is lr at first.  The average is
-    ``optimizer.state[p]["ax"]``.  The arithmetic is that of ``torch.optim.ASGD``.  Kernel: composition.
+    ``optimizer.state[p]["ax"]``.  The arithmetic is that of ``torch.optim.ASGD``.  Kernel: ``update_other.cu``.
 
     Raises: ValueError for a negative setting.
     Source: Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.

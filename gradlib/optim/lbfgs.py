@@ -9,7 +9,7 @@ from ..core import Tensor, enable_grad, no_grad, op
 from ..errors import CheckpointError, DeviceError
 from ..spec import promote
 from .optimizer import Optimizer
-from .ruled import at_least_zero
+from .settings import at_least_zero
 from .wolfe import Point, strong_wolfe
 
 Array = Any

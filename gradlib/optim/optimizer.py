@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import backend as backends
-from ..core import Tensor, no_grad
+from ..core import Tensor, Update, no_grad
 from ..core.transfer import to_device
 from ..errors import CheckpointError, DTypeError, GradientError, ShapeError, operand
+from ..kernel import Table
+from ..ops.update import count_up
 from ..spec import REDUCED, float32, float64, int64, is_floating
 
 
@@ -50,7 +52,8 @@ class ParameterGroup(dict[str, Any]):
 class Optimizer:
     """Base class: changes Parameters by their gradients.
 
-    A subclass names the buffers that a parameter needs and applies one in-place update op to each parameter.
+    A subclass names its `rule`, an in-place update op called as ``rule(param, *buffers, grad, lr, step, **settings)``.
+    On a device that runs kernels, a step is one launch for all parameters of a group, a dtype and an age.
 
     Parameters
     ----------
@@ -64,7 +67,10 @@ class Optimizer:
     GradientError : a tensor that is the result of an op, or that occurs twice.
     """
 
+    rule: ClassVar[Update]
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self._tables: list[Table] = []
         self.param_groups: list[ParameterGroup] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
         self._defaults = defaults
@@ -106,19 +112,22 @@ class Optimizer:
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
 
+    def rule_for(self, settings: Mapping[str, Any]) -> Update:
+        """Return the update op of parameters with such settings."""
+        return self.rule
+
     def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the buffers that a parameter of such a group needs."""
-        raise NotImplementedError
+        """Return the names of the buffers that a parameter of such a group needs: all that the rule writes."""
+        return self.rule_for(settings).writes[1:]
+
+    def passed(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that the rule takes."""
+        given = {name: group[name] for name in self.rule_for(group).params if name in group}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
     def start(self, name: str, param: Tensor, settings: Mapping[str, Any]) -> Tensor:
         """Return a new buffer: zeros of the parameter's shape, float32 beside a reduced dtype, unless overridden."""
         return _zeros(param)
-
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
-    ) -> None:
-        """Overwrite `param` and its state."""
-        raise NotImplementedError
 
     # -- a step
 
@@ -137,13 +146,31 @@ class Optimizer:
         with no_grad():
             active = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
             self._advance([p for p, _ in active])
+            together: dict[Any, list[Tensor]] = {}
+            groups: dict[int, ParameterGroup] = {}
             for p, group in active:
-                state = self.state[p]
-                for name in self.buffers(group):
-                    if name not in state:
-                        state[name] = self.start(name, p, group)
-                self.update(p, p.grad, state, group.rate(p.device), group)
+                key = id(group), type(p.data), p.dtype, id(self.state[p]["step"])
+                together.setdefault(key, []).append(p)
+                groups[key[0]] = group
+            while len(self._tables) < len(together):
+                self._tables.append(Table())
+            for (number, *_), members, table in zip(together, together.values(), self._tables, strict=False):
+                self._change(members, groups[number], table)
         return loss
+
+    def _change(self, members: list[Tensor], group: ParameterGroup, table: Table) -> None:
+        """Apply the rule to parameters of one group, device, dtype and age."""
+        rule, used = self.rule_for(group), self.buffers(group)
+        calls = []
+        for p in members:
+            state = self.state[p]
+            for name in used:
+                if name not in state:
+                    state[name] = self.start(name, p, group)
+            calls.append((p, *[state[name] if name in used else None for name in rule.writes[1:]], p.grad))
+        first = members[0]
+        rate, step = group.rate(first.device), self.state[first]["step"]
+        rule.each(calls, rate, step, table=table, **self.passed(group))
 
     def _advance(self, active: list[Tensor]) -> None:
         """Count one more step for each parameter.  Those that have always stepped together share one counter."""
@@ -162,7 +189,7 @@ class Optimizer:
         for key, members in together.items():
             step = self.state[members[0]]["step"]
             if users.get(key, len(members)) == len(members):
-                step.assign(step + 1)
+                count_up(step)
             else:  # some stay behind
                 ahead = step + 1
                 for p in members:

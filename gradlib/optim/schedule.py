@@ -208,6 +208,14 @@ class LinearLR(Schedule):
     """lr = base lr * f, f going from `start_factor` to `end_factor` in a straight line over `total_iters` steps.
 
     Before another schedule (see `SequentialLR`) it is a warm-up.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> optimizer = gl.optim.SGD([gl.nn.Parameter(gl.tensor([1.0]))], lr=1.0)
+    >>> schedule = gl.optim.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+    >>> [(round(optimizer.lr, 4), schedule.step())[0] for _ in range(4)]
+    [0.25, 0.5, 0.75, 1.0]
     """
 
     def __init__(
@@ -287,6 +295,14 @@ class CosineAnnealingLR(Schedule):
     """lr = eta_min + (base lr - eta_min) (1 + cos(pi n / T_max)) / 2.
 
     Source: Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, equation 5.
+
+    Examples
+    --------
+    >>> import gradlib as gl
+    >>> optimizer = gl.optim.SGD([gl.nn.Parameter(gl.tensor([1.0]))], lr=1.0)
+    >>> schedule = gl.optim.CosineAnnealingLR(optimizer, T_max=2)
+    >>> [(schedule.step(), round(optimizer.lr, 4))[1] for _ in range(2)]
+    [0.5, 0.0]
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:  # noqa: N803 (PyTorch's name)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core import Tensor
 from ..ops.update import sgd
-from .optimizer import Optimizer, ParameterGroup
-from .ruled import ignore
+from .optimizer import Optimizer
+from .settings import ignore
 
 
 class SGD(Optimizer):
     """p <- p - lr d; d = g, or with momentum the buffer b <- momentum b + (1 - dampening) g (at first b <- g).
 
     g is the gradient + weight_decay p (of the negative gradient with `maximize`); with `nesterov`,
-    d = g + momentum b.  The arithmetic is that of ``torch.optim.SGD``.
+    d = g + momentum b.  The arithmetic is that of ``torch.optim.SGD``.  Kernel: ``update.cu``, for all parameters
+    at once.
 
     Raises
     ------
@@ -33,6 +33,8 @@ class SGD(Optimizer):
     >>> p.tolist()
     [0.800000011920929, 1.600000023841858]
     """
+
+    rule = sgd
 
     def __init__(
         self,
@@ -70,20 +72,3 @@ class SGD(Optimizer):
     def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the momentum's buffer, where there is momentum."""
         return ("momentum_buffer",) if settings["momentum"] else ()
-
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
-    ) -> None:
-        """Overwrite `param` and its buffer."""
-        sgd(
-            param,
-            state["momentum_buffer"] if group["momentum"] else None,
-            grad,
-            rate,
-            state["step"],
-            momentum=group["momentum"],
-            dampening=group["dampening"],
-            weight_decay=group["weight_decay"],
-            nesterov=group["nesterov"],
-            maximize=group["maximize"],
-        )

@@ -34,7 +34,8 @@ def check_update(op: Update, *, device: str = "cpu", dtypes: Sequence[Any] = FLO
             counts = [0 if t is None or t.version is None else t.version.count for t in tensors]
             with launches() as log:
                 op(*tensors, **sample.params)
-            if backend.runs_kernels and device in op.launchers and any(t is not None and t.size for t in tensors[:1]):
+            declared = device in op.launchers or device in op.group_launchers
+            if backend.runs_kernels and declared and any(t is not None and t.size for t in tensors[:1]):
                 assert log, f"{what}: a kernel is declared, and none was launched"
             for k, (name, t) in enumerate(zip(op.inputs, tensors, strict=True)):
                 if t is None:

@@ -131,6 +131,29 @@ def _index_add(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> A
     return op.moveaxis(op.reshape(added, (size, n, *added.shape[1:])), 1, axis + 1)
 
 
+@rule("embedding")
+def _embedding(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    weight, indices = xs
+    special = params["padding_idx"] is not None or params["scale_grad_by_freq"]
+    if special:  # the gradient is the example's own
+        return one_by_one(prim, size, _spread_all(xs, over, size), (True, True), params)
+    if not over[0]:
+        return prim(weight, indices, **params)
+    rows, width = weight.shape[1:]
+    joined = _joined(spread(indices, over[1], size), rows)
+    return prim(op.reshape(weight, (size * rows, width)), joined, **params)
+
+
+@rule("embedding_gradient")
+def _embedding_gradient(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    g, indices = _spread_all(xs, over, size)
+    if params["padding_idx"] is not None or params["scale_grad_by_freq"]:
+        return one_by_one(prim, size, (g, indices), (True, True), params)
+    rows = params["rows"]
+    added = prim(g, _joined(indices, rows), **{**params, "rows": size * rows})
+    return op.reshape(added, (size, rows, added.shape[-1]))
+
+
 # -- products
 
 

@@ -18,9 +18,9 @@ DERIVED = [case for case in CASES if "backward" in case.work]
 
 def ours(case, value, i, torch):
     """Return a result as a NumPy array in gradlib's layouts; `i` counts the gradients."""
-    if torch and value.ndim == 4:
+    if torch and value.ndim == 4 and case.suite != "attention":
         return value.transpose((2, 3, 1, 0) if i == 1 else (0, 2, 3, 1))
-    return value.T if torch and case.suite == "dense" and i == 1 else value
+    return value.T if torch and i in {"dense": (1,), "lstm": (1, 2)}.get(case.suite, ()) else value
 
 
 def agree(what, found, expected):

@@ -11,8 +11,6 @@ import pytest
 import gradlib as gl
 import gradlib.nn.functional as F
 
-TRANSPOSED = ["input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"]
-AVERAGED = ["input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"]
 RNG = np.random.default_rng(0)
 
 
@@ -20,46 +18,102 @@ def normal(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape)
 
 
-def test_argument_order_is_pytorchs() -> None:
+# Arguments of PyTorch's builtins, whose signatures Python cannot read.
+BY_TEXT = {
+    "avg_pool1d": "input kernel_size stride padding ceil_mode count_include_pad",
+    "bilinear": "input1 input2 weight bias",
+    "celu": "input alpha inplace",
+    "channel_shuffle": "input groups",
+    "cosine_similarity": "x1 x2 dim eps",
+    "gelu": "input approximate",
+    "hardshrink": "input lambd",
+    "linear": "input weight bias",
+    "logsigmoid": "input",
+    "one_hot": "tensor num_classes",
+    "pairwise_distance": "x1 x2 p eps keepdim",
+    "pdist": "input p",
+    "pixel_shuffle": "input upscale_factor",
+    "pixel_unshuffle": "input downscale_factor",
+    "prelu": "input weight",
+    "scaled_dot_product_attention": "query key value attn_mask dropout_p is_causal scale enable_gqa",
+    "softplus": "input beta threshold",
+    "softshrink": "input lambd",
+    **{f"conv{n}d": "input weight bias stride padding dilation groups" for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": "input weight bias stride padding output_padding groups dilation" for n in (1, 2, 3)},
+    **{
+        f"avg_pool{n}d": "input kernel_size stride padding ceil_mode count_include_pad divisor_override" for n in (2, 3)
+    },
+    **{f"max_pool{n}d": "input kernel_size stride padding dilation ceil_mode return_indices" for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": "input output_size" for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": "input output_size return_indices" for n in (1, 2, 3)},
+    **{
+        f"fractional_max_pool{n}d": "input kernel_size output_size output_ratio return_indices _random_samples"
+        for n in (2, 3)
+    },
+}
+OURS_ALONE = {"dense", "flatten", "l2_divergence", "rbf", "regularizer", "rotary_embedding", "sigmoid", "tanh"}
+OURS_ALONE |= {"sinusoidal_positions"}
+# Of torch.nn.functional, and why it is not here.
+NOT_HERE = {
+    # tensors do not change
+    *("celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"),
+    # deprecated: interpolate
+    *("upsample", "upsample_bilinear", "upsample_nearest"),
+    # return_indices=True
+    *(f"{kind}max_pool{n}d_with_indices" for kind in ("", "adaptive_") for n in (1, 2, 3)),
+    *(f"fractional_max_pool{n}d_with_indices" for n in (2, 3)),
+    # other names, and layouts, of what is here
+    *("conv_tbc", "native_channel_shuffle"),
+    # products of scaled or ragged matrices, for float8
+    *("grouped_mm", "scaled_grouped_mm", "scaled_mm"),
+    # none of its public functions
+    *("Optional", "assert_int_or_pair", "boolean_dispatch", "DType", "ScalingType", "SwizzleType"),
+    *("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
+}
+
+
+def test_all_of_pytorchs_functions_are_here() -> None:
+    theirs = pytest.importorskip("torch").nn.functional
+    public = {n for n in dir(theirs) if callable(getattr(theirs, n)) and not n.startswith("_")}
+    assert {n for n in public if not hasattr(F, n)} == NOT_HERE
+
+
+def test_all_of_pytorchs_utilities_are_here() -> None:
     torch = pytest.importorskip("torch")
-    theirs = torch.nn.functional
-    left_out = {"inplace", "size_average", "reduce", "_stacklevel"}
-    given_by_text = {  # builtins, whose signature Python cannot read
-        "conv2d": ["input", "weight", "bias", "stride", "padding", "dilation", "groups"],
-        "linear": ["input", "weight", "bias"],
-        "avg_pool2d": ["input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"],
-        "max_pool2d": ["input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"],
-        "gelu": ["input", "approximate"],
-        "softplus": ["input", "beta", "threshold"],
-        "one_hot": ["tensor", "num_classes"],
-        "cosine_similarity": ["x1", "x2", "dim", "eps"],
-        "celu": ["input", "alpha"],
-        "prelu": ["input", "weight"],
-        "softshrink": ["input", "lambd"],
-        "hardshrink": ["input", "lambd"],
-        "logsigmoid": ["input"],
-        **{f"conv{n}d": ["input", "weight", "bias", "stride", "padding", "dilation", "groups"] for n in (1, 3)},
-        **{f"conv_transpose{n}d": TRANSPOSED for n in (1, 2, 3)},
-        **{f"avg_pool{n}d": AVERAGED for n in (1, 3)},
-        **{f"max_pool{n}d": ["input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"] for n in (1, 3)},
-        **{f"adaptive_{kind}_pool{n}d": ["input", "output_size"] for kind in ("avg", "max") for n in (1, 2, 3)},
-        "pixel_shuffle": ["input", "upscale_factor"],
-        "pixel_unshuffle": ["input", "downscale_factor"],
-        "pairwise_distance": ["x1", "x2", "p", "eps", "keepdim"],
+    there, here = torch.nn.utils, gl.nn.utils
+    missing = {n for n in there.__all__ if not hasattr(here, n)}
+    assert missing == {
+        "clip_grad_norm",  # deprecated: clip_grad_norm_
+        "convert_conv2d_weight_memory_format",  # of layouts that are not here
+        "convert_conv3d_weight_memory_format",
+        "skip_init",  # parameters are drawn when they are made
     }
-    for name in F.__all__:
-        if name in ("dense", "flatten", "tanh", "sigmoid", "l2_divergence", "regularizer"):
-            continue
-        ours = [
-            p.name
-            for p in inspect.signature(getattr(F, name)).parameters.values()
-            if p.kind is not inspect.Parameter.KEYWORD_ONLY
-        ]
-        if name in given_by_text:
-            expected = given_by_text[name]
-        else:
-            expected = [n for n in inspect.signature(getattr(theirs, name)).parameters if n not in left_out]
-        assert ours == expected[: len(ours)], name
+    assert {n for n in there.rnn.__all__ if not hasattr(here.rnn, n)} == {"invert_permutation"}  # no public use
+    assert {n for n in there.parametrizations.__all__ if not hasattr(here.parametrizations, n)} == {
+        "orthogonal"  # needs gl.linalg's matrix exponential and solve
+    }
+    assert {n for n in there.parametrize.__all__ if not hasattr(here.parametrize, n)} == {
+        "transfer_parametrizations_and_params",  # of quantisation
+        "type_before_parametrizations",  # classes stay
+    }
+    assert {n for n in dir(torch.nn.init) if n.endswith("_") and n[0] != "_"} <= set(gl.nn.init.__all__)
+
+
+DEPRECATED = {"size_average", "reduce", "_stacklevel", "out"}
+
+
+@pytest.mark.parametrize("name", sorted(set(F.__all__) - OURS_ALONE))
+def test_arguments_are_pytorchs(name: str) -> None:
+    """All of them, in their order; what is only ours is keyword-only."""
+    theirs = pytest.importorskip("torch").nn.functional
+    parameters = inspect.signature(getattr(F, name)).parameters.values()
+    ours = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    if name in BY_TEXT:
+        assert ours == BY_TEXT[name].split()
+    else:
+        expected = inspect.signature(getattr(theirs, name)).parameters.values()
+        positional = [p.name for p in expected if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        assert ours == [n for n in positional if n not in DEPRECATED]
 
 
 @pytest.mark.parametrize("padding", ["same", "valid", 1, (2, 0)])

@@ -42,8 +42,8 @@ def test_conv2d_shapes_and_errors() -> None:
     assert repr(layer) == "Conv2d(4, 6, kernel_size=(3, 2), stride=2, padding=1, groups=2)"
     with pytest.raises(gl.ShapeError, match="4 and 6 channels in 3 groups"):
         nn.Conv2d(4, 6, 3, groups=3)
-    with pytest.raises(gl.ShapeError, match="an int, or two of them"):
-        nn.Conv2d(4, 6, (3, 3, 3))  # type: ignore[arg-type]
+    with pytest.raises(gl.ShapeError, match="an int, or 2 of them"):
+        nn.Conv2d(4, 6, (3, 3, 3))
     with pytest.raises(gl.ShapeError, match="1 or more"):
         nn.Conv2d(4, 6, 0)
     with pytest.raises(ValueError, match="padding is 'sane'"):
@@ -102,6 +102,20 @@ def test_running_statistics_are_off_the_tape() -> None:
     assert layer.running_mean.is_leaf
     assert not layer.running_mean.requires_grad
     assert layer.weight.grad is not None
+
+
+@pytest.mark.parametrize("make", [nn.BatchNorm1d, nn.InstanceNorm1d])
+def test_running_statistics_move_once_under_checkpoint(make: type) -> None:
+    x = gl.tensor(RNG.standard_normal((4, 5, 3)), requires_grad=True)
+    found = []
+    for wrap in (lambda f: f, gl.checkpoint):
+        layer = make(3, track_running_stats=True, dtype="float64")
+        y = wrap(layer)(x)
+        (y * y).sum().backward()
+        found.append([b.numpy() for b in layer.buffers()])
+        assert (found[-1][0] != 0).all()
+    for once, again in zip(*found, strict=True):
+        np.testing.assert_array_equal(once, again)
 
 
 def test_dropout_layer() -> None:

@@ -201,6 +201,53 @@ def test_containers() -> None:
         nn.Sequential(gl.tensor(1.0))
 
 
+def test_a_list_changes_and_a_sequence_has_names() -> None:
+    layers = nn.ModuleList([nn.Dense(2, 3)]).extend([nn.ReLU()])
+    layers.insert(1, nn.Tanh())
+    layers[0] = nn.Dense(2, 5)
+    assert [repr(m) for m in layers] == ["Dense(2, 5)", "Tanh()", "ReLU()"]
+    assert [name for name, _ in layers.named_children()] == ["0", "1", "2"]
+    with pytest.raises(gl.DTypeError, match="not a Module"):
+        layers[0] = 3
+    named = nn.Sequential({"first": nn.Dense(2, 3), "last": nn.ReLU()})
+    assert [name for name, _ in named.named_parameters()] == ["first.weight", "first.bias"]
+    assert named(gl.ones((1, 2))).shape == (1, 3)
+    assert repr(named[-1]) == "ReLU()"
+
+
+def test_containers_of_parameters() -> None:
+    parts = nn.ParameterList([gl.tensor([1.0])]).append(gl.tensor([2.0]))
+    parts[0] = gl.tensor([3.0])
+    assert [p.item() for p in parts] == [3.0, 2.0]
+    assert all(isinstance(p, nn.Parameter) for p in parts)
+    assert len(parts[:1]) == 1
+    assert repr(parts) == "ParameterList(float32[1], float32[1])"
+    with pytest.raises(IndexError, match="index 2 of 2"):
+        parts[2]
+    named = nn.ParameterDict({"a": gl.tensor([1.0])})
+    named.update([("b", gl.tensor([2.0]))])
+    del named["a"]
+    assert (named.keys(), len(named), "a" in named, [p.item() for p in named.values()]) == (["b"], 1, False, [2.0])
+    assert repr(named) == "ParameterDict(b: float32[1])"
+    assert [name for name, _ in nn.Sequential(parts, named).named_parameters()] == ["0.0", "0.1", "1.b"]
+    for bad, error in (("keys", ValueError), ("x.y", ValueError)):
+        with pytest.raises(error, match="name"):
+            named[bad] = gl.tensor([1.0])
+    with pytest.raises(KeyError):
+        named["a"]
+
+
+def test_buffers_by_assignment() -> None:
+    layer = nn.Dense(2, 2)
+    layer.scale, layer.scratch = nn.Buffer(gl.tensor([1.0])), nn.Buffer(gl.tensor([2.0]), persistent=False)
+    assert list(layer.state_dict()) == ["weight", "bias", "scale"]
+    assert [name for name, _ in layer.to(dtype="float64").named_buffers()] == ["scale", "scratch"]
+    assert layer.scratch.dtype == np.float64
+    other = copy.deepcopy(layer)
+    assert other.scale is not layer.scale
+    assert list(other.state_dict()) == ["weight", "bias", "scale"]
+
+
 def test_a_module_without_forward_says_so() -> None:
     with pytest.raises(NotImplementedError, match="Module does not define forward"):
         nn.Module()(1)

@@ -145,10 +145,16 @@ def test_channel_dropout(layer: Any, shape: tuple[int, ...]) -> None:
 
 
 def test_alpha_dropout_keeps_mean_and_variance() -> None:
-    x = gl.tensor(np.random.default_rng(0).standard_normal(100000))
-    y = nn.AlphaDropout(0.2, generator=gl.Generator(0))(x).numpy()
-    assert abs(y.mean()) < 0.02
-    assert abs(y.var() - 1) < 0.03
+    x = gl.tensor(np.random.default_rng(0).standard_normal((50, 4, 500)))
+    for layer in (nn.AlphaDropout, nn.FeatureAlphaDropout):
+        made = layer(0.2, generator=gl.Generator(0))
+        y = made(x).numpy()
+        assert abs(y.mean()) < 0.03
+        assert abs(y.var() - 1) < 0.05
+        assert made.eval()(x) is x
+    rest = np.abs(y - y[:, :1]).max(1) < 1e-12  # of a whole channel
+    assert abs(rest.mean() - 0.2) < 0.02
+    np.testing.assert_array_equal(nn.FeatureAlphaDropout(1.0)(x).numpy(), 0)
 
 
 def test_rrelu_draws_its_slopes() -> None:
@@ -182,6 +188,52 @@ def test_containers_and_summary() -> None:
         np.testing.assert_array_equal(value.numpy(), before[key])
 
 
+def test_summary_of_sequences_and_of_several_inputs() -> None:
+    tagger = nn.Sequential(nn.Embedding(20, 8, padding_idx=0), nn.LSTM(8, 6, bidirectional=True))
+    tagger[0].weight.requires_grad_(False)
+    lines = nn.summary(tagger, (2, 5)).splitlines()  # integers, as it begins with an embedding
+    assert lines[2].split() == ["0:", "Embedding", "(2,", "5,", "8)", "160"]
+    assert "(2, 5, 12), (2, 2, 6), (2, 2, 6)" in lines[3]  # output, h, c
+    assert lines[-1] == "928 parameters, of which 768 are learned"
+    model = nn.Transformer(8, 2, 1, 1, 16)
+    text = nn.summary(model, [(2, 7, 8), (2, 5, 8)])
+    assert "self_attn: MultiheadAttention" in text
+    assert text.splitlines()[1].split("  ")[-1] == f"{sum(p.size for p in model.parameters()):,}"
+    assert nn.summary(model, [gl.ones((2, 7, 8)), (2, 5, 8)]) == text
+    assert model.training
+    with pytest.raises(gl.ShapeError, match="2 inputs, 1 dtypes"):
+        nn.summary(model, [(2, 7, 8), (2, 5, 8)], dtype=["float32"])
+
+
+def test_every_layer_is_shown_with_what_differs() -> None:
+    """The repr of a layer makes it again, where its arguments are numbers and texts."""
+    for text in (
+        "AdaptiveLogSoftmaxWithLoss(16, 20, cutoffs=[4, 10])",
+        "BatchNorm2d(3, eps=0.1, bias=False)",
+        "Conv1d(4, 6, kernel_size=3, padding=1, padding_mode='reflect', activation='relu')",
+        "Conv2d(4, 6, kernel_size=3, stride=2, bias=False)",
+        "Embedding(5, 3, padding_idx=1, max_norm=2.0)",
+        "EmbeddingBag(5, 3, mode='sum')",
+        "Fold(output_size=(3, 4), kernel_size=2)",
+        "GroupNorm(2, 4, eps=0.1, bias=False)",
+        "InstanceNorm1d(4, affine=True, bias=False)",
+        "LPPool2d(norm_type=2, kernel_size=3)",
+        "LearnedPositionalEncoding(7, 4, dropout=0.1)",
+        "MaxPool2d(3, stride=2, return_indices=True)",
+        "PositionalEncoding(4, dropout=0.1)",
+        "RBF(2, 3, basis='multiquadric')",
+        "RotaryEmbedding(4, base=100.0, interleaved=False)",
+        "LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2)",
+    ):
+        assert repr(eval(f"nn.{text}")).split("\n")[0].rstrip("(") in (text, text.rstrip(")"))
+    lines = repr(nn.TransformerEncoderLayer(8, 2, 16, norm_first=True)).split("\n")
+    assert lines[:3] == [
+        "TransformerEncoderLayer(norm_first=True",
+        "  (self_attn): MultiheadAttention(8, 2, dropout=0.1",
+        "    (out_proj): Dense(8, 8)",
+    ]
+
+
 def test_bad_arguments() -> None:
     x = np.ones((2, 3))
     for call, error in (
@@ -194,7 +246,7 @@ def test_bad_arguments() -> None:
         (lambda: F.glu(x), gl.ShapeError),
         (lambda: nn.Embedding(3, 2, padding_idx=3), gl.ShapeError),
         (lambda: nn.Dropout2d(2.0), gl.ShapeError),
-        (lambda: nn.AlphaDropout(1.0), gl.ShapeError),
+        (lambda: nn.AlphaDropout(1.5), gl.ShapeError),
     ):
         with pytest.raises(error):
             call()  # type: ignore[no-untyped-call]

@@ -84,6 +84,22 @@ def test_transposed_is_the_adjoint() -> None:
     np.testing.assert_allclose((y * g).sum(), (x * back).sum(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_fractional_steps_cover_the_image(ndim: int) -> None:
+    """Windows begin at 0 and end at the end; their steps are the floor or the ceiling of the fraction, drawn anew."""
+    size, count, k = 11, 5, 2
+    x = gl.tensor(np.arange(size**ndim, dtype=np.float64).reshape(1, *(size,) * ndim, 1) * np.ones(64))
+    pool = (F.fractional_max_pool2d, F.fractional_max_pool3d)[ndim - 2]
+    _, places = pool(x, k, output_size=count, return_indices=True, generator=gl.Generator(0))
+    ends = np.array(np.unravel_index(places.numpy()[0], (size,) * ndim))  # the largest is at the end of its window
+    starts = ends[-1][(0,) * (ndim - 1)] - (k - 1)  # along the last axis: (windows, channels)
+    assert (starts[0] == 0).all()
+    assert (starts[-1] == size - k).all()
+    steps = np.diff(starts[:-1], axis=0)
+    assert set(np.unique(steps)) == {2, 3}  # (11 - 2) / 4 = 2.25
+    assert len({tuple(column) for column in starts.T}) > 1
+
+
 def test_bad_arguments() -> None:
     x = np.ones((1, 4, 4, 2))
     for call, error in (

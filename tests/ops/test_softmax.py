@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradlib as gl
 from gradlib import ShapeError
 from gradlib import backend as backends
 from gradlib.core import Tensor, vjp
@@ -138,3 +139,26 @@ def test_errors_name_the_operands() -> None:
         softmax(np.zeros((2, 3), int))
     with pytest.raises(ShapeError, match="axis 2 is out of range"):
         softmax(x, axis=2)
+
+
+@pytest.mark.parametrize("columns", [2, 7, 64, 257, 1000, 1031, 4096, 8200, 16384, 16411])
+def test_rows_of_any_width_on_kernels(columns: int, sim: str) -> None:
+    rng = np.random.default_rng(columns)
+    x, target = rng.standard_normal((3, columns)), rng.integers(0, columns, 3)
+    for dtype in ("float32", "bfloat16"):
+        kind = gl.tensor([0.0], dtype=dtype).dtype
+        narrow = x.astype(kind)
+        for f in (
+            lambda t: gl.softmax(t, axis=-1),
+            lambda t: gl.log_softmax(t, axis=-1),
+            lambda t: gl.nn.functional.cross_entropy(t, backends.get(t.device).asarray(target), label_smoothing=0.1),
+        ):
+            both = []
+            for device, value in ((sim, narrow), ("cpu", narrow.astype(np.float64))):
+                t = gl.tensor(value, device=device, requires_grad=True)
+                y = f(t)
+                g = np.random.default_rng(1).standard_normal(y.shape).astype(kind).astype(value.dtype)
+                y.backward(gl.tensor(g, device=device))
+                both.append((y, t.grad))
+            for found, wanted in zip(*both, strict=True):
+                assert_close(found, wanted.numpy(), dtype=kind)

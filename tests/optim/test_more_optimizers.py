@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradlib as gl
-from gradlib import optim
+from gradlib import nn, optim
 from gradlib.nn import Parameter
 
 STORED = np.load(Path(__file__).parent.parent / "reference" / "optim.npz")
@@ -36,6 +36,37 @@ def test_twenty_steps_are_pytorchs(n: int) -> None:
     np.testing.assert_allclose(path, STORED[f"path{n}"], rtol=1e-10, atol=1e-11)
     if name == "ASGD":
         np.testing.assert_allclose(optimizer.state[p]["ax"].numpy(), STORED[f"ax{n}"], rtol=1e-10)
+
+
+MATRICES = json.loads(str(STORED["matrices"]))
+
+
+@pytest.mark.parametrize("n", range(len(MATRICES)))
+def test_twenty_steps_of_a_matrix_are_pytorchs(n: int) -> None:
+    name, options = MATRICES[n]
+    p = Parameter(gl.tensor(STORED["matrix"]))
+    optimizer = getattr(optim, name)([p], lr=0.1, **options)
+    path = list(walk(optimizer, p, STORED["matrix_grads"], STORED["rates"]))
+    np.testing.assert_allclose(path, STORED[f"matrix_path{n}"], rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("multi", ["", "multi_"])
+@pytest.mark.parametrize("kind", ["swa", "ema"])
+def test_averages_are_pytorchs(kind: str, multi: str) -> None:
+    name = f"get_{kind}_{multi}avg_fn"
+    model = nn.Dense(7, 1, bias=False, dtype="float64")
+    average = optim.AveragedModel(model, **{f"{multi}avg_fn": getattr(optim.swa_utils, name)()})
+    for weights in STORED["path0"]:
+        model.weight.assign(weights[:, None])
+        average.update_parameters(model)
+    np.testing.assert_allclose(average.module.weight.numpy()[:, 0], STORED[name], rtol=1e-12)
+    assert int(average.n_averaged) == 20
+    if (kind, multi) == ("ema", "multi_"):
+        other = optim.ExponentialMovingAverage(model)
+        for weights in STORED["path0"]:
+            model.weight.assign(weights[:, None])
+            other.update()
+        np.testing.assert_allclose(other.averages[0].numpy()[:, 0], STORED[name], rtol=1e-12)
 
 
 def lion(w: Any, grads: Any, rates: Any, b1: float = 0.9, b2: float = 0.99, decay: float = 0.1) -> Iterator[Any]:
@@ -98,7 +129,21 @@ def test_muon_makes_the_step_nearly_orthogonal() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Adagrad", "Adadelta", "RMSprop", "Rprop", "Adamax", "NAdam", "RAdam", "ASGD", "Lion", "LAMB", "Muon"]
+    "name",
+    [
+        "Adafactor",
+        "Adagrad",
+        "Adadelta",
+        "RMSprop",
+        "Rprop",
+        "Adamax",
+        "NAdam",
+        "RAdam",
+        "ASGD",
+        "Lion",
+        "LAMB",
+        "Muon",
+    ],
 )
 def test_state_and_dtypes(name: str) -> None:
     """A checkpoint goes on as if nothing had happened; bfloat16 parameters keep float32 state."""
@@ -128,6 +173,8 @@ def test_arguments() -> None:
         (lambda: optim.Adagrad([p], speed=1), TypeError, "speed"),
         (lambda: optim.Adagrad([p], lr_decay=-1.0), ValueError, "lr_decay"),
         (lambda: optim.Adadelta([p], rho=1.0), ValueError, "rho"),
+        (lambda: optim.Adafactor([p], d=0.5), ValueError, "d >= 1"),
+        (lambda: optim.Adafactor([p], eps=(-1.0, 1e-3)), ValueError, "eps"),
         (lambda: optim.RMSprop([p], momentum=-1.0), ValueError, "momentum"),
         (lambda: optim.Rprop([p], etas=(1.1, 1.2)), ValueError, "etas"),
         (lambda: optim.NAdam([p], betas=(0.9, 1.0)), ValueError, "betas"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.optim import lr_scheduler
+from torch.optim import lr_scheduler, swa_utils
 
 STEPS = 30
 # name, settings (or parts of a combined schedule), optimizer
@@ -40,6 +40,9 @@ CASES: list[list[Any]] = [
                       ["StepLR", {"step_size": 2, "gamma": 0.5}], ["PolynomialLR", {"total_iters": 6}]], [4, 10, 19]],
     ["ChainedScheduler", [["LinearLR", {"start_factor": 0.2, "total_iters": 5}],
                           ["CosineAnnealingLR", {"T_max": 20}], ["MultiStepLR", {"milestones": [12]}]]],
+    ["SWALR", {"swa_lr": [0.05, 0.1], "anneal_epochs": 7}, "SGD"],
+    ["SWALR", {"swa_lr": 0.3, "anneal_epochs": 4, "anneal_strategy": "linear"}, "SGD"],
+    ["SWALR", {"swa_lr": 0.3, "anneal_epochs": 0}, "SGD"],
 ]  # fmt: skip
 PLATEAUS = [
     {"factor": 0.5, "patience": 2},
@@ -68,7 +71,8 @@ def main() -> None:
     for n, (name, settings, *rest) in enumerate(CASES):
         optimizer = new(rest[0] if rest and isinstance(rest[0], str) else "SGD")
         if isinstance(settings, dict):
-            schedule = getattr(lr_scheduler, name)(optimizer, **evaluated(settings))
+            kind = swa_utils.SWALR if name == "SWALR" else getattr(lr_scheduler, name)
+            schedule = kind(optimizer, **evaluated(settings))
         else:
             parts = [getattr(lr_scheduler, part)(optimizer, **evaluated(s)) for part, s in settings]
             schedule = lr_scheduler.ChainedScheduler(parts) if not rest else lr_scheduler.SequentialLR(

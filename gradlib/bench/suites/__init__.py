@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..case import Case
-from . import conv, dense, memory, optimizer, simulator, step, tape
+from . import conv, dense, memory, optimizer, sequence, simulator, step, tape
 
 SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "dense": dense.cases,
     "conv": conv.cases,
+    "attention": sequence.attention,
+    "norm": sequence.norm,
+    "embedding": sequence.embedding,
+    "lstm": sequence.lstm,
     "step": step.cases,
     "tape": tape.cases,
     "elementwise": memory.elementwise,

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from .. import backend as backends
-from ..core import Tensor, no_grad, op
-from ..errors import GradientError, ShapeError
-from .module import Module
+from ...core import Tensor, no_grad, op
+from ...errors import GradientError, ShapeError
+from ...ops import tensors as tensors_
+from ..module import Module
 
 __all__ = [
     "clip_grad_norm_",
@@ -29,44 +29,35 @@ def _listed(parameters: Parameters) -> list[Tensor]:
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
+def _with_gradients(parameters: Parameters) -> tuple[list[Tensor], list[Any]]:
+    several = _listed(parameters)
+    return [p for p in several if p.grad is not None], [p.grad.data for p in several if p.grad is not None]
+
+
 def get_total_norm(tensors: Parameters, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
     """(sum of |x|^p)^(1/p) over all elements of all tensors; the largest |x| for ``norm_type=math.inf``.
 
-    Shapes: any; result ().  Dtypes: float16 and bfloat16 are summed in float32.  Kernel: composition.
-    Raises: GradientError for a norm that is no finite number, with `error_if_nonfinite`.
+    Shapes: any; result ().  Dtypes: float16 and bfloat16 are summed in float32.
+    Kernel: ``tensors.cu``, a launch for each dtype and one more.
+    Raises: ValueError unless norm_type > 0; with `error_if_nonfinite` GradientError for a norm that is not finite.
 
     >>> import gradlib as gl
     >>> get_total_norm([gl.tensor([3.0]), gl.tensor([[4.0]])])
     tensor(5., dtype=float32)
     """
     with no_grad():
-        parts = []
-        for t in (t.detach() for t in _listed(tensors) if t.size):
-            if norm_type == math.inf:
-                parts.append(op.max(op.abs(t)))
-            else:
-                wide = t if t.dtype.itemsize > 2 else op.cast(t, dtype="float32")
-                power = op.multiply(wide, wide) if norm_type == 2 else op.power(op.abs(wide), norm_type)
-                parts.append(op.sum(power))
-        if not parts:
-            return Tensor(backends.get("cpu").zeros((), "float32"))
-        together = op.stack(parts)
-        if norm_type == math.inf:
-            total = op.max(together)
-        else:
-            total = op.sqrt(op.sum(together)) if norm_type == 2 else op.power(op.sum(together), 1.0 / norm_type)
+        total = Tensor(tensors_.total_norm([t.data for t in _listed(tensors)], norm_type))
     if error_if_nonfinite and not math.isfinite(float(total)):
         raise GradientError(f"clip_grad_norm_: the gradients' norm is {float(total)}\n  need a finite norm")
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def clip_grads_with_norm_(parameters: Parameters, max_norm: float, total_norm: Tensor) -> None:
-    """g <- g min(1, max_norm / (total_norm + 1e-6)) for every gradient."""
+    """g <- g min(1, max_norm / (total_norm + 1e-6)) for every gradient.  Kernel: ``tensors.cu``, for all at once."""
     with no_grad():
-        factor = op.minimum(op.divide(max_norm, op.add(total_norm, 1e-6)), 1.0)
-        for p in _listed(parameters):
-            if p.grad is not None:
-                p.grad = op.multiply(p.grad.detach(), op.cast(factor, dtype=p.dtype))
+        several, grads = _with_gradients(parameters)
+        for p, grad in zip(several, tensors_.scaled_to_norm(grads, max_norm, total_norm.data), strict=True):
+            p.grad = Tensor(grad)
 
 
 def clip_grad_norm_(
@@ -94,7 +85,7 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
-    """g <- min(max(g, -clip_value), clip_value), elementwise.
+    """g <- min(max(g, -clip_value), clip_value), elementwise.  Kernel: ``tensors.cu``, for all at once.
 
     >>> import gradlib as gl
     >>> p = gl.nn.Parameter(gl.tensor([3.0, -0.25]))
@@ -104,9 +95,9 @@ def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
     [1.0, -0.25]
     """
     with no_grad():
-        for p in _listed(parameters):
-            if p.grad is not None:
-                p.grad = op.clip(p.grad.detach(), -clip_value, clip_value)
+        several, grads = _with_gradients(parameters)
+        for p, grad in zip(several, tensors_.clamped(grads, clip_value), strict=True):
+            p.grad = Tensor(grad)
 
 
 def parameters_to_vector(parameters: Parameters) -> Any:
@@ -119,16 +110,16 @@ def parameters_to_vector(parameters: Parameters) -> Any:
     return op.concat([op.reshape(p, shape=(-1,)) for p in _listed(parameters)])
 
 
-def vector_to_parameters(vector: Tensor, parameters: Parameters) -> None:
+def vector_to_parameters(vec: Tensor, parameters: Parameters) -> None:
     """Overwrite the parameters with the elements of a vector, in order.
 
     Raises: ShapeError for a vector of another size.
     """
     several = _listed(parameters)
     size = sum(p.size for p in several)
-    if tuple(vector.shape) != (size,):
-        raise ShapeError(f"vector_to_parameters: vector has shape {tuple(vector.shape)}\n  need ({size},)")
+    if tuple(vec.shape) != (size,):
+        raise ShapeError(f"vector_to_parameters: vec has shape {tuple(vec.shape)}\n  need ({size},)")
     start = 0
     for p in several:
-        p.assign(op.reshape(vector.detach()[start : start + p.size], shape=p.shape))
+        p.assign(op.reshape(vec.detach()[start : start + p.size], shape=p.shape))
         start += p.size

@@ -1,18 +1,17 @@
-"""What optimizers have in common whose step is one declared `Update`, and the checks of their settings."""
+"""The checks of optimizers' settings, and what their buffers start from."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from .. import backend as backends
-from ..core import Tensor, Update
+from ..core import Tensor
 from ..spec import float64
-from .optimizer import Optimizer, ParameterGroup
 
 _IGNORED = frozenset(("foreach", "capturable", "differentiable", "fused"))
 
@@ -41,32 +40,6 @@ def below_one(name: str, key: str, *values: float) -> None:
     """Raise ValueError for a decay outside [0, 1)."""
     if not all(0 <= value < 1 for value in values):
         raise ValueError(f"{name}({key}): {key} is {values if len(values) > 1 else values[0]!r}\n  need [0, 1)")
-
-
-class RuledOptimizer(Optimizer):
-    """An optimizer whose step is `rule`, called as ``rule(param, *buffers, grad, lr, step, **settings)``.
-
-    The buffers are those that the rule writes; one that `buffers` does not name is passed as None.
-    """
-
-    rule: ClassVar[Update]
-
-    def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the buffers that the rule writes."""
-        return self.rule.writes[1:]
-
-    def passed(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings that the rule takes."""
-        parameters = self.rule.__signature__.parameters.values()
-        return {p.name: group[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in group}
-
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], rate: Tensor, group: ParameterGroup
-    ) -> None:
-        """Overwrite `param` and its buffers."""
-        used = self.buffers(group)
-        buffers = [state[name] if name in used else None for name in self.rule.writes[1:]]
-        self.rule(param, *buffers, grad, rate, state["step"], **self.passed(group))
 
 
 def number(param: Tensor, value: float) -> Tensor:
