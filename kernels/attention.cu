@@ -1,127 +1,35 @@
-// Attention in float16 and bfloat16 on tensor cores (see attention.cuh), keys and values a tile at a time: the scores are
-// never in memory.  Forward: online softmax (Milakov and Gimelshein 2018; Dao et al. 2022).  Backward: the scores anew,
-// from the saved logarithm of each row's sum; one kernel over tiles of keys for dk and dv, one over tiles of queries for
-// dq, so every sum has one owner and a fixed order.
+// Attention in float16 and bfloat16 on tensor cores (see attention.cuh), keys and values a tile at a time: the scores
+// are never in memory.  Forward: online softmax (Milakov and Gimelshein 2018; Dao et al. 2022).  Backward: the scores
+// anew, from the saved logarithm of each row's sum; one kernel over tiles of keys for dk and dv, one over tiles of
+// queries for dq, so every sum has one owner and a fixed order.
 //
 // D is the width of a tile's rows in shared memory: a multiple of 16, at least both widths; what is missing is 0.
 // A warp takes 16 rows.  Dynamic shared memory: (rows of tiles) * (D + 8) * 2 bytes, see each kernel.
 // grid: tiles * heads * batch, tiles the fastest.
 //
-// variants: T=__half,__nv_bfloat16 D=32,64,128
-// variants: T=__nv_bfloat16 D=96
-// variants: T=__nv_bfloat16 D=192,256 PART=1,2
-// variants: T=__half D=64 MASK=1,2 MASKED=__half DROPOUT=0,1
-// variants: T=__nv_bfloat16 D=64 MASK=0,2 DROPOUT=1
-// variants: T=__nv_bfloat16 D=128 MASK=0,1,2 DROPOUT=0,1
-#include "gradlib/attention.cuh"
-#include "gradlib/pack.cuh"
-#include "gradlib/reduce.cuh"
-#include "gradlib/warp_tiles.cuh"
+// variants: T=__half,__nv_bfloat16 D=64
+// variants: T=__nv_bfloat16 D=32,96,128
+// variants: T=__nv_bfloat16 D=256 PART=1,2
+// variants: T=__half D=64 MASK=2 MASKED=__half DROPOUT=1
+// variants: T=__nv_bfloat16 D=128 MASK=1,2 DROPOUT=0,1
+#include "gradlib/attention_tiles.cuh"
 
-#ifndef T
-#define T __half
-#endif
-#ifndef D
-#define D 64
-#endif
 #ifndef PART  // of attention_dkv: 0 both gradients, 1 dv, 2 dk (a wide row's two at once need too many registers)
 #define PART 0
 #endif
 
 using namespace attention;
-using warp_tiles::lane;
-
-constexpr int PITCH = D + 8, STEPS = D / 16;
-constexpr bool BIG = D > 128;
-
-// The tiles; gradlib/ops/attention_launch.py knows the same numbers.
-constexpr int WARPS = 4;                    // of the forward kernel and of attention_dkv
-constexpr int KEYS = BIG ? 32 : 64;         // of a step of the forward kernel and of attention_dq
-constexpr int DQ_WARPS = BIG ? 2 : 4;
-constexpr int QUERIES = BIG ? 16 : 32;      // of a step of attention_dkv
-constexpr int STAGES = BIG ? 1 : 2;
-constexpr int UNROLL = BIG || (D > 96 && (MASK || DROPOUT)) ? 4 : STEPS;  // of the products along a row: all at once only where the registers suffice
-
-// Starts copying ROWS rows, from `first` on, of a matrix of `rows` rows into a tile; what is outside becomes 0.
-// `wide`: the matrix is aligned to 16 bytes in every row.
-template <int ROWS>
-GRADLIB_DEVICE void fetch(T* tile, const T* matrix, int first, int rows, int width, bool wide) {
-  for (int i = threadIdx.x; i < ROWS * D / 8; i += blockDim.x) {
-    const int row = i / (D / 8), column = i % (D / 8) * 8;
-    const int valid = first + row < rows ? larger(smaller(width - column, 8), 0) : 0;
-    T* to = tile + row * PITCH + column;
-    const T* from = valid ? matrix + (long long)(first + row) * width + column : matrix;
-    if (wide) {
-      ptx::cp_async<16>(to, from, valid * 2);
-    } else {
-#pragma unroll
-      for (int k = 0; k < 8; ++k) to[k] = k < valid ? from[k] : from_acc<T>(0.0f);
-    }
-  }
-}
-
-GRADLIB_DEVICE bool rows_aligned(const T* matrix, int width) { return width % 8 == 0 && aligned_pack<8>(matrix); }
-
-// Writes factor[0] and factor[1] times a warp's 16 rows, through its own rows of a tile.
-GRADLIB_DEVICE void put(T* tile, const float (&sums)[D / 8][4], const float (&factor)[2], T* matrix, int first, int rows,
-                        int width) {
-  const bool wide = rows_aligned(matrix, width);
-  __syncwarp();  // the warp has read what was there
-#pragma unroll
-  for (int n = 0; n < D / 8; ++n) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      *reinterpret_cast<unsigned*>(tile + (lane() / 4 + 8 * half) * PITCH + 8 * n + lane() % 4 * 2) =
-          warp_tiles::pair<T>(sums[n][2 * half] * factor[half], sums[n][2 * half + 1] * factor[half]);
-    }
-  }
-  __syncwarp();
-  for (int i = lane(); i < 16 * D / 8; i += 32) {
-    const int row = i / (D / 8), column = i % (D / 8) * 8;
-    if (first + row >= rows || column >= width) continue;
-    T* to = matrix + (long long)(first + row) * width + column;
-    const T* from = tile + row * PITCH + column;
-    if (wide) {
-      *reinterpret_cast<Pack<T, 8>*>(to) = *reinterpret_cast<const Pack<T, 8>*>(from);
-    } else {
-      for (int k = 0; k < 8 && column + k < width; ++k) to[k] = from[k];
-    }
-  }
-}
-
-// Over the four lanes that hold a row.
-template <class F> GRADLIB_DEVICE float quad(float v) {
-  v = F::combine(v, shuffle_xor(v, 1));
-  return F::combine(v, shuffle_xor(v, 2));
-}
-
-// Row or column of element e of block n of a fragment.
-GRADLIB_DEVICE int row_of(int e) { return lane() / 4 + e / 2 * 8; }
-GRADLIB_DEVICE int column_of(int n, int e) { return n * 8 + lane() % 4 * 2 + e % 2; }
 
 extern __shared__ __align__(16) unsigned char memory[];
 
-// What dropout keeps of a fragment of 16 queries and 8 BLOCKS keys: bit 4 n + e for element e of block n.  Drawn ahead, in a
-// loop, for the draws unrolled among the products would take all registers.
-template <int BLOCKS> GRADLIB_DEVICE unsigned int kept_bits(const Head& head, int first_query, int first_key) {
-  static_assert(4 * BLOCKS <= 32, "a bit for each element");
-  if (!DROPOUT) return ~0u;
-  unsigned int bits = 0;
-#pragma unroll 1
-  for (int i = 0; i < 2 * BLOCKS; ++i) {
-    bits |= head.kept_two(first_query + row_of(i % 2 * 2), first_key + column_of(i / 2, 0)) << (2 * i);
-  }
-  return bits;
-}
-
-// y; and for the backward pass, where they are not null: rest, what y lost when it was rounded, and lse, the log of the sum
-// of exp of each row's scores.  Shared: (64 + 2 KEYS) rows.
+// y; and for the backward pass, where they are not null: rest, what y lost when it was rounded, and lse, the log of the
+// sum of exp of each row's scores.  Shared: (64 + 2 KEYS) rows.
 extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
 attention_forward(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                   const void* __restrict__ mask, const unsigned long long* __restrict__ key, T* __restrict__ y,
-                  T* __restrict__ rest, float* __restrict__ lse, int heads, int kv_heads, int queries, int keys, int width, int value_width,
-                  long long mask_batch, long long mask_head, long long mask_query, long long mask_key, int causal,
-                  int offset, double scale, unsigned int threshold, double keep) {
+                  T* __restrict__ rest, float* __restrict__ lse, int heads, int kv_heads, int queries, int keys,
+                  int width, int value_width, long long mask_batch, long long mask_head, long long mask_query,
+                  long long mask_key, int causal, int offset, double scale, unsigned int threshold, double keep) {
   const Problem p = {heads, kv_heads, queries, keys, width, value_width, causal, offset, (float)scale * LOG2E, mask,
                      mask_batch, mask_head, mask_query, mask_key, key, threshold, (float)keep};
   constexpr int ROWS = 16 * WARPS;
@@ -161,7 +69,8 @@ attention_forward(const T* __restrict__ q, const T* __restrict__ k, const T* __r
     ptx::cp_async_commit_group();
 
     float most[2] = {top[0], top[1]};
-    const bool whole = MASK == 0 && at + KEYS <= keys && first + ROWS <= queries && (!causal || at + KEYS - 1 <= first + offset);
+    const bool whole = MASK == 0 && at + KEYS <= keys && first + ROWS <= queries &&
+                       (!causal || at + KEYS - 1 <= first + offset);
 #pragma unroll
     for (int n = 0; n < KEYS / 8; ++n) {
 #pragma unroll
@@ -325,8 +234,8 @@ attention_dq(const T* __restrict__ q, const T* __restrict__ k, const T* __restri
   put(q_tile + own * PITCH, sums, factor, dq + head.query_rows() * width, first + own, queries, width);
 }
 
-// dv = dropout(P)^T g, dk = scale dS^T q, summed over the heads that read these keys.  Tiles are of keys, heads those of
-// the keys.  Shared: (128 + 2 STAGES QUERIES) rows.
+// dv = dropout(P)^T g, dk = scale dS^T q, summed over the heads that read these keys.  Tiles are of keys, heads those
+// of the keys.  Shared: (128 + 2 STAGES QUERIES) rows.
 extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
 attention_dkv(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const void* __restrict__ mask,
               const unsigned long long* __restrict__ key, const T* __restrict__ g, const float* __restrict__ lse,

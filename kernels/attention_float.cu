@@ -1,16 +1,15 @@
 // Attention in float32 (see attention.cuh): the algorithm and the entries of attention.cu, with float32 arithmetic
 // throughout and no tensor cores.
 //
-// D is the width of a tile's rows in shared memory, a multiple of its TILE rows, at least both widths; what is missing is
-// 0.  A block has (TILE / 4)^2 threads; thread (tx, ty) has rows ty + TILE / 4 i and columns tx + TILE / 4 j of a TILE x TILE
-// block of scores, i, j < 4, and of a row of width D runs of four columns.  Dynamic shared memory: floats, see each kernel.
-// grid: tiles * heads * batch, tiles the fastest.
+// D is the width of a tile's rows in shared memory, a multiple of its TILE rows, at least both widths; what is missing
+// is 0.  A block has (TILE / 4)^2 threads; thread (tx, ty) has rows ty + TILE / 4 i and columns tx + TILE / 4 j of a
+// TILE x TILE block of scores, i, j < 4, and of a row of width D runs of four columns.  Dynamic shared memory: floats,
+// see each kernel. grid: tiles * heads * batch, tiles the fastest.
 //
 // variants: D=32,64,96,128
-// variants: D=192,256 PART=1,2
-// variants: D=64 MASK=1,2 DROPOUT=0,1
-// variants: D=128 MASK=0,2 DROPOUT=1 PART=1,2
-// variants: D=128 MASK=1 PART=1,2
+// variants: D=256 PART=1,2
+// variants: D=64 MASK=2 DROPOUT=1
+// variants: D=128 MASK=1 DROPOUT=1 PART=1,2
 #include "gradlib/attention.cuh"
 #include "gradlib/pack.cuh"
 #include "gradlib/ptx.cuh"
@@ -120,7 +119,8 @@ template <int TILE> struct Block {
     return v;
   }
 
-  GRADLIB_DEVICE static void put(const Sums& sums, const float (&factor)[4], float* matrix, int first, int rows, int width) {
+  GRADLIB_DEVICE static void put(const Sums& sums, const float (&factor)[4], float* matrix, int first, int rows,
+                                 int width) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int r = first + row(i);
@@ -305,15 +305,15 @@ attention_dq(const float* __restrict__ q, const float* __restrict__ k, const flo
   B::put(sums, factor, dq + head.query_rows() * width, first, queries, width);
 }
 
-// dv = dropout(P)^T g, dk = scale dS^T q, summed over the heads that read these keys.  Tiles are of keys, heads those of
-// the keys.  Shared: 4 TILE (D + 4) + TILE (TILE + 4).
+// dv = dropout(P)^T g, dk = scale dS^T q, summed over the heads that read these keys.  Tiles are of keys, heads those
+// of the keys.  Shared: 4 TILE (D + 4) + TILE (TILE + 4).
 extern "C" __global__ void __launch_bounds__(Block<BACKWARD_TILE>::THREADS, 1)
 attention_dkv(const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
               const void* __restrict__ mask, const unsigned long long* __restrict__ key, const float* __restrict__ g,
               const float* __restrict__ lse, const float* __restrict__ delta, float* __restrict__ dk,
               float* __restrict__ dv, int heads, int kv_heads, int queries, int keys, int width, int value_width,
-              long long mask_batch, long long mask_head, long long mask_query, long long mask_key, int causal, int offset,
-              double scale, unsigned int threshold, double keep) {
+              long long mask_batch, long long mask_head, long long mask_query, long long mask_key, int causal,
+              int offset, double scale, unsigned int threshold, double keep) {
   const Problem p = {heads, kv_heads, queries, keys, width, value_width, causal, offset, (float)scale * LOG2E, mask,
                      mask_batch, mask_head, mask_query, mask_key, key, threshold, (float)keep};
   constexpr int TILE = BACKWARD_TILE;
@@ -336,7 +336,8 @@ attention_dkv(const float* __restrict__ q, const float* __restrict__ k, const fl
       B::fetch(g_tile, g + head.query_rows() * value_width, at, queries, value_width);
       ptx::cp_async_wait_all();
       __syncthreads();
-      const unsigned int kept = kept_bits([&](int i, int j) { return head.kept(at + B::column(j), first + B::row(i)); });
+      auto keeps = [&](int i, int j) { return head.kept(at + B::column(j), first + B::row(i)); };
+      const unsigned int kept = kept_bits(keeps);
       typename B::Scores s, up = {};
       B::dot(s, k_tile, q_tile);
       if (PART != 1) B::dot(up, v_tile, g_tile);
@@ -367,7 +368,7 @@ attention_dkv(const float* __restrict__ q, const float* __restrict__ k, const fl
     }
   }
   ptx::cp_async_wait_all();
-  const float slope[4] = {p.scale * LN2, p.scale * LN2, p.scale * LN2, p.scale * LN2}, one[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+  const float back = p.scale * LN2, slope[4] = {back, back, back, back}, one[4] = {1.0f, 1.0f, 1.0f, 1.0f};
   if (PART != 1 && dk) B::put(k_sums, slope, dk + key_rows * width, first, keys, width);
   if (PART != 2 && dv) B::put(v_sums, one, dv + key_rows * value_width, first, keys, value_width);
 }

@@ -156,8 +156,8 @@ batch_norm_backward_finish(const A* __restrict__ part_g, const A* __restrict__ p
   }
 }
 
-// dx = weight rstd (g - sum_g / rows - xhat sum_gx / rows) in training, weight rstd g in evaluation, plus what flows back
-// through the outputs mean and var: g_mean / rows + 2 g_var (x - mean) / rows (both may be null).
+// dx = weight rstd (g - sum_g / rows - xhat sum_gx / rows) in training, weight rstd g in evaluation, plus what flows
+// back through the outputs mean and var: g_mean / rows + 2 g_var (x - mean) / rows (both may be null).
 extern "C" __global__ void __launch_bounds__(256, 1)
 batch_norm_backward_apply(const T* __restrict__ x, const T* __restrict__ g, const A* __restrict__ mean,
                           const A* __restrict__ rstd, const PARAM* __restrict__ weight, const A* __restrict__ sum_g,

@@ -1,13 +1,13 @@
-// Rows of a table by index, y[i] = weight[index[i]], and the gradient of the table: the sums of the rows of g that fell on
-// each of its rows.
+// Rows of a table by index, y[i] = weight[index[i]], and the gradient of the table: the sums of the rows of g that fell
+// on each of its rows.
 //
-// The lanes of a row, blockDim.x (a power of two up to 32), take packs of 16 bytes side by side; blockDim.y such groups are
-// a block, and gridDim.y of them cover a row: ceil(width / (lanes * elements of a pack)).
+// The lanes of a row, blockDim.x (a power of two up to 32), take packs of 16 bytes side by side; blockDim.y such groups
+// are a block, and gridDim.y of them cover a row: ceil(width / (lanes * elements of a pack)).
 //
-// For the gradient the places come sorted by index: sorted[p] is the p-th smallest index, order[p] where it stood; equal
-// ones keep their order.  A chunk of CHUNK places is added up by one group, in order; what belongs to a run of equal
-// indices that reaches beyond the chunk goes to `part`, and embedding_finish adds such parts up, in order.  So a row that
-// occurs everywhere is the work of many, and the same inputs give the same bits.
+// For the gradient the places come sorted by index: sorted[p] is the p-th smallest index, order[p] where it stood;
+// equal ones keep their order.  A chunk of CHUNK places is added up by one group, in order; what belongs to a run of
+// equal indices that reaches beyond the chunk goes to `part`, and embedding_finish adds such parts up, in order.  So a
+// row that occurs everywhere is the work of many, and the same inputs give the same bits.
 //
 // variants: T=float,double,__half,__nv_bfloat16
 // variants: T=float,__nv_bfloat16 INDEX=int
@@ -92,7 +92,9 @@ struct Table {
 };
 
 // part: for each chunk, a line for the run that came from before, and one for the run that goes on behind.
-GRADLIB_DEVICE A* line_of(A* part, long long chunk, int behind, int width) { return part + (2 * chunk + behind) * width; }
+GRADLIB_DEVICE A* line_of(A* part, long long chunk, int behind, int width) {
+  return part + (2 * chunk + behind) * width;
+}
 
 // grid (ceil(chunks / blockDim.y), tiles); padding is -1 if there is no row without a gradient.
 extern "C" __global__ void __launch_bounds__(256, 1)

@@ -1,5 +1,5 @@
-// Group normalisation (Wu, He 2018) of x (batch, rows, channels): statistics of each example over its rows and the channels
-// of a group; with as many groups as channels, instance normalisation.
+// Group normalisation (Wu, He 2018) of x (batch, rows, channels): statistics of each example over its rows and the
+// channels of a group; with as many groups as channels, instance normalisation.
 //
 // Column tiles: block (bx, by), powers of two, bx * by <= 256; threadIdx.x runs along the channels.
 //   *_partial  grid (ceil(channels / bx), segments, batch): one segment is `share` neighbouring rows
@@ -35,15 +35,17 @@ struct Parts {
   long long begin;  // of this example and group
   int channels, width;
   GRADLIB_DEVICE Parts(int all, int groups, int segments)
-      : begin((long long)blockIdx.y * segments * all + blockIdx.x * (all / groups)), channels(all), width(all / groups) {}
+      : begin((long long)blockIdx.y * segments * all + blockIdx.x * (all / groups)),
+        channels(all), width(all / groups) {}
   GRADLIB_DEVICE int channel(long long i) const { return (int)(i % width); }
   GRADLIB_DEVICE long long at(long long i) const { return begin + i / width * channels + i % width; }
 };
 
-// ---- forward ----------------------------------------------------------------------------------------------------------
+// ---- forward -------------------------------------------------------------------------------------------------------
 
 extern "C" __global__ void __launch_bounds__(256, 1)
-group_norm_partial(const T* __restrict__ x, A* __restrict__ mean, A* __restrict__ m2, int rows, int channels, int share) {
+group_norm_partial(const T* __restrict__ x, A* __restrict__ mean, A* __restrict__ m2, int rows, int channels,
+                   int share) {
   __shared__ Moments<A> shared[256];
   const int channel = channel_of_thread(), begin = blockIdx.y * share, end = smaller(begin + share, rows);
   Moments<A> total = {A(0), A(0), A(0)};
@@ -98,7 +100,7 @@ group_norm_apply(const T* __restrict__ x, const A* __restrict__ mean, const A* _
   }
 }
 
-// ---- backward ---------------------------------------------------------------------------------------------------------
+// ---- backward ------------------------------------------------------------------------------------------------------
 
 struct Sums {
   A g, gx;  // sums of g and of g (x - mean) rstd
@@ -136,8 +138,9 @@ group_norm_backward_partial(const T* __restrict__ x, const T* __restrict__ g, co
 
 // sum_g, sum_gx (batch, groups): sums over the channels of a group of weight times their sums.
 extern "C" __global__ void __launch_bounds__(256, 1)
-group_norm_backward_finish(const A* __restrict__ part_g, const A* __restrict__ part_gx, const PARAM* __restrict__ weight,
-                           A* __restrict__ sum_g, A* __restrict__ sum_gx, int channels, int groups, int segments) {
+group_norm_backward_finish(const A* __restrict__ part_g, const A* __restrict__ part_gx,
+                           const PARAM* __restrict__ weight, A* __restrict__ sum_g, A* __restrict__ sum_gx,
+                           int channels, int groups, int segments) {
   __shared__ Sums shared[256];
   const Parts parts(channels, groups, segments);
   auto get = [&](long long i) {

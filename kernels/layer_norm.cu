@@ -1,15 +1,16 @@
-// Layer normalisation (Ba, Kiros, Hinton 2016) of the rows of x (rows, columns): y = (x - mean) rstd weight + bias; with
-// RMS=1 root mean square normalisation (Zhang, Sennrich 2019): y = x rstd weight, rstd = 1 / sqrt(mean(x^2) + eps).
+// Layer normalisation (Ba, Kiros, Hinton 2016) of the rows of x (rows, columns): y = (x - mean) rstd weight + bias;
+// with RMS=1 root mean square normalisation (Zhang, Sennrich 2019): y = x rstd weight, rstd = 1 / sqrt(mean(x^2) +
+// eps).
 //
-// Row kernels.  block (threads of a row, rows at a time), full warps a row; see rows.cuh.  PACKS packs of 16 bytes of a row
-// stay in each thread's registers (threads * PACKS * 16 bytes hold a row), so x is read once; PACKS=0 takes any row.
-// Variances are of deviations from the mean, in two walks over the row.
-// PARAM is the type of weight, bias and their gradients; both may be null.
+// Row kernels.  block (threads of a row, rows at a time), full warps a row; see rows.cuh.  PACKS packs of 16 bytes of a
+// row stay in each thread's registers (threads * PACKS * 16 bytes hold a row), so x is read once; PACKS=0 takes any
+// row. Variances are of deviations from the mean, in two walks over the row. PARAM is the type of weight, bias and
+// their gradients; both may be null.
 //
-// variants: T=float,double,__half,__nv_bfloat16 RMS=0,1 PACKS=0,2
-// variants: T=float,__half,__nv_bfloat16 PACKS=1
-// variants: T=float,double PACKS=4 RMS=0,1
-// variants: T=__half,__nv_bfloat16 PARAM=float RMS=0,1 PACKS=0,2
+// variants: T=float,double,__half PACKS=0,2
+// variants: T=__nv_bfloat16 RMS=1 PACKS=1,2
+// variants: T=float,double PACKS=4
+// variants: T=__nv_bfloat16 PARAM=float PACKS=0,2
 #include "gradlib/rows.cuh"
 
 #ifndef T
@@ -115,9 +116,10 @@ GRADLIB_DEVICE void over_groups(const A (&v)[N], A* out, int i, int columns, A* 
   }
 }
 
-// With xhat = (x - mean) rstd: dx = rstd (w g - mean(w g) - xhat mean(w g xhat)), the first mean absent with RMS.
-// Each group of threads takes rows in turn; grid any.  With PACKS > 0 the block also sums g xhat and g of its rows, for the
-// gradients of weight and bias: line blockIdx.x of part_w, part_b (blocks, columns), where they are not null.  dx may be null.
+// With xhat = (x - mean) rstd: dx = rstd (w g - mean(w g) - xhat mean(w g xhat)), the first mean absent with RMS. Each
+// group of threads takes rows in turn; grid any.  With PACKS > 0 the block also sums g xhat and g of its rows, for the
+// gradients of weight and bias: line blockIdx.x of part_w, part_b (blocks, columns), where they are not null.  dx may
+// be null.
 extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1)
 layer_norm_backward(const T* __restrict__ x, const T* __restrict__ g, const PARAM* __restrict__ weight,
                     const A* __restrict__ mean, const A* __restrict__ rstd, T* __restrict__ dx, A* __restrict__ part_w,
@@ -125,7 +127,8 @@ layer_norm_backward(const T* __restrict__ x, const T* __restrict__ g, const PARA
   __shared__ Sums shared[MOST_WARPS];
   __shared__ A lines[BACKWARD_THREADS * N];
   A dw[PACKS == 0 ? 1 : PACKS][N] = {}, db[PACKS == 0 ? 1 : PACKS][N] = {};
-  for (long long r = (long long)blockIdx.x * blockDim.y + threadIdx.y; r < rows; r += (long long)gridDim.x * blockDim.y) {
+  const long long step = (long long)gridDim.x * blockDim.y;
+  for (long long r = (long long)blockIdx.x * blockDim.y + threadIdx.y; r < rows; r += step) {
     Row<T, PACKS> row(x + r * columns, columns), up(g + r * columns, columns);
     const A center = RMS ? A(0) : mean[r], scale = rstd[r];
     // What each walk needs of a pack: xhat, and w g.
@@ -178,8 +181,8 @@ layer_norm_backward(const T* __restrict__ x, const T* __restrict__ g, const PARA
   }
 }
 
-// The same sums for rows of any width, by column tiles: block (32, 8), grid (ceil(columns / 32), parts); a part is `share`
-// neighbouring rows, and line blockIdx.y of part_w, part_b.
+// The same sums for rows of any width, by column tiles: block (32, 8), grid (ceil(columns / 32), parts); a part is
+// `share` neighbouring rows, and line blockIdx.y of part_w, part_b.
 extern "C" __global__ void __launch_bounds__(256, 1)
 layer_norm_columns(const T* __restrict__ x, const T* __restrict__ g, const A* __restrict__ mean,
                    const A* __restrict__ rstd, A* __restrict__ part_w, A* __restrict__ part_b, int rows, int columns,

@@ -1,20 +1,20 @@
-// One step of a recurrent layer: all that is not a matrix product, forward and backward.  PyTorch's equations and order of
-// gates.  With x = input W_ih + b_ih and a = h W_hh + b_hh, gates side by side in rows of gates * size:
+// One step of a recurrent layer: all that is not a matrix product, forward and backward.  PyTorch's equations and order
+// of gates.  With x = input W_ih + b_ih and a = h W_hh + b_hh, gates side by side in rows of gates * size:
 //   RNN   h' = act(x + a)
 //   LSTM  (i, f, g, o) = x + a;  c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c')
 //   GRU   r = sigmoid(x_r + a_r), z = sigmoid(x_z + a_z), n = tanh(x_n + r a_n), h' = n + z (h - n)
 //
-// Arrays of a whole sequence are (time, batch, ...), of which a launch takes time `at`: `fed` is x, `before_h` and `before_c`
-// the states that enter each time, `out` the outputs, `acts` what the gates became (LSTM i, f, g, o; GRU r, z, n, a_n).  The
-// new states go to time `next` of the `before` arrays, or with next < 0 to `last`.  A sequence that has ended, at >=
-// lengths[b], keeps its states and gives 0; lengths, out, acts and last may be null.
+// Arrays of a whole sequence are (time, batch, ...), of which a launch takes time `at`: `fed` is x, `before_h` and
+// `before_c` the states that enter each time, `out` the outputs, `acts` what the gates became (LSTM i, f, g, o; GRU r,
+// z, n, a_n).  The new states go to time `next` of the `before` arrays, or with next < 0 to `last`.  A sequence that
+// has ended, at >= lengths[b], keeps its states and gives 0; lengths, out, acts and last may be null.
 //
-// Backward: dh' = product + carry + dout, where `product` is what comes through the product of the later step, `carry` what
-// comes past it (overwritten by what goes past this one), dout the output's cotangent; either may be null.  dc is overwritten
-// likewise.  `slope` receives the gradient of x and of a at once (GRU: dfed and dhidden).
+// Backward: dh' = product + carry + dout, where `product` is what comes through the product of the later step, `carry`
+// what comes past it (overwritten by what goes past this one), dout the output's cotangent; either may be null.  dc is
+// overwritten likewise.  `slope` receives the gradient of x and of a at once (GRU: dfed and dhidden).
 //
-// A thread an element of a state: one-dimensional grid, a grid-stride loop.  CELL is the type of cell states, of carries
-// and of `acts`: rounded gates near 0 or 1 would leave few digits of their derivatives.
+// A thread an element of a state: one-dimensional grid, a grid-stride loop.  CELL is the type of cell states, of
+// carries and of `acts`: rounded gates near 0 or 1 would leave few digits of their derivatives.
 //
 // variants: T=float,double,__half,__nv_bfloat16
 // variants: T=__half,__nv_bfloat16 CELL=float
@@ -40,7 +40,8 @@ struct Element {
 GRADLIB_DEVICE A sigmoid(A v) { return act::logistic(v); }
 GRADLIB_DEVICE bool ended(const long long* lengths, int b, int at) { return lengths && at >= lengths[b]; }
 
-template <class E> GRADLIB_DEVICE void put_state(E* before, E* last, int next, long long count, long long i, acc_t<E> v) {
+template <class E>
+GRADLIB_DEVICE void put_state(E* before, E* last, int next, long long count, long long i, acc_t<E> v) {
   if (next >= 0) before[next * count + i] = from_acc<E>(v);
   else if (last) last[i] = from_acc<E>(v);
 }
@@ -49,9 +50,10 @@ template <class E> GRADLIB_DEVICE void put_state(E* before, E* last, int next, l
 #define GRADLIB_AT(pointer, stride) pointer + (pointer ? at * (long long)(stride) : 0)
 
 extern "C" __global__ void __launch_bounds__(256, 1)
-lstm_forward(const T* __restrict__ fed, const T* __restrict__ hidden, T* __restrict__ before_h, CELL* __restrict__ before_c,
-             const long long* __restrict__ lengths, T* __restrict__ out, CELL* __restrict__ acts, T* __restrict__ last_h,
-             CELL* __restrict__ last_c, int batch, int size, int at, int next) {
+lstm_forward(const T* __restrict__ fed, const T* __restrict__ hidden, T* __restrict__ before_h,
+             CELL* __restrict__ before_c, const long long* __restrict__ lengths, T* __restrict__ out,
+             CELL* __restrict__ acts, T* __restrict__ last_h, CELL* __restrict__ last_c, int batch, int size, int at,
+             int next) {
   const long long count = (long long)batch * size;
   fed = fed + at * 4 * count;
   acts = GRADLIB_AT(acts, 4 * count);
@@ -85,8 +87,8 @@ lstm_forward(const T* __restrict__ fed, const T* __restrict__ hidden, T* __restr
 
 extern "C" __global__ void __launch_bounds__(256, 1)
 lstm_backward(const CELL* __restrict__ acts, const CELL* __restrict__ before_c, const long long* __restrict__ lengths,
-              const T* __restrict__ dout, const T* __restrict__ product, CELL* __restrict__ carry, CELL* __restrict__ dc,
-              T* __restrict__ slope, int batch, int size, int at) {
+              const T* __restrict__ dout, const T* __restrict__ product, CELL* __restrict__ carry,
+              CELL* __restrict__ dc, T* __restrict__ slope, int batch, int size, int at) {
   const long long count = (long long)batch * size;
   acts += at * 4 * count;
   slope += at * 4 * count;
@@ -197,8 +199,8 @@ rnn_forward(const T* __restrict__ fed, const T* __restrict__ hidden, T* __restri
 
 extern "C" __global__ void __launch_bounds__(256, 1)
 rnn_backward(const CELL* __restrict__ acts, const long long* __restrict__ lengths, const T* __restrict__ dout,
-             const T* __restrict__ product, CELL* __restrict__ carry, T* __restrict__ slope, int batch, int size, int at,
-             int relu) {
+             const T* __restrict__ product, CELL* __restrict__ carry, T* __restrict__ slope, int batch, int size,
+             int at, int relu) {
   const long long count = (long long)batch * size;
   acts += at * count;
   slope += at * count;

@@ -1,15 +1,15 @@
 // Softmax, log-softmax and softmax cross-entropy over the rows of a (rows, columns) matrix.
 //
-// Row kernels.  block (threads of a row, rows at a time), full warps a row, grid (ceil(rows / blockDim.y)); see rows.cuh.
-// Softmax: PACKS packs of 16 bytes of a row stay in each thread's registers (threads * PACKS * 16 bytes hold a row), so a row
-// is read once; PACKS=0 takes any row.  Cross-entropy never needs a value twice, and takes any row.
+// Row kernels.  block (threads of a row, rows at a time), full warps a row, grid (ceil(rows / blockDim.y)); see
+// rows.cuh. Softmax: PACKS packs of 16 bytes of a row stay in each thread's registers (threads * PACKS * 16 bytes hold
+// a row), so a row is read once; PACKS=0 takes any row.  Cross-entropy never needs a value twice, and takes any row.
 // One walk finds a row's maximum and sum of exp(x - maximum) together (Milakov and Gimelshein 2018).
 //
 // LOG=1 makes softmax_* the logarithm's.  TARGET is the type of the class numbers.
 //
-// variants: T=float,double,__half,__nv_bfloat16 LOG=0,1 PACKS=0,2
-// variants: T=float,__half PACKS=1
-// variants: T=float,double PACKS=4
+// variants: T=float,double,__half,__nv_bfloat16 PACKS=2
+// variants: T=float,double,__half LOG=1
+// variants: T=float,double LOG=1 PACKS=4
 // variants: T=float,__half TARGET=int
 #include "gradlib/rows.cuh"
 
@@ -110,8 +110,8 @@ softmax_backward(const T* __restrict__ y, const T* __restrict__ g, T* __restrict
 // loss[row] = lse - (1 - smoothing) x[target] - smoothing mean(x), and lse for the backward pass; 0 where the target is
 // `ignore_index`, NaN where it is no class at all (nothing outside the row is read).
 extern "C" __global__ void __launch_bounds__(512, 1)
-cross_entropy_forward(const T* __restrict__ x, const TARGET* __restrict__ target, A* __restrict__ loss, A* __restrict__ lse,
-                      int rows, int classes, long long ignore_index, double smoothing) {
+cross_entropy_forward(const T* __restrict__ x, const TARGET* __restrict__ target, A* __restrict__ loss,
+                      A* __restrict__ lse, int rows, int classes, long long ignore_index, double smoothing) {
   __shared__ MaxSum shared[MOST_WARPS];
   __shared__ A shared_sum[MOST_WARPS];
   const long long r = row_of_thread();
@@ -135,15 +135,16 @@ cross_entropy_forward(const T* __restrict__ x, const TARGET* __restrict__ target
     const long long k = target[r];
     A value = A(0);
     if (k != ignore_index) {
-      value = k >= 0 && k < classes ? log_sum - A(1.0 - smoothing) * to_acc(x[k]) - smooth : highest<A>() - highest<A>();
+      value = highest<A>() - highest<A>();
+      if (k >= 0 && k < classes) value = log_sum - A(1.0 - smoothing) * to_acc(x[k]) - smooth;
     }
     loss[r] = value;
     lse[r] = log_sum;
   }
 }
 
-// dx = (softmax(x) - (1 - smoothing) onehot - smoothing / classes) g, with g one number a row (g_stride 1) or one for all
-// (g_stride 0), divided by `count` (the mean's) if there is one.  Ignored rows get 0.
+// dx = (softmax(x) - (1 - smoothing) onehot - smoothing / classes) g, with g one number a row (g_stride 1) or one for
+// all (g_stride 0), divided by `count` (the mean's) if there is one.  Ignored rows get 0.
 extern "C" __global__ void __launch_bounds__(512, 1)
 cross_entropy_backward(const T* __restrict__ x, const TARGET* __restrict__ target, const A* __restrict__ lse,
                        const T* __restrict__ g, const A* __restrict__ count, T* __restrict__ dx, int rows, int classes,
@@ -174,7 +175,8 @@ cross_entropy_partial(const A* __restrict__ loss, const TARGET* __restrict__ tar
                       A* __restrict__ counts, int rows, long long ignore_index) {
   __shared__ A shared[32];
   A sum = fold<Add>([&](long long i) { return loss[i]; }, A(0), global_index(), rows, global_size());
-  A count = fold<Add>([&](long long i) { return A(target[i] != ignore_index); }, A(0), global_index(), rows, global_size());
+  auto counts_row = [&](long long i) { return A(target[i] != ignore_index); };
+  A count = fold<Add>(counts_row, A(0), global_index(), rows, global_size());
   sum = row_reduce<Add>(sum, shared);
   count = row_reduce<Add>(count, shared);
   if (threadIdx.x == 0) {

@@ -10,7 +10,7 @@
 #define TOTAL acc_t<T>
 #endif
 
-// ---- the norm ---------------------------------------------------------------------------------------------------------
+// ---- the norm ------------------------------------------------------------------------------------------------------
 
 GRADLIB_DEVICE float power(float x, float p) { return powf(x, p); }
 GRADLIB_DEVICE double power(double x, double p) { return pow(x, p); }
@@ -56,10 +56,14 @@ norm_partial(const Word* __restrict__ arrays, const int* __restrict__ chunks, do
              long long share, double p) {
   __shared__ double shared[32];
   double v;
-  if (p == 2.0) v = row_reduce<Add>(fold_tensors<Add>(arrays, chunks, count, share, Square{}), shared);
-  else if (p == 1.0) v = row_reduce<Add>(fold_tensors<Add>(arrays, chunks, count, share, Absolute{}), shared);
-  else if (p == highest<double>()) v = row_reduce<Greatest>(fold_tensors<Greatest>(arrays, chunks, count, share, Absolute{}), shared);
-  else v = row_reduce<Add>(fold_tensors<Add>(arrays, chunks, count, share, Power{A(p)}), shared);
+  if (p == highest<double>()) {
+    v = row_reduce<Greatest>(fold_tensors<Greatest>(arrays, chunks, count, share, Absolute{}), shared);
+  } else {
+    if (p == 2.0) v = fold_tensors<Add>(arrays, chunks, count, share, Square{});
+    else if (p == 1.0) v = fold_tensors<Add>(arrays, chunks, count, share, Absolute{});
+    else v = fold_tensors<Add>(arrays, chunks, count, share, Power{A(p)});
+    v = row_reduce<Add>(v, shared);
+  }
   if (threadIdx.x == 0) part[blockIdx.x] = v;
 }
 
@@ -88,8 +92,8 @@ struct Scale {
 
 // y = x min(1, max_norm / (total + 1e-6)).  Lines: y, x.
 extern "C" __global__ void __launch_bounds__(256, 1)
-scale_to_norm(const Word* __restrict__ arrays, const int* __restrict__ chunks, const TOTAL* __restrict__ total, int count,
-              long long share, double max_norm) {
+scale_to_norm(const Word* __restrict__ arrays, const int* __restrict__ chunks, const TOTAL* __restrict__ total,
+              int count, long long share, double max_norm) {
   const TOTAL ratio = TOTAL(max_norm) / (*total + TOTAL(1e-6));
   const Scale rule = {A(ratio > TOTAL(1) ? TOTAL(1) : ratio)};
   for (int c = blockIdx.x; c < count; c += gridDim.x) {
@@ -121,6 +125,7 @@ struct Average {
 
 // average <- average + (1 - decay) (value - average).  Lines: average, value.
 extern "C" __global__ void __launch_bounds__(256, 1)
-move_average(const Word* __restrict__ arrays, const int* __restrict__ chunks, int count, long long share, double decay) {
+move_average(const Word* __restrict__ arrays, const int* __restrict__ chunks, int count, long long share,
+             double decay) {
   update_all<0>(arrays, chunks, count, share, Average{A(1.0 - decay)});
 }

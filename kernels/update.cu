@@ -29,7 +29,8 @@ sgd(const Word* __restrict__ arrays, const int* __restrict__ chunks, const doubl
   const A rate = A(*lr), sign = maximize ? A(-1) : A(1);
   const bool first = *step == 1;
   update_tensors<1, 0>(arrays, chunks, count, share, [&](const Line<1, 0>& line, int) {
-    return Sgd{rate, A(momentum), A(1.0 - dampening), A(weight_decay), sign, first, nesterov != 0, line.state(0) != nullptr};
+    const bool buffered = line.state(0) != nullptr;
+    return Sgd{rate, A(momentum), A(1.0 - dampening), A(weight_decay), sign, first, nesterov != 0, buffered};
   });
 }
 

@@ -9,7 +9,8 @@
 // What they have in common.
 struct Moments {
   A shrink, decay, sign, take1, keep2, take2, floor;
-  GRADLIB_DEVICE Moments(double lr, double beta1, double beta2, double eps, double weight_decay, int decoupled, int maximize)
+  GRADLIB_DEVICE Moments(double lr, double beta1, double beta2, double eps, double weight_decay, int decoupled,
+                         int maximize)
       : shrink(decoupled ? A(1.0 - lr * weight_decay) : A(1)), decay(decoupled ? A(0) : A(weight_decay)),
         sign(maximize ? A(-1) : A(1)), take1(A(1.0 - beta1)), keep2(A(beta2)), take2(A(1.0 - beta2)), floor(A(eps)) {}
   GRADLIB_DEVICE A gradient(A p, A g) const { return sign * g + decay * p; }
@@ -79,8 +80,8 @@ struct Nadam {
   }
 };
 
-// of_g = lr (1 - mu) / (1 - M), of_m = lr mu' / (1 - M mu'), with mu = beta1 (1 - 0.96^(t momentum_decay) / 2), mu' that
-// of t + 1, and M <- M mu, the scalar of each tensor.
+// of_g = lr (1 - mu) / (1 - M), of_m = lr mu' / (1 - M mu'), with mu = beta1 (1 - 0.96^(t momentum_decay) / 2), mu'
+// that of t + 1, and M <- M mu, the scalar of each tensor.
 extern "C" __global__ void __launch_bounds__(256, 1)
 nadam(const Word* __restrict__ arrays, const int* __restrict__ chunks, unsigned int* __restrict__ done,
       const double* __restrict__ lr, const long long* __restrict__ step, int count, long long share, int tensors,

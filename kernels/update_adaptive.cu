@@ -46,8 +46,8 @@ adadelta(const Word* __restrict__ arrays, const int* __restrict__ chunks, const 
                 Adadelta{A(*lr), A(rho), A(1.0 - rho), A(eps), A(weight_decay), maximize ? A(-1) : A(1)});
 }
 
-// v <- alpha v + (1 - alpha) g^2; centered: a <- a + (1 - alpha) (g - a), and v - a^2 stands in for v; d = g / (sqrt(v) +
-// eps); with momentum d = b <- momentum b + d; p <- p - lr d.  The states are v, a, b; absent ones are null.
+// v <- alpha v + (1 - alpha) g^2; centered: a <- a + (1 - alpha) (g - a), and v - a^2 stands in for v; d = g / (sqrt(v)
+// + eps); with momentum d = b <- momentum b + d; p <- p - lr d.  The states are v, a, b; absent ones are null.
 struct Rmsprop {
   A rate, keep, take, floor, decay, sign, momentum;
   bool centered, buffered;

@@ -1,5 +1,5 @@
-// Optimizer steps by sign, by layer, by matrix and by average, over all tensors of a group (see update.cuh): Lion, LAMB,
-// Muon, ASGD.
+// Optimizer steps by sign, by layer, by matrix and by average, over all tensors of a group (see update.cuh): Lion,
+// LAMB, Muon, ASGD.
 //
 // variants: T=float,double,__half,__nv_bfloat16
 // variants: T=__half,__nv_bfloat16 STATE=float
@@ -28,7 +28,8 @@ lion(const Word* __restrict__ arrays, const int* __restrict__ chunks, const doub
                      maximize ? A(-1) : A(1)});
 }
 
-// ---- LAMB: p <- p - lr trust u, u = m size / (sqrt(v) unbias + eps) + weight_decay p, trust = |p| / |u| of the tensor ----
+// ---- LAMB --------------------------------------------------------------------------------------------------------
+// p <- p - lr trust u, u = m size / (sqrt(v) unbias + eps) + weight_decay p, trust = |p| / |u| of the tensor.
 
 struct Direction {
   A size, unbias, floor, decay;
@@ -36,7 +37,8 @@ struct Direction {
 };
 
 // In shared memory: 1 / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
-GRADLIB_DEVICE Direction direction(double (&now)[2], long long step, double beta1, double beta2, double eps, double decay) {
+GRADLIB_DEVICE Direction direction(double (&now)[2], long long step, double beta1, double beta2, double eps,
+                                   double decay) {
   once_a_block([&] {
     now[0] = 1.0 / (1.0 - pow(beta1, (double)step));
     now[1] = 1.0 / sqrt(1.0 - pow(beta2, (double)step));
@@ -96,7 +98,8 @@ extern "C" __global__ void __launch_bounds__(256, 1)
 lamb_trust(const A* __restrict__ part, const int* __restrict__ first, A* __restrict__ trust) {
   __shared__ Squares shared[32];
   auto get = [&](long long c) { return Squares{part[2 * c], part[2 * c + 1]}; };
-  Squares sums = fold<AddSquares>(get, Squares{A(0), A(0)}, first[blockIdx.x] + threadIdx.x, first[blockIdx.x + 1], 256);
+  const int begin = first[blockIdx.x] + threadIdx.x, end = first[blockIdx.x + 1];
+  Squares sums = fold<AddSquares>(get, Squares{A(0), A(0)}, begin, end, 256);
   sums = row_reduce<AddSquares>(sums, shared);
   if (threadIdx.x == 0) trust[blockIdx.x] = sums.p > A(0) && sums.u > A(0) ? fn::sqrt(sums.p) / fn::sqrt(sums.u) : A(1);
 }
@@ -119,7 +122,7 @@ lamb_apply(const Word* __restrict__ arrays, const int* __restrict__ chunks, cons
   });
 }
 
-// ---- Muon: what stands before and after its matrix products ----------------------------------------------------------
+// ---- Muon: what stands before and after its matrix products --------------------------------------------------------
 
 // b <- b + (1 - momentum) (g - b); u = nesterov ? g + momentum (b - g) : b.
 struct MuonMomentum {
@@ -160,7 +163,7 @@ muon_apply(const Word* __restrict__ arrays, const int* __restrict__ chunks, cons
   }
 }
 
-// ---- ASGD ------------------------------------------------------------------------------------------------------------
+// ---- ASGD ----------------------------------------------------------------------------------------------------------
 
 // p <- (1 - lambd eta) p - eta g, g = grad + weight_decay p; ax <- ax + weight (p - ax).
 struct Asgd {

@@ -105,17 +105,11 @@ class Maker:
         if self.device == "cuda":  # what sim has without an include
             text = f"#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n#line 1\n{text}"
         backend = get(self.device)
-<<<<<<< HEAD
-        target = self._folder / f"{self.device}-{next(self._numbers)}{backend.suffix}"
-        backend.build(Unit("test.cu", text, tuple(dict(macros).items()), includes, (entry,)), target)
-        return Made(self.device, target, entry)
-=======
         unit = Unit("test.cu", text, tuple(dict(macros).items()), includes, (entry,))
         parts = (Source(unit.name, text, includes).digest, repr(unit.macros), entry, backend.toolchain())
         key = "test-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
         path, _ = cache.fetch(key, backend.suffix, lambda target: backend.build(unit, target))
-        return Made(self.device, backend.load(path, entry))
->>>>>>> sim
+        return Made(self.device, path, entry)
 
 
 def _ptx_maker(make: Maker) -> Callable[..., Made]:

@@ -111,21 +111,9 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{len(case.shape)}d-{case.sizes}-{case.pad}-{case.stride}")
 def test_rows_of_an_im2col_matrix(device_ptx_kernel, case):
     """PTX, "Tensors: im2col mode"; the corners as CUTLASS sets them, conv/collective/detail.hpp, for a forward pass."""
-<<<<<<< HEAD
-    shape, sizes, pad, taps = case["shape"], case["sizes"], case["pad"], case["taps"]
-    stride, dilation, swizzle = case.get("stride", 1), case.get("dilation", 1), case.get("swizzle", 0)
-    channels, pixels, at_channel, first = (
-        case["channels"],
-        case["pixels"],
-        case.get("at_channel", 0),
-        case.get("first", 0),
-    )
-    images = rng.integers(1, 100, shape).astype(case.get("dtype", np.float32))
-=======
     shape, sizes, pad, taps = case.shape, case.sizes, case.pad, case.taps
     stride, dilation, swizzle, first = case.stride, case.dilation, case.swizzle, case.first
     images = rng.integers(1, 100, shape).astype(case.dtype)
->>>>>>> sim
     lower = (-pad,) * len(sizes)
     upper = tuple(pad - (size - 1) * dilation for size in sizes)
 

@@ -4,9 +4,8 @@
 // v (batch, kv_heads, keys, value_width); head h reads the keys and values of head h / (heads / kv_heads).
 // Query i may see key j if j < keys, if `causal` only j <= i + offset, and as the mask says:
 //   MASK 0: there is none;  1: bool, true where it may;  2: numbers of type MASKED, added to the scores.
-// The mask's strides are 0 along axes that it repeats.
-// Scores are kept in units of log 2, so that probabilities are exp2(score - log2 of their sum).  A query that sees no key
-// gets zeros, as in PyTorch.
+// The mask's strides are 0 along axes that it repeats. Scores are kept in units of log 2, so that probabilities are
+// exp2(score - log2 of their sum).  A query that sees no key gets zeros, as in PyTorch.
 #pragma once
 
 #include "gradlib/philox.cuh"
@@ -81,7 +80,7 @@ struct Head {
   }
 
   GRADLIB_DEVICE long long word(int query, int key) const { return (words_at + query) * p.keys + key; }
-  GRADLIB_DEVICE unsigned int keeps(const Words& words, long long at) const {  // chosen without an address: in registers
+  GRADLIB_DEVICE unsigned int keeps(const Words& words, long long at) const {  // chosen without an address
     const unsigned int low = at & 1 ? words.at[1] : words.at[0], high = at & 1 ? words.at[3] : words.at[2];
     return (at & 2 ? high : low) >> 8 >= p.threshold;
   }

@@ -1,4 +1,5 @@
-// Means and variances that keep their digits: merged by Chan, Golub and LeVeque (1983), nothing subtracts large squares.
+// Means and variances that keep their digits: merged by Chan, Golub and LeVeque (1983), nothing subtracts large
+// squares.
 #pragma once
 
 #include "gradlib/core.cuh"

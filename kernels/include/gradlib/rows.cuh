@@ -8,8 +8,8 @@
 constexpr int MOST_GROUPS = 8;    // of a block, each with a barrier of its own
 constexpr int MOST_WARPS = 32;    // of a block
 
-// Combines `v` over the threads of the group and gives every one of them the result.  `shared` holds MOST_WARPS values and
-// may be reused by the next call.  F::combine must be commutative to the bit.
+// Combines `v` over the threads of the group and gives every one of them the result.  `shared` holds MOST_WARPS values
+// and may be reused by the next call.  F::combine must be commutative to the bit.
 template <class F, class V> GRADLIB_DEVICE V group_reduce(V v, V* shared) {
 #pragma unroll
   for (int mask = 16; mask > 0; mask >>= 1) v = F::combine(v, shuffle_xor(v, mask));
@@ -25,8 +25,8 @@ template <class F, class V> GRADLIB_DEVICE V group_reduce(V v, V* shared) {
   return v;
 }
 
-// A thread's share of a row: packs of N neighbours, the group's threads side by side.  With COUNT > 0 they are read once and
-// stay in registers; with 0, for rows of any width, they are read anew by each walk.
+// A thread's share of a row: packs of N neighbours, the group's threads side by side.  With COUNT > 0 they are read
+// once and stay in registers; with 0, for rows of any width, they are read anew by each walk.
 template <class E, int COUNT> struct Row {
   static constexpr int N = PACK<E>, AHEAD = 4;
   const E* at;

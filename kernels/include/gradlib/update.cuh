@@ -35,8 +35,9 @@ template <int STATES, int SCALARS> struct Line {
   GRADLIB_DEVICE const T* grad() const { return (const T*)at[2 + STATES + SCALARS]; }
 };
 
-// Calls rule(p, g, s) for the elements [begin, end) of a tensor: p the parameter, g the gradient, s the states, overwritten
-// in place (p without being read, unless READS).  A state whose address is null is absent: 0 when it is read.
+// Calls rule(p, g, s) for the elements [begin, end) of a tensor: p the parameter, g the gradient, s the states,
+// overwritten in place (p without being read, unless READS).  A state whose address is null is absent: 0 when it is
+// read.
 //
 // Each thread takes packs of 16 bytes, PACKS at a time, all loaded before any is stored.
 template <bool READS = true, class P, class G, int STATES, int SCALARS, class Rule>
@@ -85,7 +86,8 @@ GRADLIB_DEVICE void update_range(P* param, const G* grad, const Line<STATES, SCA
 }
 
 template <int STATES, int SCALARS, class Rule>
-GRADLIB_DEVICE void update_chunk(const Line<STATES, SCALARS>& line, long long chunk, long long share, const Rule& rule) {
+GRADLIB_DEVICE void update_chunk(const Line<STATES, SCALARS>& line, long long chunk, long long share,
+                                 const Rule& rule) {
   const long long end = smaller((chunk + 1) * share, line.size());
   update_range(line.param(), line.grad(), line, chunk * share, end, rule);
 }

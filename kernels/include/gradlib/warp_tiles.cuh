@@ -1,10 +1,10 @@
 // Products of a warp over tiles of 16-bit elements in shared memory, float sums in registers (mma.sync m16n8k16).
 //
-// A tile is ROWS x (a multiple of 16), row-major, its rows `pitch` elements apart; a pitch of 8 more than the row's length
-// keeps rows 16-byte aligned and ldmatrix free of bank conflicts.
+// A tile is ROWS x (a multiple of 16), row-major, its rows `pitch` elements apart; a pitch of 8 more than the row's
+// length keeps rows 16-byte aligned and ldmatrix free of bank conflicts.
 //
-// Sums are fragments: of a 16 x 8 block, lane l holds (row l / 4, columns 2 (l % 4) and the next) in [0], [1] and the same
-// columns of row l / 4 + 8 in [2], [3].
+// Sums are fragments: of a 16 x 8 block, lane l holds (row l / 4, columns 2 (l % 4) and the next) in [0], [1] and the
+// same columns of row l / 4 + 8 in [2], [3].
 #pragma once
 
 #include "gradlib/ptx.cuh"
