@@ -40,6 +40,7 @@ from .errors import (
     GradlibError,
     KernelError,
     KernelFault,
+    LinAlgError,
     ShapeError,
     VmapError,
 )
@@ -49,11 +50,11 @@ from .spec import bool_ as bool_
 from .transforms import *
 
 if TYPE_CHECKING:
-    from . import backend, bench, core, data, io, kernel, nn, ops, optim, testing, train, transforms, viz
+    from . import backend, bench, core, data, io, kernel, linalg, nn, ops, optim, testing, train, transforms, viz
 
 # Imported when first asked for, so that `import gradlib` stays quick.
 _SUBPACKAGES = frozenset(
-    ("backend", "bench", "core", "data", "io", "kernel", "nn", "ops", "optim", "testing", "train", "transforms", "viz")
+    ("backend", "bench", "core", "data", "io", "kernel", "linalg", "nn", "ops", "optim", "testing", "train", "transforms", "viz")
 )
 
 

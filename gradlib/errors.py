@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 __all__ = [
     "CheckpointError",
     "CompileError",
@@ -18,6 +20,7 @@ __all__ = [
     "GradlibError",
     "KernelError",
     "KernelFault",
+    "LinAlgError",
     "ShapeError",
     "VmapError",
     "message",
@@ -35,6 +38,13 @@ class ShapeError(GradlibError, ValueError):
 
 class DTypeError(GradlibError, TypeError):
     """A dtype the op does not take, or dtypes that do not mix."""
+
+
+class LinAlgError(GradlibError, np.linalg.LinAlgError):
+    """A matrix that an op of linear algebra has no answer for: singular, not positive definite, not finite.
+
+    It is NumPy's error of the same name too, and like that a `ValueError`.
+    """
 
 
 class DeviceError(GradlibError, RuntimeError):

@@ -45,6 +45,8 @@ class Primitive:
         broadcasts: bool = False,
         view: bool = False,
         moves: bool = False,
+        wide: bool = False,
+        partial: bool = False,
         outputs: int = 1,
         expr: str | None = None,
         samples: Callable[[], Any] | None = None,
@@ -62,6 +64,8 @@ class Primitive:
         self.broadcasts = broadcasts  # gradients are summed back to each input's shape by the sweep
         self.view = view  # the output may share the input's buffer
         self.moves = moves  # only moves or copies data: never widened to float32
+        self.wide = wide  # takes no float16 or bfloat16: its derivative reads an answer that must not be rounded
+        self.partial = partial  # its rule takes None for the cotangent of an output that nothing depended on
         self.outputs = outputs
         self.expr = expr  # one C expression per element, for the kernel generator
         self.samples = samples

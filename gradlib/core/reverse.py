@@ -25,7 +25,7 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         gs = g if type(g) is list else (g,)
         return prim.backward(*inputs, *gs, *node.residuals, needs=tuple(needs), **node.params)  # type: ignore[no-any-return]
     if type(g) is list:
-        g = _filled(g, node)
+        g = tuple(g) if prim.partial else _filled(g, node)
     spec = node.outputs[0] if type(node.outputs) is tuple else node.outputs
     if spec.dtype in REDUCED and not prim.moves:  # a rule is several ops: compute it in float32, round once
         g = tuple(map(_widen, g)) if type(g) is tuple else _widen(g)

@@ -7,10 +7,13 @@ from . import conv as _conv
 from . import create as _create
 from . import cross_entropy as _cross_entropy
 from . import dense as _dense
+from . import diagonal as _diagonal
+from . import einsum as _einsum
 from . import functions as _functions
 from . import index as _index
 from . import (
     index_launch,  # attaches the kernels of the index ops
+    linalg,  # a namespace of its own, handed on by `gl.linalg`
     reduce_launch,  # attaches the kernels of the reductions
     update,  # these register their ops, which belong to the optimizers
     update_adam,
@@ -34,10 +37,13 @@ from .conv import *
 from .create import *
 from .cross_entropy import *
 from .dense import *
+from .diagonal import *
+from .einsum import *
 from .elementwise import cast
 from .functions import *
 from .index import *
 from .join import *
+from .linalg.products import tensordot, vecdot
 from .matmul import *
 from .nonlinear import *
 from .norm import *
@@ -48,7 +54,7 @@ from .reduce import *
 from .shape import *
 from .softmax import *
 
-__all__: list[str] = ["cast"]
+__all__: list[str] = ["cast", "tensordot", "vecdot"]
 __all__ += _along.__all__
 __all__ += _arithmetic.__all__
 __all__ += _comparisons.__all__
@@ -56,6 +62,8 @@ __all__ += _conv.__all__
 __all__ += _create.__all__
 __all__ += _cross_entropy.__all__
 __all__ += _dense.__all__
+__all__ += _diagonal.__all__
+__all__ += _einsum.__all__
 __all__ += _functions.__all__
 __all__ += _index.__all__
 __all__ += _join.__all__

@@ -57,6 +57,11 @@ def _along_axis(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> 
     return prim(*_spread_all(xs, over, size), **{**params, "axis": _behind(params["axis"])})
 
 
+# Linear algebra takes leading axes for the batch, and no op of it counts an axis from the front.
+@rule(
+    "diagonal", "diagonal_matrix", "inv", "solve", "det", "det_derivative", "slogdet", "cholesky", "qr", "lu", "eigh",
+    "eigvalsh", "eig", "eigvals", "svd", "svdvals", "pinv", "expm",
+)  # fmt: skip
 @rule("cast", "alias", "to_device", "tril", "triu", "cross_entropy_rows", "cross_entropy_rows_back")
 def _as_it_is(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     return prim(*_spread_all(xs, over, size), **params)
