@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 from ...core import leaf, op, sample
 from ...spec import Spec
-from ..arithmetic import add, divide, multiply, subtract
+from ..arithmetic import add, multiply, subtract
 from ..diagonal import matrix_of
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .eigh import gaps, off_diagonal
 from .host import DIVERGED, check_matrix, complex_of, lapack
-from .parts import conj, is_complex, product, row
+from .parts import conj, gaps, is_complex, off_diagonal, product, ratio, row
 from .samples import spread
 from .solve import _solve
 
@@ -46,7 +45,7 @@ def _eig_vjp(gs: Any, ans: Any, x: Any) -> Array:
         k = product(transposed, g_v)
         lengths = op.real(op.diagonal(k, offset=0))
         turn = subtract(k, multiply(product(transposed, conj(v)), row(lengths)))
-        turn = divide(multiply(turn, off_diagonal(w.shape[-1], lengths.dtype)), gaps(w))
+        turn = ratio(off_diagonal(turn), gaps(w))
         inner = turn if inner is None else add(inner, turn)
     return _of(x, _solve(transposed, product(inner, transposed)))
 
@@ -115,7 +114,7 @@ def eig(x: Any, /) -> EigResult:
     Notes
     -----
     Derivative: every order.  Eigenvectors are determined but for a factor of absolute value 1 each; what does not
-    depend on it has a right derivative.  Where eigenvalues are equal the eigenvectors have none: NaN or infinity.
+    depend on it has a right derivative.  Where eigenvalues are equal the eigenvectors have none: NaN.
     Kernel: LAPACK, cuSOLVER on ``cuda`` (CUDA 12.6 or later).
 
     Source: M. Giles, "Collected matrix derivative results for forward and reverse mode", 2008, section 3.1;

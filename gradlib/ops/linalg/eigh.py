@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ...core import leaf, op, sample
 from ...spec import Spec
-from ..arithmetic import add, divide, multiply, subtract
+from ..arithmetic import multiply
 from ..diagonal import matrix_of
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
 from .host import DIVERGED, check_matrix, lapack, real_of
-from .parts import adjoint, column, conj, plus, product, row
+from .parts import conj, gaps, hermitian, off_diagonal, plus, product, ratio, row
 from .samples import definite
 
 __all__ = ["EighResult", "eigh", "eigvalsh"]
@@ -28,28 +26,16 @@ class EighResult(NamedTuple):
     eigenvectors: Any
 
 
-def off_diagonal(n: int, dtype: Any) -> Array:
-    """Return the n by n matrix of ones with zeros on its diagonal, a constant."""
-    return 1 - np.eye(n, dtype=dtype)
-
-
-def gaps(values: Array) -> Array:
-    """Return values[j] - values[i] at (i, j), and 1 on the diagonal."""
-    n = values.shape[-1]
-    return add(subtract(row(values), column(values)), np.eye(n, dtype=values.dtype))
-
-
 def _eigh_vjp(gs: Any, ans: Any, x: Any) -> Array:
     """With P = V^H H V: D(w)[H] = diag P and D(V)[H] = V (F * P), F_ij = 1 / (w_j - w_i), 0 on the diagonal.
 
-    So H gets conj(V) (diag(g_w) + F * (K - K^H) / 2) V^T, K = V^T G_V.
+    So H gets the Hermitian part of conj(V) (diag(g_w) + F * K) V^T, K = V^T G_V.
     """
     (g_w, g_v), (w, v) = gs, ans
     inner = None if g_w is None else matrix_of(g_w)
     if g_v is not None:
-        k = product(matrix_transpose(v), g_v)
-        turn = multiply(multiply(subtract(k, adjoint(k)), 0.5), off_diagonal(w.shape[-1], w.dtype))
-        inner = plus(inner, divide(turn, gaps(w)))
+        k = off_diagonal(product(matrix_transpose(v), g_v))
+        inner = plus(inner, hermitian(ratio(k, gaps(w))))
     return product(multiply(conj(v), row(g_w)) if g_v is None else product(conj(v), inner), matrix_transpose(v))
 
 
@@ -123,8 +109,9 @@ def eigh(x: Any, /) -> EighResult:
     -----
     Derivative: every order, D(w_i)[H] = v_i^H H v_i and D(v_j)[H] = sum over i of v_i (v_i^H H v_j) / (w_j - w_i).
     Eigenvectors are determined but for a factor of absolute value 1 each; what does not depend on it has a right
-    derivative.  Where eigenvalues are equal the eigenvectors have no derivative, and what depends on them gets NaN or
-    infinity; a function of the eigenvalues alone keeps its first derivative, right if it treats the equal ones alike.
+    derivative.  Where eigenvalues are equal their eigenvectors have none, and what depends on them gets NaN; what
+    depends on the other vectors, or on the eigenvalues, keeps its first derivative (right if it treats equal
+    eigenvalues alike), and gets NaN for higher ones.
     Kernel: LAPACK, cuSOLVER on ``cuda``.
 
     Source: M. Giles, "Collected matrix derivative results for forward and reverse mode", 2008, section 3.1.

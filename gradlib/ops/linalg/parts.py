@@ -8,11 +8,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import op
-from ..arithmetic import add, multiply, subtract
+import numpy as np
+
+from ...core import between, op
+from ..arithmetic import add, multiply, negative, subtract
+from ..elementwise import elementwise, pairs
 from ..shape import matrix_transpose, reshape
 
 Array = Any
+
+
+@elementwise(
+    "ratio",
+    takes="floating",
+    vjp=(
+        lambda g, ans, x1, x2: ratio(g, x2),
+        lambda g, ans, x1, x2: negative(ratio(multiply(g, ans), x2)),
+    ),
+    saves=("x2", "x2 ans"),
+    samples=pairs(None, lambda *shape: between(0.5, 2.0, *shape)),
+)
+def ratio(xp: Any, x1: Any, x2: Any) -> Any:
+    """y = x1 / x2, where 0 / 0 is 0 and anything else over 0 is NaN.
+
+    By it derivatives are divided by the gaps between eigenvalues: what nothing depends on stays 0 where a gap closes.
+    """
+    closed = x2 == 0
+    y = x1 / xp.where(closed, xp.ones((), x2.dtype), x2)
+    return xp.where(closed & (x1 != 0), xp.full((), np.nan, y.dtype), y)
+
+
+def off_diagonal(x: Array) -> Array:
+    """Return square matrices with zeros on their diagonals."""
+    return multiply(x, 1 - np.eye(x.shape[-1], dtype=x.dtype))
+
+
+def unit_diagonal(x: Array) -> Array:
+    """Return square matrices with ones on their diagonals."""
+    return add(off_diagonal(x), np.eye(x.shape[-1], dtype=x.dtype))
+
+
+def gaps(values: Array) -> Array:
+    """Return values[j] - values[i] at (i, j), and 1 on the diagonal."""
+    return unit_diagonal(subtract(row(values), column(values)))
 
 
 def is_complex(x: Any) -> bool:
@@ -30,11 +68,6 @@ def real(x: Array) -> Array:
 def imag_times_i(x: Array) -> Array:
     """Return i Im(x), of complex x."""
     return multiply(subtract(x, op.conj(x)), 0.5)
-
-
-def like(x: Array, dtype: Any) -> Array:
-    """Return the real x as the dtype of what it is multiplied by."""
-    return x if x.dtype == dtype else op.cast(x, dtype=dtype)
 
 
 def adjoint(x: Array) -> Array:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ...core import leaf, op, sample
 from ...spec import Spec
-from ..arithmetic import add, divide, multiply, subtract
+from ..arithmetic import add, multiply, subtract
 from ..diagonal import matrix_of
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .eigh import gaps, off_diagonal
 from .host import DIVERGED, check_matrix, lapack, real_of
-from .parts import adjoint, column, columns, conj, is_complex, minus, plus, product, row, rows
+from .parts import (
+    adjoint, column, columns, conj, gaps, imag_times_i, is_complex, minus, off_diagonal, plus, product, ratio, row,
+    rows, unit_diagonal,
+)  # fmt: skip
 from .samples import regular
 
 __all__ = ["SVDResult", "svd", "svdvals"]
@@ -56,7 +56,7 @@ def _svd_vjp(gs: Any, ans: Any, x: Any, full_matrices: bool) -> Array:
             if u.shape[-1] > k:
                 u_2, g_2 = columns(u, k, None), columns(g_u, k, None)
                 beyond = subtract(beyond, product(conj(u_2), adjoint(g_2), conj(u_1)))
-            outside = product(divide(beyond, row(s)), conj(vh_1))
+            outside = product(ratio(beyond, row(s)), conj(vh_1))
     if g_vh is not None:
         turn_v = product(rows(g_vh, None, k), matrix_transpose(vh_1))
         if vh.shape[-1] > k:
@@ -64,7 +64,7 @@ def _svd_vjp(gs: Any, ans: Any, x: Any, full_matrices: bool) -> Array:
             if vh.shape[-2] > k:
                 vh_2, g_2 = rows(vh, k, None), rows(g_vh, k, None)
                 beyond = subtract(beyond, product(conj(vh_1), adjoint(g_2), conj(vh_2)))
-            outside = plus(outside, product(conj(u_1), divide(beyond, column(s))))
+            outside = plus(outside, product(conj(u_1), ratio(beyond, column(s))))
         turn_v = adjoint(turn_v)  # V^T G_V
     if turn_u is not None or turn_v is not None:
         inner = plus(inner, _turned(turn_u, turn_v, s))
@@ -73,17 +73,18 @@ def _svd_vjp(gs: Any, ans: Any, x: Any, full_matrices: bool) -> Array:
 
 
 def _turned(k_u: Array | None, k_v: Array | None, s: Array) -> Array:
-    """Return the cotangent of P that those of Omega_U and Omega_V make: K_U, K_V, with their Hermitian parts idle."""
-    skew_u = None if k_u is None else subtract(k_u, adjoint(k_u))
-    skew_v = None if k_v is None else subtract(k_v, adjoint(k_v))
-    together = plus(skew_u, skew_v)
-    apart = skew_u if skew_v is None else minus(skew_u, skew_v)
-    n = s.shape[-1]
-    sums = add(add(row(s), column(s)), np.eye(n, dtype=s.dtype))
-    result = multiply(add(divide(together, gaps(s)), divide(apart, sums)), off_diagonal(n, s.dtype) / 2)
+    """Return the cotangent of P that those of Omega_U and Omega_V, K_U and K_V, make.
+
+    F (P_ij s_j + s_i conj(P_ji)) is taken apart into what is divided by s_j - s_i and what is by s_j + s_i.
+    """
+    both, apart = plus(k_u, k_v), k_u if k_v is None else minus(k_u, k_v)
+    first = ratio(off_diagonal(both), gaps(s))
+    second = ratio(off_diagonal(apart), unit_diagonal(add(row(s), column(s))))
+    result = multiply(add(add(first, adjoint(first)), subtract(second, adjoint(second))), 0.5)
     if not is_complex(result):
         return result
-    return add(result, matrix_of(divide(op.diagonal(apart, offset=0), multiply(s, 4.0))))
+    phases = ratio(imag_times_i(op.diagonal(apart, offset=0)), multiply(s, 2.0))
+    return add(result, matrix_of(phases))
 
 
 @leaf(
@@ -153,8 +154,9 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     -----
     Derivative: every order.  Each pair of singular vectors is determined but for a common factor of absolute value 1,
     and the vectors beyond the k-th but for a rotation among themselves; what does not depend on these (U Vh, the
-    projections on null spaces) has a right derivative.  Where singular values are equal, or 0, the vectors have none,
-    and what depends on them gets NaN or infinity; the singular values alone keep their first derivative.
+    projections on null spaces) has a right derivative.  Where singular values are equal, or 0, their vectors have none,
+    and what depends on them gets NaN; what depends on the other vectors, or on the singular values, keeps its first
+    derivative, and gets NaN for higher ones.
     Kernel: LAPACK, cuSOLVER on ``cuda``.
 
     Source: J. Townsend, "Differentiating the singular value decomposition", 2016; for complex matrices Z. Wan and
