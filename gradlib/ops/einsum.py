@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import op
-from ..errors import ShapeError, message, operand
+from ..errors import DTypeError, ShapeError, message, operand
 from .arithmetic import multiply
 from .matmul import matmul
 from .operands import widened
@@ -27,7 +27,7 @@ class _Term:
         self.x, self.labels = x, labels
 
     def size(self, label: str) -> int:
-        return int(self.x.shape[self.labels.index(label)]) if label in self.labels else 1
+        return int(self.x.shape[self.labels.index(label)])
 
 
 def einsum(subscripts: str, /, *operands: Any) -> Any:
@@ -60,6 +60,10 @@ def einsum(subscripts: str, /, *operands: Any) -> Any:
     >>> gl.einsum("ij,ij->i", a, a)
     tensor([ 5., 25.], dtype=float32)
     """
+    for i, x in enumerate(operands):
+        if not hasattr(x, "ndim"):
+            what = f"einsum({subscripts!r}): operand {i} is of type {type(x).__name__}"
+            raise DTypeError(f"{what}\n  need a Tensor or an array: gl.tensor(...)")
     return _einsum(*operands, subscripts=subscripts)
 
 
@@ -151,7 +155,7 @@ def _cheapest(terms: list[_Term], output: Labels) -> tuple[int, int]:
             others = {label for k, t in enumerate(terms) if k not in (i, j) for label in t.labels} | set(output)
             a, b = terms[i], terms[j]
             kept = (set(a.labels) | set(b.labels)) & others
-            size = math.prod(max(a.size(label), b.size(label)) for label in kept)
+            size = math.prod((a if label in a.labels else b).size(label) for label in kept)
             growth = size - math.prod(a.x.shape) - math.prod(b.x.shape)
             if best is None or growth < best[0]:
                 best = (growth, i, j)
@@ -164,7 +168,7 @@ def _summed(term: _Term, kept: set[str]) -> _Term:
     axes = tuple(i for i, label in enumerate(term.labels) if label not in kept)
     if not axes:
         return term
-    x = total(term.x, axis=axes, dtype=term.x.dtype)
+    x = op.cast(total(term.x, axis=axes), term.x.dtype)  # integers were added in 64 bits
     return _Term(x, [label for label in term.labels if label in kept])
 
 
@@ -181,7 +185,8 @@ def _contract(a: _Term, b: _Term, others: set[str]) -> _Term:
     batch, inner = [s for s in shared if s in others], [s for s in shared if s not in others]
     left = [label for label in a.labels if label not in shared]
     right = [label for label in b.labels if label not in shared]
-    n, m, k, p = (math.prod(map(max, [(a.size(s), b.size(s)) for s in each])) for each in (batch, left, inner, right))
+    sizes = {s: (a if s in a.labels else b).size(s) for s in (*a.labels, *b.labels)}
+    n, m, k, p = (math.prod(sizes[s] for s in each) for each in (batch, left, inner, right))
     x = reshape(_arranged(a, batch + left + inner), (n, m, k))
     y = reshape(_arranged(b, batch + inner + right), (n, k, p))
     if not inner:
@@ -191,5 +196,4 @@ def _contract(a: _Term, b: _Term, others: set[str]) -> _Term:
     else:
         product = matmul(x, y)
     labels = batch + left + right
-    shape = tuple(max(a.size(s), b.size(s)) for s in labels)
-    return _Term(reshape(product, shape), labels)
+    return _Term(reshape(product, tuple(sizes[s] for s in labels)), labels)

@@ -226,9 +226,9 @@ def norm(x: Any, /, ord: Any = None, axis: int | Sequence[int] | None = None, ke
     >>> gl.linalg.norm(gl.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor(5., dtype=float32)
     """
+    axes = normalize_axes("norm(x, axis)", axis, x.ndim)
     if axis is None and ord is None:
         return vector_norm(x, keepdims=keepdims)
-    axes = normalize_axes("norm(x, axis)", axis, x.ndim)
     if len(axes) == 1:
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:

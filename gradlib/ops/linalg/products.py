@@ -269,6 +269,8 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     >>> gl.linalg.trace(gl.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor(5., dtype=float32)
     """
+    if x.ndim < 2:
+        raise ShapeError(message(f"trace(x): x has {x.ndim} axes", [operand("x", x)], "need at least 2"))
     return total(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
