@@ -54,8 +54,11 @@ if TYPE_CHECKING:
 
 # Imported when first asked for, so that `import gradlib` stays quick.
 _SUBPACKAGES = frozenset(
-    ("backend", "bench", "core", "data", "io", "kernel", "linalg", "nn", "ops", "optim", "testing", "train", "transforms", "viz")
-)
+    (
+        "backend", "bench", "core", "data", "fft", "io", "kernel", "linalg", "nn", "ops", "optim", "testing", "train",
+        "transforms", "viz",
+    )
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -47,6 +47,7 @@ class Primitive:
         moves: bool = False,
         wide: bool = False,
         partial: bool = False,
+        joint: bool = False,
         outputs: int = 1,
         expr: str | None = None,
         samples: Callable[[], Any] | None = None,
@@ -66,6 +67,7 @@ class Primitive:
         self.moves = moves  # only moves or copies data: never widened to float32
         self.wide = wide  # takes no float16 or bfloat16: its derivative reads an answer that must not be rounded
         self.partial = partial  # its rule takes None for the cotangent of an output that nothing depended on
+        self.joint = joint  # one rule, rule(needs, g, ans, *inputs), gives all gradients: they share work
         self.outputs = outputs
         self.expr = expr  # one C expression per element, for the kernel generator
         self.samples = samples

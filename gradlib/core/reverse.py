@@ -33,10 +33,13 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         answer = tuple(map(_widen, answer)) if type(answer) is tuple else _widen(answer)
     rules, params = prim.vjp, node.params
     grads: list[Any] = [None] * len(needs)
+    together = rules(needs, g, answer, *inputs, **params) if prim.joint else None  # type: ignore[operator, misc]
     for i, need in enumerate(needs):
         if not need:
             continue
-        if callable(rules):
+        if together is not None:
+            grad = together[i]
+        elif callable(rules):
             grad = rules(i, g, answer, *inputs, **params)
         else:
             rule = rules[i]  # type: ignore[index]

@@ -18,16 +18,20 @@ def _length(rows: int, columns: int, offset: int) -> int:
     return max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
 
 
+def _diagonal_vjp(g: Array, ans: Any, x: Any, offset: int) -> Array:
+    return _diagonal_matrix(g, offset=offset, shape=tuple(x.shape[-2:]))
+
+
 def _infer_diagonal(x: Spec, *, offset: int) -> Spec:
     if x.ndim < 2:
         raise ShapeError(message(f"diagonal(x): x has {x.ndim} axes", [operand("x", x)], "need at least 2"))
-    return Spec((*x.shape[:-2], _length(*x.shape[-2:], offset)), x.dtype)
+    return Spec((*x.shape[:-2], _length(x.shape[-2], x.shape[-1], offset)), x.dtype)
 
 
 @leaf(
     "diagonal",
     infer=_infer_diagonal,
-    vjp=(lambda g, ans, x, offset: _diagonal_matrix(g, offset=offset, shape=tuple(x.shape[-2:])),),
+    vjp=(_diagonal_vjp,),
     linear=True,
     view=True,
     moves=True,

@@ -1,5 +1,8 @@
 """Linear algebra, by family; `gl.linalg` hands it on."""
 
+from ..diagonal import diagonal
+from ..matmul import matmul
+from ..shape import matrix_transpose
 from . import cholesky as _cholesky
 from . import det as _det
 from . import eig as _eig
@@ -12,9 +15,6 @@ from . import products as _products
 from . import qr as _qr
 from . import solve as _solve
 from . import svd as _svd
-from ..diagonal import diagonal
-from ..matmul import matmul
-from ..shape import matrix_transpose
 from .cholesky import *
 from .det import *
 from .eig import *

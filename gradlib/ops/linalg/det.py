@@ -14,7 +14,7 @@ from ..arithmetic import multiply
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
 from .host import DIVERGED, SINGULAR, check_matrix, lapack, real_of
-from .parts import imag_times_i, is_complex, product, scalar
+from .parts import imag_times_i, is_complex, scalar
 from .samples import of_rank, regular
 from .solve import inv
 
@@ -33,6 +33,10 @@ class SlogdetResult(NamedTuple):
 # -- the determinant, and its derivatives, which have no division in them
 
 
+def _det_vjp(g: Array, ans: Any, x: Array) -> Array:
+    return multiply(scalar(g), det_derivative(x))
+
+
 def _infer_det(x: Spec) -> Spec:
     check_matrix("det(x)", x, square=True)
     return Spec(x.shape[:-2], x.dtype)
@@ -41,7 +45,7 @@ def _infer_det(x: Spec) -> Spec:
 @leaf(
     "det",
     infer=_infer_det,
-    vjp=(lambda g, ans, x: multiply(scalar(g), det_derivative(x)),),
+    vjp=(_det_vjp,),
     saves=("x",),
     wide=True,
     samples=lambda: [
@@ -122,7 +126,8 @@ def _adjoint(x: Array) -> Array:
 
 
 def _parity(order: tuple[int, ...]) -> int:
-    return (-1) ** sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
+    swaps = sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
+    return -1 if swaps % 2 else 1
 
 
 def _without(xp: Any, s: Array, k: int) -> Array:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from ...core import leaf, op, sample
 from ...spec import Spec
 from ..along import tril, triu
-from ..arithmetic import add
 from ..join import concat
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose

@@ -90,9 +90,7 @@ def _root(x: Any, p: float) -> Any:
 
 
 @of_arrays
-def vector_norm(
-    x: Any, /, *, axis: int | Sequence[int] | None = None, keepdims: bool = False, ord: float = 2
-) -> Any:
+def vector_norm(x: Any, /, *, axis: int | Sequence[int] | None = None, keepdims: bool = False, ord: float = 2) -> Any:
     """y = (sum |x|^ord)^(1 / ord) over `axis`: the length of vectors.
 
     Parameters

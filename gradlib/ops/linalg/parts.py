@@ -18,13 +18,18 @@ from ..shape import matrix_transpose, reshape
 Array = Any
 
 
+def _ratio_vjp_x1(g: Array, ans: Any, x1: Any, x2: Array) -> Array:
+    return ratio(g, x2)
+
+
+def _ratio_vjp_x2(g: Array, ans: Array, x1: Any, x2: Array) -> Array:
+    return negative(ratio(multiply(g, ans), x2))
+
+
 @elementwise(
     "ratio",
     takes="floating",
-    vjp=(
-        lambda g, ans, x1, x2: ratio(g, x2),
-        lambda g, ans, x1, x2: negative(ratio(multiply(g, ans), x2)),
-    ),
+    vjp=(_ratio_vjp_x1, _ratio_vjp_x2),
     saves=("x2", "x2 ans"),
     samples=pairs(None, lambda *shape: between(0.5, 2.0, *shape)),
 )

@@ -9,7 +9,7 @@ import numpy as np
 from ...core import leaf, op, sample, zeros_as
 from ...errors import ShapeError, message, operand
 from ...spec import Spec, broadcast_shapes
-from ..arithmetic import add, multiply, negative, square, subtract
+from ..arithmetic import add, multiply, subtract
 from ..comparisons import greater
 from ..operands import of_arrays, widened
 from ..reduce import max as largest
@@ -65,7 +65,7 @@ def _pinv_vjp(g: Array, ans: Array, x: Array, rtol: Any) -> Array:
     ],
 )
 def _pinv(xp: Any, x: Array, rtol: Array) -> Array:
-    """Y with X Y X = X and Y X Y = Y, X Y and Y X Hermitian; singular values up to rtol times the largest count as 0."""
+    """Y with X Y X = X and Y X Y = Y, X Y and Y X Hermitian; singular values up to rtol times the largest are 0."""
     if 0 in x.shape[-2:]:
         return xp.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
     u, s, vh = lapack(xp, "pinv(x)", DIVERGED, lambda x: xp.linalg.svd(x, full_matrices=False), x)

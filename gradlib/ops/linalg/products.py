@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core import fused, op, sample
 from ...errors import DTypeError, ShapeError, message, operand
-from ...spec import Spec, bool_, broadcast_shapes, normalize_axis, promote
+from ...spec import Spec, bool_, broadcast_shapes, normalize_axis
 from ..arithmetic import multiply, subtract
 from ..create import eye
 from ..diagonal import diagonal
@@ -17,8 +17,7 @@ from ..join import roll
 from ..matmul import matmul
 from ..operands import of_arrays, widened
 from ..reduce import sum as total
-from ..shape import broadcast_to, expand_dims, moveaxis, reshape
-from .host import check_matrix
+from ..shape import broadcast_to, moveaxis, reshape
 from .parts import column, conj, row
 from .solve import inv
 
@@ -356,7 +355,10 @@ def multi_dot(arrays: Sequence[Any], /) -> Any:
         if x.ndim != 2 and not (x.ndim == 1 and i in (0, last)):
             what = f"multi_dot(arrays): arrays[{i}] has {x.ndim} axes"
             raise ShapeError(message(what, [operand(f"arrays[{i}]", x)], "need matrices (vectors at the ends)"))
-    sizes = [1 if arrays[0].ndim == 1 else arrays[0].shape[0], *[x.shape[-2] if x.ndim > 1 else x.shape[0] for x in arrays[1:]]]  # noqa: E501
+    sizes = [
+        1 if arrays[0].ndim == 1 else arrays[0].shape[0],
+        *[x.shape[-2] if x.ndim > 1 else x.shape[0] for x in arrays[1:]],
+    ]
     sizes.append(1 if arrays[last].ndim == 1 else arrays[last].shape[1])
     return _chain(arrays, _splits(sizes), 0, last)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...core import leaf, op, sample
@@ -84,16 +85,18 @@ def _infer_solve(a: Spec, b: Spec) -> Spec:
     return Spec(b.shape, a.dtype)
 
 
-def _solve_vjp_a(g: Array, ans: Array, a: Array, b: Any) -> Array:
+def _solve_vjp(needs: Sequence[bool], g: Array, ans: Array, a: Array, b: Any) -> tuple[Array | None, Array]:
     """A X = B gives A dX = dB - dA X, so dB gets A^-T G and dA gets -(A^-T G) X^T."""
-    return negative(product(_solve(matrix_transpose(a), g), matrix_transpose(ans)))
+    back = _solve(matrix_transpose(a), g)
+    return negative(product(back, matrix_transpose(ans))) if needs[0] else None, back
 
 
 @leaf(
     "solve",
     infer=_infer_solve,
-    vjp=(_solve_vjp_a, lambda g, ans, a, b: _solve(matrix_transpose(a), g)),
-    saves=("a ans", "a"),
+    vjp=_solve_vjp,
+    joint=True,
+    saves="a ans",
     promote="same",
     wide=True,
     samples=lambda: [
@@ -168,9 +171,7 @@ def solve(x1: Any, x2: Any, /) -> Any:
 
 @of_arrays
 @widened
-def solve_triangular(
-    x1: Any, x2: Any, /, *, upper: bool, left: bool = True, unitriangular: bool = False
-) -> Any:
+def solve_triangular(x1: Any, x2: Any, /, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
     """X with x1 X = x2 (X x1 = x2 if not `left`), by substitution; of x1 only one triangle is read.
 
     Parameters

@@ -12,8 +12,21 @@ from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
 from .host import DIVERGED, check_matrix, lapack, real_of
 from .parts import (
-    adjoint, column, columns, conj, gaps, imag_times_i, is_complex, minus, off_diagonal, plus, product, ratio, row,
-    rows, unit_diagonal,
+    adjoint,
+    column,
+    columns,
+    conj,
+    gaps,
+    imag_times_i,
+    is_complex,
+    minus,
+    off_diagonal,
+    plus,
+    product,
+    ratio,
+    row,
+    rows,
+    unit_diagonal,
 )  # fmt: skip
 from .samples import regular
 

@@ -25,6 +25,10 @@ def leibniz(x):  # type: ignore[no-untyped-def]
     return total
 
 
+def derivative(f, h):  # type: ignore[no-untyped-def]
+    return lambda x: gl.jvp(f, (x,), (gl.tensor(h),))[1]
+
+
 def of_rank(rank: int, n: int = 4) -> np.ndarray:
     return RNG.integers(-3, 4, (n, rank)) @ RNG.integers(-3, 4, (rank, n)).astype(float)
 
@@ -37,7 +41,7 @@ def test_derivatives_of_every_order_at_every_rank(rank: int) -> None:
 
     def along(f, k):  # type: ignore[no-untyped-def]
         for h in hs[:k]:
-            f = (lambda f, h: lambda x: gl.jvp(f, (x,), (gl.tensor(h),))[1])(f, h)
+            f = derivative(f, h)
         return f(gl.tensor(x)).item()
 
     scale = 1.0 + np.abs(x).max() ** 4

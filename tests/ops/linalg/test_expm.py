@@ -51,7 +51,9 @@ def test_frechet_derivative_against_scipy() -> None:
             np.testing.assert_allclose(got / scale, expected / scale, atol=1e-12)
             back = gl.vjp(gl.linalg.expm, x)[1](factor * h)[0] / factor
             expected_back = linalg.expm_frechet(x.T, h, compute_expm=False)
-            np.testing.assert_allclose(back / scale, expected_back / scale, atol=1e-12 * np.abs(expected_back).max() / scale)  # noqa: E501
+            np.testing.assert_allclose(
+                back / scale, expected_back / scale, atol=1e-12 * np.abs(expected_back).max() / scale
+            )
 
 
 def test_second_derivative_of_commuting_matrices() -> None:

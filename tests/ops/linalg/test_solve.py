@@ -74,8 +74,9 @@ def test_solve_triangular(upper: bool, left: bool, unit: bool) -> None:
         else:
             expected = linalg.solve_triangular(A[i].T, b[i].T, lower=upper, unit_diagonal=unit).T
         np.testing.assert_allclose(got[i], expected, rtol=1e-12)
-    gl.testing.gradcheck(lambda a, b: gl.linalg.solve_triangular(a, b, upper=upper, left=left, unitriangular=unit), A, b)
-    of_a = gl.grad(lambda a: gl.sum(gl.linalg.solve_triangular(a, b, upper=upper, left=left, unitriangular=unit)))(A)
+    choice = {"upper": upper, "left": left, "unitriangular": unit}
+    gl.testing.gradcheck(lambda a, b: gl.linalg.solve_triangular(a, b, **choice), A, b)
+    of_a = gl.grad(lambda a: gl.sum(gl.linalg.solve_triangular(a, b, **choice)))(A)
     unread = np.tril(of_a, 0 if unit else -1) if upper else np.triu(of_a, 0 if unit else 1)
     assert np.all(unread == 0)
 

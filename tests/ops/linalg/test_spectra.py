@@ -165,8 +165,8 @@ def test_the_polar_factor() -> None:
 def test_a_zero_singular_value_of_a_square_matrix() -> None:
     """s and the vectors of the others keep their derivatives."""
     x = np.diag([3.0, 2.0, 0.0])
-    u_part = gl.grad(lambda x: gl.sum(gl.linalg.svd(x).U[:, :2] * gl.linalg.svd(x).U[:, :2] * np.arange(6).reshape(3, 2)))
-    assert np.isfinite(u_part(x)).all()
+    w = np.arange(6).reshape(3, 2)
+    assert np.isfinite(gl.grad(lambda x: gl.sum(gl.linalg.svd(x).U[:, :2] ** 2 * w))(x)).all()
     np.testing.assert_allclose(gl.grad(lambda x: gl.sum(gl.linalg.svdvals(x)[:2]))(x), np.diag([1.0, 1.0, 0.0]))
 
 
