@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from ..core import op
 from ..errors import DTypeError, ShapeError, message, operand
@@ -17,17 +18,8 @@ from .shape import permute_dims, reshape
 
 __all__ = ["einsum"]
 
+Shape = tuple[int, ...]
 Labels = list[str]  # a letter, or "...k" for the k-th axis from the last of those an ellipsis stands for
-
-
-class _Term:
-    """An operand, and the label of each of its axes."""
-
-    def __init__(self, x: Any, labels: Labels) -> None:
-        self.x, self.labels = x, labels
-
-    def size(self, label: str) -> int:
-        return int(self.x.shape[self.labels.index(label)])
 
 
 def einsum(subscripts: str, /, *operands: Any) -> Any:
@@ -64,87 +56,151 @@ def einsum(subscripts: str, /, *operands: Any) -> Any:
         if not hasattr(x, "ndim"):
             what = f"einsum({subscripts!r}): operand {i} is of type {type(x).__name__}"
             raise DTypeError(f"{what}\n  need a Tensor or an array: gl.tensor(...)")
-    return _einsum(*operands, subscripts=subscripts)
+    return _run(*operands, subscripts=subscripts)
 
 
 @widened
-def _einsum(*operands: Any, subscripts: str) -> Any:
-    labels, output = _parse(subscripts, operands)
-    terms = [_prepared(subscripts, _Term(x, each)) for x, each in zip(operands, labels, strict=True)]
-    _unify(subscripts, terms, output)
-    while len(terms) > 1:
-        i, j = _cheapest(terms, output)
-        second, first = terms.pop(j), terms.pop(i)
-        others = {label for term in terms for label in term.labels} | set(output)
-        terms.append(_contract(first, second, others))
-    return _arranged(_summed(terms[0], set(output)), output)
+def _run(*operands: Any, subscripts: str) -> Any:
+    try:
+        steps = _planned(subscripts, tuple([tuple(x.shape) for x in operands]))
+    except _Misfit as misfit:
+        lines = [operand(f"operand {i}", x) for i, x in enumerate(operands)]
+        raise ShapeError(message(f"einsum({subscripts!r}): {misfit.what}", lines, misfit.fix)) from None
+    values = list(operands)
+    for function, places, more in steps:
+        values.append(function(*[values[i] for i in places], *more))
+    return values[-1]
 
 
-def _refuse(subscripts: str, operands: Sequence[Any], what: str, fix: str) -> ShapeError:
-    lines = [operand(f"operand {i}", x) for i, x in enumerate(operands)]
-    return ShapeError(message(f"einsum({subscripts!r}): {what}", lines, fix))
+class _Misfit(Exception):  # noqa: N818  (it never leaves this file)
+    def __init__(self, what: str, fix: str) -> None:
+        self.what, self.fix = what, fix
 
 
-def _parse(subscripts: str, operands: Sequence[Any]) -> tuple[list[Labels], Labels]:
-    text = subscripts.replace(" ", "")
-    left, arrow, right = text.partition("->")
-    inputs = left.split(",")
-    if len(inputs) != len(operands):
-        what = f"{len(inputs)} terms and {len(operands)} operands"
-        raise _refuse(subscripts, operands, what, "need a term for each operand")
-    labels = []
-    for i, (part, x) in enumerate(zip(inputs, operands, strict=True)):
-        letters = part.replace("...", "", 1)
-        hidden = x.ndim - len(letters)
-        if not all(c.isalpha() for c in letters) or hidden < 0 or (hidden and "..." not in part):
-            what = f"{part!r} has {len(letters)} letters, operand {i} has {x.ndim} axes"
-            raise _refuse(subscripts, operands, what, "need a letter for each axis, or an ellipsis")
-        labels.append(_expanded(part, hidden))
-    most = max((sum(len(label) > 1 for label in each) for each in labels), default=0)
-    counts = Counter(label for each in labels for label in each)
-    if arrow:
-        output = _expanded(right, most if "..." in right else 0)
-        if len(set(output)) != len(output) or not set(output) <= counts.keys():
-            raise _refuse(subscripts, operands, f"the output is {right!r}", "need letters of the operands, each once")
-        return labels, output
-    once = sorted(label for label, count in counts.items() if count == 1 and len(label) == 1)
-    return labels, _expanded("...", most) + once
+# -- the plan: made once for a text and shapes
 
 
-def _expanded(part: str, hidden: int) -> Labels:
-    before, dots, after = part.partition("...")
-    return [*before, *([f"...{k}" for k in range(hidden, 0, -1)] if dots else []), *after]
+class _Term(NamedTuple):
+    """An array of the computation: its place among the values, and a label and a size for each axis."""
+
+    place: int
+    labels: Labels
+    shape: Shape
+
+    def size(self, label: str) -> int:
+        return self.shape[self.labels.index(label)]
 
 
-def _prepared(subscripts: str, term: _Term) -> _Term:
-    """Take the diagonal of axes that share a letter."""
-    x, labels = term.x, list(term.labels)
-    for label in [label for label, count in Counter(labels).items() for _ in range(count - 1)]:
-        i = labels.index(label)
-        j = labels.index(label, i + 1)
-        if x.shape[i] != x.shape[j]:
-            what = f"axes {i} and {j} of one operand are both {label!r}"
-            raise _refuse(subscripts, [term.x], what, "need equal sizes")
-        rest = [k for k in range(len(labels)) if k not in (i, j)]
-        x = op.diagonal(permute_dims(x, (*rest, i, j)), offset=0)
-        labels = [*[labels[k] for k in rest], label]
-    return _Term(x, labels)
+Step = tuple[Callable[..., Any], tuple[int, ...], tuple[Any, ...]]
 
 
-def _unify(subscripts: str, terms: list[_Term], output: Labels) -> None:
-    """Check that each letter has one size; drop axes of size 1 that broadcast along another operand's."""
-    for label in {label for term in terms for label in term.labels}:
-        sizes = {term.size(label) for term in terms if label in term.labels}
-        if len(sizes - {1}) > 1:
-            operands = [term.x for term in terms]
-            raise _refuse(subscripts, operands, f"{label!r} has sizes {sorted(sizes)}", "need one size, or 1")
-        if len(sizes) == 1:
-            continue
-        for term in terms:
-            if label in term.labels and term.size(label) == 1:
-                i = term.labels.index(label)
-                term.x = reshape(term.x, tuple(n for k, n in enumerate(term.x.shape) if k != i))
-                term.labels = [each for each in term.labels if each != label]
+@lru_cache(maxsize=1024)
+def _planned(subscripts: str, shapes: tuple[Shape, ...]) -> list[Step]:
+    """Return the steps: a function, which values it takes, and what else.  Each makes one more value."""
+    return _Plan(subscripts, shapes).steps
+
+
+class _Plan:
+    def __init__(self, subscripts: str, shapes: tuple[Shape, ...]) -> None:
+        self.steps: list[Step] = []
+        self.values = len(shapes)
+        labels, output = _parse(subscripts, [len(shape) for shape in shapes])
+        terms = [_Term(i, each, shape) for i, (each, shape) in enumerate(zip(labels, shapes, strict=True))]
+        terms = self.unified([self.diagonals(term) for term in terms])
+        while len(terms) > 1:
+            i, j = _cheapest(terms, output)
+            second, first = terms.pop(j), terms.pop(i)
+            others = {label for term in terms for label in term.labels} | set(output)
+            terms.append(self.contracted(first, second, others))
+        last = self.arranged(self.summed(terms[0], set(output)), output)
+        if not self.steps:  # nothing to do
+            self.reshaped(last, output, last.shape, even_so=True)
+
+    def step(self, function: Callable[..., Any], terms: Sequence[_Term], more: Any, labels: Labels, shape: Shape) -> _Term:
+        self.steps.append((function, tuple([term.place for term in terms]), more))
+        self.values += 1
+        return _Term(self.values - 1, labels, shape)
+
+    def reshaped(self, term: _Term, labels: Labels, shape: Shape, even_so: bool = False) -> _Term:
+        if shape == term.shape and not even_so:
+            return _Term(term.place, labels, shape)
+        return self.step(reshape, [term], (shape,), labels, shape)
+
+    def arranged(self, term: _Term, labels: Labels) -> _Term:
+        order = tuple(term.labels.index(label) for label in labels)
+        if order == tuple(range(len(order))):
+            return term
+        return self.step(permute_dims, [term], (order,), labels, tuple(term.shape[i] for i in order))
+
+    def summed(self, term: _Term, kept: set[str]) -> _Term:
+        """Sum over the axes that nothing else has."""
+        axes = tuple(i for i, label in enumerate(term.labels) if label not in kept)
+        if not axes:
+            return term
+        left = [(label, n) for label, n in zip(term.labels, term.shape, strict=True) if label in kept]
+        return self.step(_sum, [term], (axes,), [label for label, _ in left], tuple(n for _, n in left))
+
+    def diagonals(self, term: _Term) -> _Term:
+        """Take the diagonal of axes that share a letter."""
+        for label in [label for label, count in Counter(term.labels).items() for _ in range(count - 1)]:
+            labels, shape = term.labels, term.shape
+            i = labels.index(label)
+            j = labels.index(label, i + 1)
+            if shape[i] != shape[j]:
+                raise _Misfit(f"axes {i} and {j} of one operand are both {label!r}", "need equal sizes")
+            rest = [k for k in range(len(labels)) if k not in (i, j)]
+            order = (*rest, i, j)
+            term = self.step(permute_dims, [term], (order,), [labels[k] for k in order], tuple(shape[k] for k in order))
+            term = self.step(_diagonal, [term], (), term.labels[:-1], term.shape[:-1])
+        return term
+
+    def unified(self, terms: list[_Term]) -> list[_Term]:
+        """Check that each letter has one size; drop axes of size 1 that broadcast along another operand's."""
+        for label in sorted({label for term in terms for label in term.labels}):
+            sizes = {term.size(label) for term in terms if label in term.labels}
+            if len(sizes - {1}) > 1:
+                raise _Misfit(f"{label!r} has sizes {sorted(sizes)}", "need one size, or 1")
+            if len(sizes) > 1:
+                terms = [self.without(term, label) for term in terms]
+        return terms
+
+    def without(self, term: _Term, label: str) -> _Term:
+        if label not in term.labels or term.size(label) != 1:
+            return term
+        i = term.labels.index(label)
+        labels, shape = list(term.labels), list(term.shape)
+        del labels[i], shape[i]
+        return self.reshaped(term, labels, tuple(shape))
+
+    def contracted(self, a: _Term, b: _Term, others: set[str]) -> _Term:
+        """Multiply two operands and sum over the letters that no other has: one batched product of matrices."""
+        a = self.summed(a, others | set(b.labels))
+        b = self.summed(b, others | set(a.labels))
+        shared = [label for label in a.labels if label in b.labels]
+        batch, inner = [s for s in shared if s in others], [s for s in shared if s not in others]
+        left = [label for label in a.labels if label not in shared]
+        right = [label for label in b.labels if label not in shared]
+        sizes = {s: (a if s in a.labels else b).size(s) for s in (*a.labels, *b.labels)}
+        n, m, k, p = (math.prod(sizes[s] for s in each) for each in (batch, left, inner, right))
+        lead = (n,) if batch else ()
+        x, y = self.arranged(a, batch + left + inner), self.arranged(b, batch + inner + right)
+        if inner:
+            x, y = self.reshaped(x, [], (*lead, m, k)), self.reshaped(y, [], (*lead, k, p))
+            product = self.step(matmul, [x, y], (), [], (*lead, m, p))
+        else:
+            x, y = self.reshaped(x, [], (*lead, m, 1)), self.reshaped(y, [], (*lead, 1, p))
+            product = self.step(multiply, [x, y], (), [], (*lead, m, p))
+        labels = batch + left + right
+        return self.reshaped(product, labels, tuple(sizes[s] for s in labels))
+
+
+def _sum(x: Any, axes: Shape) -> Any:
+    y = total(x, axis=axes)
+    return y if y.dtype == x.dtype else op.cast(y, x.dtype)  # integers were added in 64 bits
+
+
+def _diagonal(x: Any) -> Any:
+    return op.diagonal(x, offset=0)
 
 
 def _cheapest(terms: list[_Term], output: Labels) -> tuple[int, int]:
@@ -156,44 +212,41 @@ def _cheapest(terms: list[_Term], output: Labels) -> tuple[int, int]:
             a, b = terms[i], terms[j]
             kept = (set(a.labels) | set(b.labels)) & others
             size = math.prod((a if label in a.labels else b).size(label) for label in kept)
-            growth = size - math.prod(a.x.shape) - math.prod(b.x.shape)
+            growth = size - math.prod(a.shape) - math.prod(b.shape)
             if best is None or growth < best[0]:
                 best = (growth, i, j)
     assert best is not None
     return best[1:]
 
 
-def _summed(term: _Term, kept: set[str]) -> _Term:
-    """Sum over the axes that nothing else has."""
-    axes = tuple(i for i, label in enumerate(term.labels) if label not in kept)
-    if not axes:
-        return term
-    x = op.cast(total(term.x, axis=axes), term.x.dtype)  # integers were added in 64 bits
-    return _Term(x, [label for label in term.labels if label in kept])
+# -- the text
 
 
-def _arranged(term: _Term, labels: Labels) -> Any:
-    order = tuple(term.labels.index(label) for label in labels)
-    return term.x if order == tuple(range(len(order))) else permute_dims(term.x, order)
+def _parse(subscripts: str, axes: Sequence[int]) -> tuple[list[Labels], Labels]:
+    """Return the labels of the axes of each operand, and of the output."""
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(axes):
+        raise _Misfit(f"{len(inputs)} terms and {len(axes)} operands", "need a term for each operand")
+    labels = []
+    for i, (part, n) in enumerate(zip(inputs, axes, strict=True)):
+        letters = part.replace("...", "", 1)
+        hidden = n - len(letters)
+        if not all(c.isalpha() for c in letters) or hidden < 0 or (hidden and "..." not in part):
+            what = f"{part!r} has {len(letters)} letters, operand {i} has {n} axes"
+            raise _Misfit(what, "need a letter for each axis, or an ellipsis")
+        labels.append(_expanded(part, hidden))
+    most = max((sum(len(label) > 1 for label in each) for each in labels), default=0)
+    counts = Counter(label for each in labels for label in each)
+    if arrow:
+        output = _expanded(right, most if "..." in right else 0)
+        if len(set(output)) != len(output) or not set(output) <= counts.keys():
+            raise _Misfit(f"the output is {right!r}", "need letters of the operands, each once")
+        return labels, output
+    once = sorted(label for label, count in counts.items() if count == 1 and len(label) == 1)
+    return labels, _expanded("...", most) + once
 
 
-def _contract(a: _Term, b: _Term, others: set[str]) -> _Term:
-    """Multiply two operands and sum over the letters that no other has: one batched product of matrices."""
-    a = _summed(a, others | set(b.labels))
-    b = _summed(b, others | set(a.labels))
-    shared = [label for label in a.labels if label in b.labels]
-    batch, inner = [s for s in shared if s in others], [s for s in shared if s not in others]
-    left = [label for label in a.labels if label not in shared]
-    right = [label for label in b.labels if label not in shared]
-    sizes = {s: (a if s in a.labels else b).size(s) for s in (*a.labels, *b.labels)}
-    n, m, k, p = (math.prod(sizes[s] for s in each) for each in (batch, left, inner, right))
-    x = reshape(_arranged(a, batch + left + inner), (n, m, k))
-    y = reshape(_arranged(b, batch + inner + right), (n, k, p))
-    if not inner:
-        product = multiply(x, reshape(y, (n, 1, p)))
-    elif not batch:
-        product = matmul(reshape(x, (m, k)), reshape(y, (k, p)))
-    else:
-        product = matmul(x, y)
-    labels = batch + left + right
-    return _Term(reshape(product, tuple(sizes[s] for s in labels)), labels)
+def _expanded(part: str, hidden: int) -> Labels:
+    before, dots, after = part.partition("...")
+    return [*before, *([f"...{k}" for k in range(hidden, 0, -1)] if dots else []), *after]

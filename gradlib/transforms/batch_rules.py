@@ -51,7 +51,7 @@ def _behind(axis: Any) -> Any:
 @rule(
     "sum", "mean", "prod", "max", "min", "argmax", "argmin", "any", "all", "cumsum", "var", "flip", "roll", "argsort",
     "softmax", "log_softmax", "softmax_definition", "log_softmax_definition", "logsumexp", "concat", "stack",
-    "take_along_axis", "put_along_axis",
+    "take_along_axis", "put_along_axis", "length",
 )  # fmt: skip
 def _along_axis(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     return prim(*_spread_all(xs, over, size), **{**params, "axis": _behind(params["axis"])})

@@ -63,9 +63,22 @@ def fft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backwar
 def ifft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
     """y[j] = (1 / n) sum over k of x[k] exp(2 pi i j k / n), the inverse of `fft`.
 
-    Parameters, Returns, Raises, Notes
-    ----------------------------------
-    As `fft`.
+    Parameters
+    ----------
+    x : floating or complex.
+    n, axis, norm : as in `fft`.
+
+    Returns
+    -------
+    a complex array with n elements along `axis`.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError, DeviceError : as `fft`.
+
+    Notes
+    -----
+    Derivative: every order (linear).  Kernel: NumPy's pocketfft, cuFFT on ``cuda``.
 
     Examples
     --------

@@ -56,13 +56,17 @@ def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: str | None 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: str | None = None) -> Tensor:
     """f[k] = k / (n d) for k = 0 ... n // 2: the frequency of each element of `rfft`.
 
-    Parameters, Raises
-    ------------------
-    As `fftfreq`.
+    Parameters
+    ----------
+    n, d, dtype, device : as in `fftfreq`.
 
     Returns
     -------
-    Tensor (n // 2 + 1,)
+    Tensor (n // 2 + 1,) : in cycles per unit of `d`.
+
+    Raises
+    ------
+    ShapeError, DTypeError : as `fftfreq`.
 
     Examples
     --------
@@ -108,9 +112,21 @@ def fftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Any:
 def ifftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Any:
     """Return x with the frequency 0 back in the first place: the inverse of `fftshift`.
 
-    Parameters, Returns, Raises, Notes
-    ----------------------------------
-    As `fftshift`.
+    Parameters
+    ----------
+    x, axes : as in `fftshift`.
+
+    Returns
+    -------
+    an array of the same shape.
+
+    Raises
+    ------
+    ShapeError : there is no such axis.
+
+    Notes
+    -----
+    Derivative: every order (a permutation).  Kernel: composition, `roll`.
 
     Examples
     --------

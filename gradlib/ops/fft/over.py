@@ -65,9 +65,22 @@ def fftn(x: Any, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backwar
 def ifftn(x: Any, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backward") -> Any:
     """y = `ifft` of x along each of the axes, the inverse of `fftn`.
 
-    Parameters, Returns, Raises, Notes
-    ----------------------------------
-    As `fftn`.
+    Parameters
+    ----------
+    x : floating or complex.
+    s, axes, norm : as in `fftn`.
+
+    Returns
+    -------
+    a complex array with s elements along the axes.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError, DeviceError : as `fftn`.
+
+    Notes
+    -----
+    Derivative: every order (linear).  Kernel: NumPy's pocketfft, cuFFT on ``cuda``.
 
     Examples
     --------

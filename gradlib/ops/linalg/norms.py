@@ -6,22 +6,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ...core import between, fused, op, sample
+from ...core import between, fused, leaf, op, sample
 from ...errors import DTypeError, ShapeError, message, operand
 from ...spec import Spec, is_floating, normalize_axes
 from ..arithmetic import abs as magnitude
 from ..arithmetic import divide, multiply, power
 from ..comparisons import equal, not_equal, where
 from ..elementwise import cast
-from ..functions import sqrt
 from ..operands import of_arrays, widened
 from ..reduce import any as some
 from ..reduce import max as largest
 from ..reduce import min as smallest
 from ..reduce import sum as total
-from ..shape import moveaxis
+from ..shape import moveaxis, reshape
+from ..total import total as add_up
 from .host import check_matrix, real_of
-from .parts import conj, real
+from .parts import conj
 from .samples import regular
 from .solve import inv
 from .svd import svdvals
@@ -41,6 +41,36 @@ def _check(call: str, x: Any) -> None:
 def _reduced(x: Spec, axis: Axes, keepdims: bool) -> Spec:
     shape = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
     return Spec(tuple(shape), real_of(x.dtype))
+
+
+# -- the length, of vectors and matrices alike
+
+
+def _length_vjp(g: Any, ans: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    """D||x||[h] = Re(x^H h) / ||x||; at 0 the subgradient 0."""
+    zero = equal(ans, 0.0)
+    scale = where(zero, 0.0, divide(g, where(zero, 1.0, ans)))
+    if not keepdims:
+        scale = reshape(scale, tuple(1 if i in axis else n for i, n in enumerate(x.shape)))
+    return multiply(conj(x), scale)
+
+
+@leaf(
+    "length",
+    infer=lambda x, *, axis, keepdims: _reduced(x, axis, keepdims),
+    vjp=(_length_vjp,),
+    saves=("x ans",),
+    samples=lambda: [
+        sample((7,), axis=(0,), keepdims=False),
+        sample((2, 5), axis=(1,), keepdims=True),
+        sample((2, 3, 4), axis=(0, 2), keepdims=False),
+        sample((3, 0), axis=(1,), keepdims=False),
+    ],
+)
+def _length(xp: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    """y = the root of the sum of |x|^2 over `axis`."""
+    squares = (x.real**2 + x.imag**2) if x.dtype.kind == "c" else x * x
+    return xp.sqrt(add_up(xp, squares, axis, keepdims))
 
 
 # -- of vectors
@@ -67,7 +97,7 @@ def _vector_norm(x: Any, *, axis: Axes, keepdims: bool, ord: float) -> Any:
     """y = (the sum of |x|^ord over `axis`)^(1 / ord), and its limits."""
     over: dict[str, Any] = {"axis": axis, "keepdims": keepdims}
     if ord == 2.0:
-        return _root(total(real(multiply(x, conj(x))), **over), 2.0)
+        return _length(x, **over)
     if ord == 0.0:
         return total(cast(not_equal(x, 0.0), real_of(x.dtype)), **over)
     size = magnitude(x)
@@ -77,16 +107,11 @@ def _vector_norm(x: Any, *, axis: Axes, keepdims: bool, ord: float) -> Any:
         return (largest if ord > 0 else smallest)(size, **over)
     zero = equal(size, 0.0)
     powers = power(where(zero, 1.0, size), ord)  # at 0 a power may have an infinite derivative
-    if ord > 0:
-        return _root(total(where(zero, 0.0, powers), **over), ord)
-    return where(some(zero, **over), 0.0, power(total(powers, **over), 1.0 / ord))
-
-
-def _root(x: Any, p: float) -> Any:
-    """Return x^(1 / p), with the derivative 0 at 0."""
-    zero = equal(x, 0.0)
-    safe = where(zero, 1.0, x)
-    return where(zero, 0.0, sqrt(safe) if p == 2.0 else power(safe, 1.0 / p))
+    if ord < 0:
+        return where(some(zero, **over), 0.0, power(total(powers, **over), 1.0 / ord))
+    sums = total(where(zero, 0.0, powers), **over)
+    none = equal(sums, 0.0)
+    return where(none, 0.0, power(where(none, 1.0, sums), 1.0 / ord))
 
 
 @of_arrays
@@ -121,7 +146,11 @@ def vector_norm(x: Any, /, *, axis: int | Sequence[int] | None = None, keepdims:
     >>> gl.linalg.vector_norm(gl.tensor([3.0, 4.0]))
     tensor(5., dtype=float32)
     """
-    return _vector_norm(x, axis=normalize_axes("vector_norm(x, axis)", axis, x.ndim), keepdims=keepdims, ord=float(ord))
+    _check("vector_norm(x)", x)
+    axes = normalize_axes("vector_norm(x, axis)", axis, x.ndim)
+    if ord == 2:
+        return _length(x, axis=axes, keepdims=keepdims)
+    return _vector_norm(x, axis=axes, keepdims=keepdims, ord=float(ord))
 
 
 # -- of matrices
@@ -146,7 +175,7 @@ def _matrix_norm(x: Any, *, keepdims: bool, ord: Any) -> Any:
     """y = a norm of each matrix."""
     both: dict[str, Any] = {"axis": (-2, -1), "keepdims": keepdims}
     if ord == "fro":
-        return _root(total(real(multiply(x, conj(x))), **both), 2.0)
+        return _length(x, axis=(x.ndim - 2, x.ndim - 1), keepdims=keepdims)
     if ord in ("nuc", 2, -2):
         s = op.expand_dims(svdvals(x), -1)
         return {"nuc": total, 2: largest, -2: smallest}[ord](s, **both)
@@ -191,6 +220,9 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
         raise ShapeError(message(f"matrix_norm(x): x has {x.ndim} axes", [operand("x", x)], "need at least 2"))
     if ord not in MATRIX_NORMS:
         raise ValueError(f"matrix_norm(x, ord): ord is {ord!r}\n  need one of {', '.join(map(repr, MATRIX_NORMS))}")
+    _check("matrix_norm(x)", x)
+    if ord == "fro":
+        return _length(x, axis=(x.ndim - 2, x.ndim - 1), keepdims=keepdims)
     return _matrix_norm(x, keepdims=keepdims, ord=ord)
 
 
