@@ -59,7 +59,7 @@ def _along_axis(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> 
 
 # Linear algebra takes leading axes for the batch, and no op of it counts an axis from the front.
 @rule(
-    "diagonal", "diagonal_matrix", "inv", "solve", "det", "det_derivative", "slogdet", "cholesky", "qr", "lu", "eigh",
+    "diagonal", "diagonal_matrix", "inv", "det", "det_derivative", "slogdet", "cholesky", "qr", "lu", "eigh",
     "eigvalsh", "eig", "eigvals", "svd", "svdvals", "pinv", "expm",
 )  # fmt: skip
 @rule("cast", "alias", "to_device", "tril", "triu", "cross_entropy_rows", "cross_entropy_rows_back")
@@ -158,6 +158,16 @@ def _matmul(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     shape = tuple(y.shape)
     kept = (*shape[:-2], *(() if row else shape[-2:-1]), *(() if column else shape[-1:]))
     return y if kept == shape else op.reshape(y, kept)
+
+
+@rule("solve")
+def _solve(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    a, b = xs
+    if over[0]:
+        return prim(a, spread(b, over[1], size))
+    columns = op.moveaxis(b, 0, -1)  # one matrix for all examples: it is factored once
+    shape = tuple(columns.shape)
+    return op.moveaxis(op.reshape(prim(a, op.reshape(columns, (*shape[:-2], shape[-2] * size))), shape), -1, 0)
 
 
 @rule("dense")
