@@ -66,33 +66,44 @@ def _lu_vjp(gs: Any, ans: Any, x: Any) -> Array:
     return product(p, g)
 
 
+PANEL = 8  # columns that are eliminated one by one
+
+
 def _factors(xp: Any, a: Array) -> tuple[Array, Array, Array]:
     """Return order, L, U with a[order] = L U, by halves: most of the work is products of matrices."""
     *batch, m, n = a.shape
-    if n == 1:
-        pivot = xp.argmax(xp.abs(a[..., 0]), -1)[..., None]
-        place = xp.arange(m)
-        order = xp.where(place == pivot, 0, xp.broadcast_to(place, (*batch, m)))
-        order[..., :1] = pivot
-        column = xp.take_along_axis(a, order[..., None], -2)
-        top = column[..., :1, :]
-        lower = column / xp.where(top == 0, xp.ones((), a.dtype), top)  # a column of zeros needs no elimination
-        lower[..., 0, :] = 1
-        return order, lower, top
-    half = min(m, n) // 2 if min(m, n) > 1 else 1
+    k = min(m, n)
+    if k <= PANEL:
+        return _eliminate(xp, a)
+    half = k // 2
     order, l_1, u_1 = _factors(xp, a[..., :half])
     right = xp.take_along_axis(a[..., half:], order[..., None], -2)
     u_2 = xp.linalg.solve(l_1[..., :half, :], right[..., :half, :])  # a lower triangle of ones: nothing is exchanged
-    if m == half:
-        return order, l_1, xp.concatenate([u_1, u_2], -1)
     below, l_2, u_3 = _factors(xp, right[..., half:, :] - xp.matmul(l_1[..., half:, :], u_2))
     order = xp.concatenate([order[..., :half], xp.take_along_axis(order[..., half:], below, -1)], -1)
-    l_1 = xp.concatenate([l_1[..., :half, :], xp.take_along_axis(l_1[..., half:, :], below[..., None], -2)], -2)
-    zeros_above = xp.zeros((*batch, half, l_2.shape[-1]), a.dtype)
-    zeros_below = xp.zeros((*batch, u_3.shape[-2], half), a.dtype)
-    lower = xp.concatenate([l_1, xp.concatenate([zeros_above, l_2], -2)], -1)
-    upper = xp.concatenate([xp.concatenate([u_1, u_2], -1), xp.concatenate([zeros_below, u_3], -1)], -2)
+    lower, upper = xp.zeros((*batch, m, k), a.dtype), xp.zeros((*batch, k, n), a.dtype)
+    lower[..., :half, :half] = l_1[..., :half, :]
+    lower[..., half:, :half] = xp.take_along_axis(l_1[..., half:, :], below[..., None], -2)
+    lower[..., half:, half:] = l_2
+    upper[..., :half, :half], upper[..., :half, half:], upper[..., half:, half:] = u_1, u_2, u_3
     return order, lower, upper
+
+
+def _eliminate(xp: Any, a: Array) -> tuple[Array, Array, Array]:
+    """Do the same column by column."""
+    *batch, m, n = a.shape
+    place = xp.arange(m)
+    order = xp.broadcast_to(place, (*batch, m))
+    k = min(m, n)
+    for j in range(k):
+        pivot = j + xp.argmax(abs(a[..., j:, j]), -1)[..., None]
+        exchange = xp.where(place == pivot, j, xp.where(place == j, pivot, place))
+        order = xp.take_along_axis(order, exchange, -1)
+        a = xp.take_along_axis(a, exchange[..., None], -2)
+        top = a[..., j : j + 1, j : j + 1]
+        a[..., j + 1 :, j : j + 1] /= xp.where(top == 0, xp.ones((), a.dtype), top)  # then the column is 0 anyway
+        a[..., j + 1 :, j + 1 :] -= a[..., j + 1 :, j : j + 1] * a[..., j : j + 1, j + 1 :]
+    return order, xp.tril(a[..., :k], -1) + xp.eye(m, k, dtype=a.dtype), xp.triu(a[..., :k, :])
 
 
 @leaf(
