@@ -45,7 +45,22 @@ from .errors import (
     VmapError,
 )
 from .ops import *
-from .spec import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
+from .spec import (
+    bfloat16,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 from .spec import bool_ as bool_
 from .transforms import *
 

@@ -118,6 +118,26 @@ class ArrayMethods(ElementwiseMethods):
         """Return the matrix product with `other`."""
         return op.matmul(self, other)
 
+    # -- complex numbers
+
+    @property
+    def real(self) -> Any:
+        """The real part, as a view; itself if it is real."""
+        return op.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part, as a view; zeros if it is real."""
+        return op.imag(self)
+
+    def conj(self) -> Any:
+        """Return the complex conjugate; itself if it is real."""
+        return op.conj(self)
+
+    def angle(self) -> Any:
+        """Return the angle in the complex plane."""
+        return op.angle(self)
+
     # -- shape
 
     @property

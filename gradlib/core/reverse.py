@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..errors import DTypeError, GradientError, ShapeError, message, operand
-from ..spec import REDUCED, Spec, float32
+from ..spec import REDUCED, Spec, float32, is_complex
 from .node import Node, collect
 from .operators import op
 from .scopes import enable_grad, quiet
@@ -50,7 +50,7 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         if prim.broadcasts and grad.shape != like.shape:
             grad = op.sum_to(grad, shape=like.shape)
         if grad.dtype != like.dtype:
-            grad = op.cast(grad, dtype=like.dtype)
+            grad = op.demote(grad, dtype=like.dtype)
         grads[i] = grad
     return grads
 
@@ -179,6 +179,9 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
             )
         )
     if gradient is None:
+        if is_complex(y.dtype):
+            fix = "need a real loss, such as gl.real(x) or gl.abs(x), or x.backward(gradient=...)"
+            raise GradientError(message(f"backward(): this tensor is {y.dtype}", [operand("x", y)], fix))
         if y.size != 1:
             raise GradientError(
                 message(

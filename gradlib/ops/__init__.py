@@ -3,6 +3,7 @@
 from . import along as _along
 from . import arithmetic as _arithmetic
 from . import comparisons as _comparisons
+from . import complex_parts as _complex_parts
 from . import conv as _conv
 from . import create as _create
 from . import cross_entropy as _cross_entropy
@@ -33,6 +34,7 @@ from . import softmax as _softmax
 from .along import *
 from .arithmetic import *
 from .comparisons import *
+from .complex_parts import *
 from .conv import *
 from .create import *
 from .cross_entropy import *
@@ -58,6 +60,7 @@ __all__: list[str] = ["cast", "tensordot", "vecdot"]
 __all__ += _along.__all__
 __all__ += _arithmetic.__all__
 __all__ += _comparisons.__all__
+__all__ += _complex_parts.__all__
 __all__ += _conv.__all__
 __all__ += _create.__all__
 __all__ += _cross_entropy.__all__

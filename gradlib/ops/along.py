@@ -66,6 +66,7 @@ def _take_along(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
 
 @leaf(
     "put_along_axis",
+    complex=True,
     infer=lambda g, indices, *, axis, size: Spec((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype),
     vjp=(lambda h, ans, g, indices, axis, size: _take_along(h, indices, axis=axis), None),
     jvp=lambda ts, ans, g, indices, axis, size: op.put_along_axis(ts[0], indices, axis=axis, size=size),

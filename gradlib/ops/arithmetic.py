@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..core import apart, between, op, sample, zeros_as
-from ..spec import is_floating
+from ..spec import is_complex, is_differentiable, is_floating, real_of
 from .comparisons import equal, greater_equal, less_equal, logical_and, where
 from .elementwise import as_array, elementwise, no_slope, pairs, unary
 from .operands import of_arrays
@@ -55,7 +55,7 @@ def multiply(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "divide",
-    takes="floating",
+    takes="analytic",
     vjp=(
         lambda g, ans, x1, x2: op.divide(g, x2),
         lambda g, ans, x1, x2: op.negative(op.divide(multiply(g, ans), x2)),
@@ -77,6 +77,7 @@ def negative(xp: Any, x: Any) -> Any:
 
 @elementwise(
     "floor_divide",
+    takes="real number",
     vjp=(no_slope, no_slope),
     expr="floor_divide(x1, x2)",
     samples=lambda: [
@@ -92,6 +93,7 @@ def floor_divide(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "remainder",
+    takes="real number",
     vjp=(lambda g, ans, x1, x2: g, lambda g, ans, x1, x2: negative(multiply(g, floor_divide(x1, x2)))),
     saves=("", "x1 x2"),
     expr="remainder_of(x1, x2)",
@@ -121,7 +123,7 @@ def square(xp: Any, x: Any) -> Any:
 
 @elementwise(
     "reciprocal",
-    takes="floating",
+    takes="analytic",
     vjp=(lambda g, ans, x: negative(multiply(g, square(ans))),),
     saves=("ans",),
     expr="A(1) / x",
@@ -129,7 +131,7 @@ def square(xp: Any, x: Any) -> Any:
 )
 def reciprocal(xp: Any, x: Any) -> Any:
     """y = 1 / x."""
-    return xp.reciprocal(x)
+    return xp.reciprocal(x) if x.dtype.kind != "c" else 1 / x  # CuPy has no complex one
 
 
 # -- powers
@@ -145,7 +147,7 @@ def _pow_base(g: Any, ans: Any, x1: Any, x2: Any) -> Any:
 def _pow_exponent(g: Any, ans: Any, x1: Any, x2: Any) -> Any:
     """x1^x2 log(x1), which is 0 at x1 = 0 for x2 >= 0."""
     x1 = as_array(x1, g)
-    flat = logical_and(equal(x1, 0), greater_equal(x2, 0))
+    flat = logical_and(equal(x1, 0), greater_equal(op.real(x2) if is_complex(g.dtype) else x2, 0))
     return where(flat, 0.0, multiply(g, multiply(ans, op.log(where(flat, 1.0, x1)))))
 
 
@@ -170,7 +172,7 @@ def _pow_number_vjp(g: Any, ans: Any, x: Any, exponent: float) -> Any:
 
 @elementwise(
     "pow_number",
-    takes="floating",
+    takes="analytic",
     vjp=(_pow_number_vjp,),
     saves=("x",),
     expr="power(x, A(exponent))",
@@ -207,7 +209,7 @@ def pow(x1: Any, x2: Any) -> Any:
     if type(x2) in (int, float) and hasattr(x1, "dtype"):
         if x2 == 2:
             return square(x1)
-        if is_floating(x1.dtype) or x2 == 0.5:
+        if is_differentiable(x1.dtype) or x2 == 0.5:
             return _pow_number(x1, exponent=x2)
     return _pow(x1, x2)
 
@@ -218,21 +220,39 @@ power = pow
 # -- sign and order
 
 
-@elementwise("sign", vjp=(no_slope,), expr="sign_of(x)", samples=unary(apart))
-def sign(xp: Any, x: Any) -> Any:
+@elementwise("sign", takes="real number", vjp=(no_slope,), expr="sign_of(x)", samples=unary(apart))
+def _sign(xp: Any, x: Any) -> Any:
     """y = -1, 0 or 1 as x is negative, zero or positive; NaN stays.  Derivative: zero."""
     return xp.sign(x)
 
 
+@of_arrays
+def sign(x: Any) -> Any:
+    """Return -1, 0 or 1 as x is negative, zero or positive, or x / abs(x) of a complex x; NaN stays.
+
+    Derivative: zero, or for complex x that of x / abs(x).
+    """
+    if not is_complex(x.dtype):
+        return _sign(x)
+    size = abs(x)
+    return divide(x, where(equal(size, 0), 1.0, size))
+
+
+def _abs_jvp(ts: Any, ans: Any, x: Any) -> Any:
+    return op.real(multiply(ts[0], op.conj(sign(x))))
+
+
 @elementwise(
     "abs",
-    vjp=(lambda g, ans, x: multiply(g, sign(x)),),
+    gives=real_of,
+    vjp=(lambda g, ans, x: multiply(g, op.conj(sign(x))),),
+    jvp=_abs_jvp,
     saves=("x",),
     expr="x < A(0) ? A(-x) : A(x + A(0))",
     samples=unary(apart),
 )
 def abs(xp: Any, x: Any) -> Any:
-    """y = abs(x).  Derivative: sign(x), so 0 at 0."""
+    """y = abs(x), real also for complex x.  Derivative: sign(x), so 0 at 0; its conjugate for complex x."""
     return xp.abs(x)
 
 
@@ -260,7 +280,7 @@ def _ahead(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "maximum",
-    takes="any",
+    takes="real",
     vjp=(
         lambda g, ans, x1, x2: multiply(g, _ahead(x1, x2)),
         lambda g, ans, x1, x2: multiply(g, _ahead(x2, x1)),
@@ -276,7 +296,7 @@ def maximum(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "minimum",
-    takes="any",
+    takes="real",
     vjp=(
         lambda g, ans, x1, x2: multiply(g, _ahead(x2, x1)),
         lambda g, ans, x1, x2: multiply(g, _ahead(x1, x2)),

@@ -9,7 +9,7 @@ import numpy as np
 from .. import backend as backends
 from ..core import Tensor, current_backend, op, zeros_as
 from ..errors import ShapeError
-from ..spec import as_dtype, default_float, int64
+from ..spec import as_dtype, default_complex, default_float, int64
 from .operands import of_arrays
 from .shape import as_shape, broadcast_to, reshape
 
@@ -26,14 +26,14 @@ def _place(values: Any, device: str | None, requires_grad: bool) -> Tensor:
 def full(
     shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return a tensor of `fill_value`: float32 for a Python float, int64 for an int, bool for a bool, else `dtype`.
+    """Return a tensor of `fill_value`, in `dtype` or (for a number of Python) bool, int64, float32 or complex64.
 
     >>> import gradlib as gl
     >>> gl.full((2,), 0.5)
     tensor([0.5, 0.5], dtype=float32)
     """
     if dtype is None:
-        kinds = {bool: np.dtype(bool), int: int64}
+        kinds = {bool: np.dtype(bool), int: int64, complex: default_complex}
         dtype = fill_value.dtype if hasattr(fill_value, "dtype") else kinds.get(type(fill_value), default_float)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     backend = current_backend(device)

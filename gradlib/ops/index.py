@@ -133,6 +133,7 @@ def _take(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
 
 @leaf(
     "index_add",
+    complex=True,
     infer=lambda g, indices, *, axis, size: Spec(
         (*g.shape[:axis], size, *g.shape[axis + indices.ndim :]), g.dtype
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import apart, between, booleans, fused, leaf, op, sample, vjp
 from ..errors import ShapeError, message, operand
-from ..spec import DType, Spec, bool_, int64, is_floating, normalize_axes, normalize_axis, uint64
+from ..spec import DType, Spec, bool_, int64, is_differentiable, normalize_axes, normalize_axis, uint64
 from .arithmetic import divide, maximum, multiply, square, subtract
 from .comparisons import equal
 from .elementwise import cast
@@ -45,7 +45,7 @@ def _spread(y: Any, x: Any, axis: Axes) -> Any:
 
 def _total_dtype(dtype: DType) -> DType:
     """Dtype of a sum or product: integers are added in 64 bits."""
-    if is_floating(dtype):
+    if is_differentiable(dtype):
         return dtype
     return uint64 if dtype.kind == "u" else int64
 
@@ -85,6 +85,7 @@ def _infer_total(x: Spec, *, axis: Axes, keepdims: bool) -> Spec:
 @leaf(
     "sum",
     infer=_infer_total,
+    complex=True,
     vjp=(lambda g, ans, x, axis, keepdims: _spread(g, x, axis),),
     linear=True,
     samples=lambda: [
@@ -121,6 +122,7 @@ def _infer_mean(x: Spec, *, axis: Axes, keepdims: bool) -> Spec:
 @leaf(
     "mean",
     infer=_infer_mean,
+    complex=True,
     promote="float",
     vjp=(lambda g, ans, x, axis, keepdims: _spread(divide(g, float(_count(x, axis))), x, axis),),
     linear=True,
@@ -190,7 +192,7 @@ def _prod_vjp(g: Any, ans: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     return vjp(lambda x: _product_in_ops(x, axis, keepdims), [x], [True])[1]([g])[0]
 
 
-@leaf("prod", infer=_infer_total, vjp=(_prod_vjp,), saves=("x",), samples=lambda: [
+@leaf("prod", infer=_infer_total, complex=True, vjp=(_prod_vjp,), saves=("x",), samples=lambda: [
     *_samples(lambda *shape: between(0.6, 1.6, *shape))(),
     sample(lambda rng: rng.integers(-1, 2, (7, 4)) * 1.5, axis=(0,), keepdims=False),
     sample((0, 3), axis=(0,), keepdims=False),
@@ -213,6 +215,7 @@ def prod(x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 
 @leaf(
     "cumsum",
+    complex=True,
     infer=lambda x, *, axis: Spec(x.shape, _total_dtype(x.dtype)),
     vjp=(lambda g, ans, x, axis: flip(op.cumsum(flip(g, axis), axis=axis), axis),),
     linear=True,
@@ -344,13 +347,13 @@ def _truth_samples() -> list[Any]:
     return [sample(draw(*s), axis=a, keepdims=k) for draw in (booleans, _tied) for s, a, k in cases]
 
 
-@leaf("any", infer=_infer_truth, samples=_truth_samples)
+@leaf("any", complex=True, infer=_infer_truth, samples=_truth_samples)
 def _any(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     """y = whether an element of x over `axis` is not zero."""
     return xp.any(x, axis, keepdims=keepdims)
 
 
-@leaf("all", infer=_infer_truth, samples=_truth_samples)
+@leaf("all", complex=True, infer=_infer_truth, samples=_truth_samples)
 def _all(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     """y = whether no element of x over `axis` is zero."""
     return xp.all(x, axis, keepdims=keepdims)
