@@ -65,7 +65,7 @@ from .spec import bool_ as bool_
 from .transforms import *
 
 if TYPE_CHECKING:
-    from . import backend, bench, core, data, io, kernel, linalg, nn, ops, optim, testing, train, transforms, viz
+    from . import backend, bench, core, data, fft, io, kernel, linalg, nn, ops, optim, testing, train, transforms, viz
 
 # Imported when first asked for, so that `import gradlib` stays quick.
 _SUBPACKAGES = frozenset(

@@ -10,17 +10,18 @@ from . import cross_entropy as _cross_entropy
 from . import dense as _dense
 from . import diagonal as _diagonal
 from . import einsum as _einsum
-from . import functions as _functions
-from . import index as _index
 from . import (
+    fft,  # these are namespaces of their own, handed on by `gl.fft` and `gl.linalg`
     index_launch,  # attaches the kernels of the index ops
-    linalg,  # a namespace of its own, handed on by `gl.linalg`
+    linalg,
     reduce_launch,  # attaches the kernels of the reductions
     update,  # these register their ops, which belong to the optimizers
     update_adam,
     update_adaptive,
     update_other,
 )
+from . import functions as _functions
+from . import index as _index
 from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear

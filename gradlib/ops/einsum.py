@@ -116,7 +116,9 @@ class _Plan:
         if not self.steps:  # nothing to do
             self.reshaped(last, output, last.shape, even_so=True)
 
-    def step(self, function: Callable[..., Any], terms: Sequence[_Term], more: Any, labels: Labels, shape: Shape) -> _Term:
+    def step(
+        self, function: Callable[..., Any], terms: Sequence[_Term], more: Any, labels: Labels, shape: Shape
+    ) -> _Term:
         self.steps.append((function, tuple([term.place for term in terms]), more))
         self.values += 1
         return _Term(self.values - 1, labels, shape)

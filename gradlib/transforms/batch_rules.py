@@ -60,7 +60,8 @@ def _along_axis(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> 
 # Linear algebra takes leading axes for the batch, and no op of it counts an axis from the front.
 @rule(
     "diagonal", "diagonal_matrix", "inv", "det", "det_derivative", "slogdet", "cholesky", "qr", "lu", "eigh",
-    "eigvalsh", "eig", "eigvals", "svd", "svdvals", "pinv", "expm",
+    "eigvalsh", "eig", "eigvals", "svd", "svdvals", "pinv", "expm", "fourier",
+    "fourier_real", "fourier_half",
 )  # fmt: skip
 @rule("cast", "alias", "to_device", "tril", "triu", "cross_entropy_rows", "cross_entropy_rows_back")
 def _as_it_is(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import op
-from ..linalg.host import complex_of
-from ..linalg.parts import conj
+from ..complex_parts import conj
 from ..operands import of_arrays, widened
 from .operands import check, last, sized
 from .primitives import OTHER, fourier, fourier_half, fourier_real
@@ -17,8 +15,7 @@ __all__ = ["fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
 def _both(call: str, x: Any, n: int | None, axis: int, norm: str, inverse: bool) -> Any:
     check(call, x, norm)
     axis = last(call, x, axis)
-    x = sized(call, op.cast(x, complex_of(x.dtype)), axis, n)
-    return fourier(x, axes=(axis,), inverse=inverse, norm=norm)
+    return fourier(sized(call, x, axis, n), axes=(axis,), inverse=inverse, norm=norm)
 
 
 @of_arrays
@@ -127,7 +124,6 @@ def _half(call: str, x: Any, n: int | None, axis: int, norm: str) -> Any:
     """Return the n real numbers whose first frequencies are x."""
     axis = last(call, x, axis)
     n = 2 * (x.shape[axis] - 1) if n is None else n
-    x = op.cast(x, complex_of(x.dtype))
     return fourier_half(sized(call, x, axis, n // 2 + 1 if n > 0 else n), n=n, axis=axis, norm=norm)
 
 

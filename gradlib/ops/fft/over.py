@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...core import op
-from ..linalg.host import complex_of
 from ..operands import of_arrays, widened
 from .operands import check, several, sized
 from .primitives import fourier, fourier_half, fourier_real
@@ -19,7 +17,6 @@ Sizes = Sequence[int] | None
 def _both(call: str, x: Any, s: Sizes, axes: Sizes, norm: str, inverse: bool) -> Any:
     check(call, x, norm)
     places, sizes = several(call, x, s, axes)
-    x = op.cast(x, complex_of(x.dtype))
     for axis, n in zip(places, sizes, strict=True):
         x = sized(call, x, axis, n)
     return fourier(x, axes=tuple(places), inverse=inverse, norm=norm)
@@ -163,7 +160,6 @@ def irfftn(x: Any, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backw
     check(call, x, norm)
     places, sizes = several(call, x, s, axes)
     n = 2 * (x.shape[places[-1]] - 1) if s is None or sizes[-1] == -1 else sizes[-1]
-    x = op.cast(x, complex_of(x.dtype))
     for axis, size in zip(places, [*sizes[:-1], n // 2 + 1 if n > 0 else n], strict=True):
         x = sized(call, x, axis, size)
     if places[1:]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...core import leaf, sample
-from ...spec import Spec
+from ...spec import Spec, complex_of, real_of
 from ..arithmetic import multiply
-from ..linalg.host import complex_of, library, real_of
-from ..linalg.parts import conj
+from ..complex_parts import conj
+from ..linalg.host import library
 
 __all__ = ["OTHER", "fourier", "fourier_half", "fourier_real"]
 
@@ -27,11 +27,19 @@ def _fourier_vjp(g: Array, ans: Any, x: Any, axes: tuple[int, ...], inverse: boo
 
 @leaf(
     "fourier",
-    infer=lambda x, *, axes, inverse, norm: x,
+    infer=lambda x, *, axes, inverse, norm: Spec(x.shape, complex_of(x.dtype)),
     vjp=(_fourier_vjp,),
     linear=True,
     wide=True,
-    samples=lambda: _samples(),
+    complex=True,
+    samples=lambda: [
+        sample((5,), axes=(-1,), inverse=False, norm="backward"),
+        sample((3, 4), axes=(-2, -1), inverse=True, norm="backward"),
+        sample((2, 3, 4), axes=(-1, -3), inverse=False, norm="ortho"),
+        sample((6, 2), axes=(-2,), inverse=True, norm="forward"),
+        sample((3, 1), axes=(-1,), inverse=False, norm="backward"),
+        sample((0, 4), axes=(-1,), inverse=False, norm="backward"),
+    ],
 )
 def fourier(xp: Any, x: Array, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Array:
     """y[k] = sum over j of x[j] exp(-+2 pi i j k / n) along each axis: a symmetric matrix, so its own transpose."""
@@ -94,17 +102,16 @@ def _fourier_half_vjp(g: Array, ans: Any, x: Any, n: int, axis: int, norm: str) 
     vjp=(_fourier_half_vjp,),
     linear=True,
     wide=True,
-    samples=lambda: _half_samples(),
+    complex=True,
+    samples=lambda: [
+        sample((3,), n=5, axis=-1, norm="backward"),
+        sample((4,), n=6, axis=-1, norm="ortho"),
+        sample((2, 3, 3), n=4, axis=-2, norm="forward"),
+        sample((3, 1), n=1, axis=-1, norm="backward"),
+        sample((0, 3), n=4, axis=-1, norm="backward"),
+    ],
 )
 def fourier_half(xp: Any, x: Array, *, n: int, axis: int, norm: str) -> Array:
     """The n real numbers whose frequencies 0 to n / 2 are x (of 0 and n / 2, the real part)."""
     with library(xp, "irfft(x)", "cuFFT"):
         return xp.fft.irfft(x, n=n, axis=axis, norm=norm)
-
-
-def _samples() -> list[Any]:
-    return []
-
-
-def _half_samples() -> list[Any]:
-    return []

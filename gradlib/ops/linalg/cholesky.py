@@ -37,6 +37,7 @@ def _cholesky_vjp(g: Array, ans: Array, x: Any) -> Array:
     vjp=(_cholesky_vjp,),
     saves=("ans",),
     wide=True,
+    complex=True,
     samples=lambda: [sample(definite(3, 3)), sample(definite(2, 5, 5)), sample(definite(1, 1)), sample((0, 2, 2))],
 )
 def _cholesky(xp: Any, x: Array) -> Array:

@@ -9,12 +9,12 @@ import numpy as np
 
 from ...core import leaf, op, sample, zeros_as
 from ...errors import ShapeError, message, operand
-from ...spec import Spec
+from ...spec import Spec, is_complex, real_of
 from ..arithmetic import multiply
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .host import DIVERGED, SINGULAR, check_matrix, lapack, real_of
-from .parts import imag_times_i, is_complex, scalar
+from .host import DIVERGED, SINGULAR, check_matrix, lapack
+from .parts import imag_times_i, scalar
 from .samples import of_rank, regular
 from .solve import inv
 
@@ -48,6 +48,7 @@ def _infer_det(x: Spec) -> Spec:
     vjp=(_det_vjp,),
     saves=("x",),
     wide=True,
+    complex=True,
     samples=lambda: [
         sample(regular(3, 3)),
         sample(regular(2, 4, 4)),
@@ -81,6 +82,7 @@ def _derivative_vjp(i: int, g: Array, ans: Any, x: Array, *hs: Array) -> Array:
     saves="x hs",
     promote="same",
     wide=True,
+    complex=True,
     samples=lambda: [
         sample(regular(4, 4)),
         sample(of_rank(3, 4, 4)),
@@ -193,7 +195,7 @@ def _slogdet_vjp(gs: Any, ans: Any, x: Array) -> Array:
     """D(log det X)[H] = tr(X^-1 H): its real part is that of log |det X|, its imaginary part turns the sign."""
     g_sign, g_log = gs
     g = g_log
-    if g_sign is not None and is_complex(x):
+    if g_sign is not None and is_complex(x.dtype):
         turn = imag_times_i(multiply(g_sign, ans[0]))
         g = turn if g is None else op.add(turn, g)
     if g is None:  # the sign of a real determinant is constant
@@ -207,6 +209,7 @@ def _slogdet_vjp(gs: Any, ans: Any, x: Array) -> Array:
     vjp=(_slogdet_vjp,),
     saves=("x ans",),
     wide=True,
+    complex=True,
     partial=True,
     outputs=2,
     samples=lambda: [sample(regular(3, 3)), sample(regular(2, 5, 5)), sample((1, 1)), sample((0, 2, 2))],

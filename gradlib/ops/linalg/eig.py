@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...core import leaf, op, sample
-from ...spec import Spec
+from ...spec import Spec, complex_of, is_complex
 from ..arithmetic import add, multiply, subtract
+from ..complex_parts import conj
 from ..diagonal import matrix_of
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .host import DIVERGED, check_matrix, complex_of, lapack
-from .parts import conj, gaps, is_complex, off_diagonal, product, ratio, row
+from .host import DIVERGED, check_matrix, lapack
+from .parts import gaps, off_diagonal, product, ratio, row
 from .samples import spread
 from .solve import _solve
 
@@ -29,7 +30,7 @@ class EigResult(NamedTuple):
 
 def _of(x: Any, g: Array) -> Array:
     """Return the cotangent of x: real for a real matrix."""
-    return g if is_complex(x) else op.real(g)
+    return g if is_complex(x.dtype) else op.real(g)
 
 
 def _eig_vjp(gs: Any, ans: Any, x: Any) -> Array:
@@ -62,9 +63,15 @@ def _infer_eig(x: Spec) -> tuple[Spec, Spec]:
     vjp=(_eig_vjp,),
     saves=("x ans",),
     wide=True,
+    complex=True,
     partial=True,
     outputs=2,
-    samples=lambda: [sample(spread(3, 3)), sample(spread(2, 4, 4)), sample((1, 1)), sample((0, 2, 2))],
+    samples=lambda: [
+        sample(spread(3, 3), smooth="real"),
+        sample(spread(2, 4, 4), smooth="real"),
+        sample((1, 1), smooth="real"),
+        sample((0, 2, 2)),
+    ],
 )
 def _eig(xp: Any, x: Array) -> tuple[Array, Array]:
     """w, V with x V = V diag(w), the columns of V of length 1."""
@@ -85,6 +92,7 @@ def _eigvals_vjp(g: Array, ans: Any, x: Array) -> Array:
     vjp=(_eigvals_vjp,),
     saves=("x",),
     wide=True,
+    complex=True,
     samples=lambda: [sample(spread(3, 3)), sample(spread(2, 4, 4)), sample((1, 1)), sample((0, 2, 2))],
 )
 def _eigvals(xp: Any, x: Array) -> Array:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...core import leaf, op, sample
-from ...spec import Spec
+from ...spec import Spec, real_of
 from ..arithmetic import multiply
+from ..complex_parts import conj
 from ..diagonal import matrix_of
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .host import DIVERGED, check_matrix, lapack, real_of
-from .parts import conj, gaps, hermitian, off_diagonal, plus, product, ratio, row
+from .host import DIVERGED, check_matrix, lapack
+from .parts import gaps, hermitian, off_diagonal, plus, product, ratio, row
 from .samples import definite
 
 __all__ = ["EighResult", "eigh", "eigvalsh"]
@@ -58,9 +59,10 @@ def _hermitian_part(x: Array) -> Array:
     vjp=(_eigh_vjp,),
     saves=("ans",),
     wide=True,
+    complex=True,
     partial=True,
     outputs=2,
-    samples=_samples,
+    samples=lambda: [s._replace(smooth="real") for s in _samples()],
 )
 def _eigh(xp: Any, x: Array) -> tuple[Array, Array]:
     """w, V with (x + x^H) / 2 = V diag(w) V^H."""
@@ -79,6 +81,7 @@ def _eigvalsh_vjp(g: Array, ans: Any, x: Array) -> Array:
     vjp=(_eigvalsh_vjp,),
     saves=("x",),
     wide=True,
+    complex=True,
     samples=_samples,
 )
 def _eigvalsh(xp: Any, x: Array) -> Array:

@@ -54,6 +54,7 @@ def _expm_vjp(g: Array, ans: Any, x: Array) -> Array:
     vjp=(_expm_vjp,),
     saves=("x",),
     wide=True,
+    complex=True,
     samples=lambda: [
         sample((3, 3)),
         sample(regular(2, 4, 4)),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...backend import cuda
 from ...errors import DeviceError, DTypeError, LinAlgError, ShapeError, message, operand
-from ...spec import DType, Spec
+from ...spec import REDUCED, Spec, is_differentiable
 
 Array = Any
 
@@ -64,7 +64,7 @@ def library(xp: Any, call: str, name: str) -> Iterator[None]:
 def check_inexact(call: str, **operands: Spec) -> None:
     """Refuse what is not float32, float64, complex64 or complex128 (float16 and bfloat16 are widened before)."""
     for name, x in operands.items():
-        if x.dtype.kind not in "fc" or x.dtype.itemsize < 4:
+        if not is_differentiable(x.dtype) or x.dtype in REDUCED:
             lines = [operand(n, s) for n, s in operands.items()]
             fix = f"need a floating or complex dtype: {name}.to(gl.float32)"
             raise DTypeError(message(f"{call}: not defined for {x.dtype}", lines, fix))
@@ -87,13 +87,3 @@ def check_matrix(call: str, x: Spec, name: str = "x", square: bool = False) -> S
 def square(call: str, name: str = "x") -> Callable[..., Spec]:
     """Return the shape rule of an op that makes a square matrix of a square matrix."""
     return lambda x, **params: check_matrix(call, x, name, square=True)
-
-
-def real_of(dtype: DType) -> DType:
-    """Return the dtype of the real part."""
-    return np.finfo(dtype).dtype if dtype.kind == "c" else dtype
-
-
-def complex_of(dtype: DType) -> DType:
-    """Return the complex dtype of the same precision."""
-    return np.dtype("complex64" if dtype.itemsize == 4 else "complex128") if dtype.kind == "f" else dtype

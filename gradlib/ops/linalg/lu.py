@@ -112,6 +112,7 @@ def _eliminate(xp: Any, a: Array) -> tuple[Array, Array, Array]:
     vjp=(_lu_vjp,),
     saves=("ans",),
     wide=True,
+    complex=True,
     partial=True,
     outputs=3,
     samples=lambda: [

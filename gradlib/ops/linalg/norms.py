@@ -8,10 +8,11 @@ from typing import Any
 
 from ...core import between, fused, leaf, op, sample
 from ...errors import DTypeError, ShapeError, message, operand
-from ...spec import Spec, is_floating, normalize_axes
+from ...spec import Spec, is_complex, is_differentiable, normalize_axes, real_of
 from ..arithmetic import abs as magnitude
 from ..arithmetic import divide, multiply, power
 from ..comparisons import equal, not_equal, where
+from ..complex_parts import conj
 from ..elementwise import cast
 from ..operands import of_arrays, widened
 from ..reduce import any as some
@@ -20,8 +21,7 @@ from ..reduce import min as smallest
 from ..reduce import sum as total
 from ..shape import moveaxis, reshape
 from ..total import total as add_up
-from .host import check_matrix, real_of
-from .parts import conj
+from .host import check_matrix
 from .samples import regular
 from .solve import inv
 from .svd import svdvals
@@ -33,7 +33,7 @@ MATRIX_NORMS = ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)
 
 
 def _check(call: str, x: Any) -> None:
-    if not is_floating(x.dtype) and x.dtype.kind != "c":
+    if not is_differentiable(x.dtype):
         fix = "need a floating or complex dtype: x.to(gl.float32)"
         raise DTypeError(message(f"{call}: not defined for {x.dtype}", [operand("x", x)], fix))
 
@@ -57,6 +57,7 @@ def _length_vjp(g: Any, ans: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 @leaf(
     "length",
+    complex=True,
     infer=lambda x, *, axis, keepdims: _reduced(x, axis, keepdims),
     vjp=(_length_vjp,),
     saves=("x ans",),
@@ -69,7 +70,7 @@ def _length_vjp(g: Any, ans: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 )
 def _length(xp: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
     """y = the root of the sum of |x|^2 over `axis`."""
-    squares = (x.real**2 + x.imag**2) if x.dtype.kind == "c" else x * x
+    squares = (x.real**2 + x.imag**2) if is_complex(x.dtype) else x * x
     return xp.sqrt(add_up(xp, squares, axis, keepdims))
 
 
@@ -92,7 +93,7 @@ def _vector_samples() -> list[Any]:
     ]
 
 
-@fused("vector_norm", infer=_infer_vector, samples=_vector_samples)
+@fused("vector_norm", infer=_infer_vector, complex=True, samples=_vector_samples)
 def _vector_norm(x: Any, *, axis: Axes, keepdims: bool, ord: float) -> Any:
     """y = (the sum of |x|^ord over `axis`)^(1 / ord), and its limits."""
     over: dict[str, Any] = {"axis": axis, "keepdims": keepdims}
@@ -170,7 +171,7 @@ def _matrix_samples() -> list[Any]:
     ]
 
 
-@fused("matrix_norm", infer=_infer_matrix, samples=_matrix_samples)
+@fused("matrix_norm", infer=_infer_matrix, complex=True, samples=_matrix_samples)
 def _matrix_norm(x: Any, *, keepdims: bool, ord: Any) -> Any:
     """y = a norm of each matrix."""
     both: dict[str, Any] = {"axis": (-2, -1), "keepdims": keepdims}

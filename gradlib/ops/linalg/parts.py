@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core import between, op
 from ..arithmetic import add, multiply, negative, subtract
+from ..complex_parts import conj
 from ..elementwise import elementwise, pairs
 from ..shape import matrix_transpose, reshape
 
@@ -28,7 +29,7 @@ def _ratio_vjp_x2(g: Array, ans: Array, x1: Any, x2: Array) -> Array:
 
 @elementwise(
     "ratio",
-    takes="floating",
+    takes="analytic",
     vjp=(_ratio_vjp_x1, _ratio_vjp_x2),
     saves=("x2", "x2 ans"),
     samples=pairs(None, lambda *shape: between(0.5, 2.0, *shape)),
@@ -58,21 +59,9 @@ def gaps(values: Array) -> Array:
     return unit_diagonal(subtract(row(values), column(values)))
 
 
-def is_complex(x: Any) -> bool:
-    return bool(x.dtype.kind == "c")
-
-
-def conj(x: Array) -> Array:
-    return op.conj(x) if is_complex(x) else x
-
-
-def real(x: Array) -> Array:
-    return op.real(x) if is_complex(x) else x
-
-
 def imag_times_i(x: Array) -> Array:
     """Return i Im(x), of complex x."""
-    return multiply(subtract(x, op.conj(x)), 0.5)
+    return multiply(subtract(x, conj(x)), 0.5)
 
 
 def adjoint(x: Array) -> Array:

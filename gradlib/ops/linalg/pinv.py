@@ -8,15 +8,16 @@ import numpy as np
 
 from ...core import leaf, op, sample, zeros_as
 from ...errors import ShapeError, message, operand
-from ...spec import Spec, broadcast_shapes
+from ...spec import Spec, broadcast_shapes, real_of
 from ..arithmetic import add, multiply, subtract
 from ..comparisons import greater
+from ..complex_parts import conj, real
 from ..operands import of_arrays, widened
 from ..reduce import max as largest
 from ..reduce import sum as total
 from ..shape import broadcast_to, matrix_transpose, reshape
-from .host import DIVERGED, check_inexact, check_matrix, lapack, real_of
-from .parts import adjoint, conj, product, real
+from .host import DIVERGED, check_inexact, check_matrix, lapack
+from .parts import adjoint, product
 from .samples import of_rank, regular
 from .svd import svdvals
 
@@ -55,6 +56,7 @@ def _pinv_vjp(g: Array, ans: Array, x: Array, rtol: Any) -> Array:
     vjp=(_pinv_vjp, lambda g, ans, x, rtol: zeros_as(g, shape=rtol.shape, dtype=rtol.dtype)),
     saves=("x ans", ""),
     wide=True,
+    complex=True,
     samples=lambda: [
         sample(regular(3, 3), np.full((), 1e-3)),
         sample(regular(2, 5, 3), np.full(2, 1e-3)),

@@ -11,6 +11,7 @@ from ...core import fused, op, sample
 from ...errors import DTypeError, ShapeError, message, operand
 from ...spec import Spec, bool_, broadcast_shapes, normalize_axis
 from ..arithmetic import multiply, subtract
+from ..complex_parts import conj
 from ..create import eye
 from ..diagonal import diagonal
 from ..join import roll
@@ -18,7 +19,7 @@ from ..matmul import matmul
 from ..operands import of_arrays, widened
 from ..reduce import sum as total
 from ..shape import broadcast_to, moveaxis, reshape
-from .parts import column, conj, row
+from .parts import column, row
 from .solve import inv
 
 __all__ = ["cross", "kron", "matrix_power", "multi_dot", "outer", "tensordot", "trace", "vecdot"]
@@ -165,6 +166,7 @@ def _infer_cross(x1: Spec, x2: Spec) -> Spec:
     "cross",
     infer=_infer_cross,
     promote="same",
+    complex=True,
     samples=lambda: [sample((3,), (3,)), sample((2, 3), (3,)), sample((4, 1, 3), (2, 3)), sample((0, 3), (0, 3))],
 )
 def _cross(x1: Any, x2: Any) -> Any:

@@ -8,12 +8,13 @@ from ...core import leaf, op, sample
 from ...spec import Spec
 from ..along import triu
 from ..arithmetic import add, subtract
+from ..complex_parts import conj, real
 from ..diagonal import matrix_of
 from ..join import concat
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
 from .host import DIVERGED, check_matrix, lapack
-from .parts import adjoint, columns, conj, minus, plus, product, real, rows
+from .parts import adjoint, columns, minus, plus, product, rows
 from .samples import regular
 from .solve import _solve
 
@@ -74,6 +75,7 @@ def _qr_vjp(gs: Any, ans: Any, x: Any, mode: str) -> Array:
     vjp=(_qr_vjp,),
     saves=("ans",),
     wide=True,
+    complex=True,
     partial=True,
     outputs=2,
     samples=lambda: [
@@ -81,7 +83,7 @@ def _qr_vjp(gs: Any, ans: Any, x: Any, mode: str) -> Array:
         sample(regular(2, 5, 3), mode="reduced"),
         sample(regular(2, 4), mode="reduced"),
         sample(regular(3, 3), mode="complete"),
-        sample(regular(4, 3), mode="complete"),
+        sample(regular(4, 3), mode="complete", smooth="real"),
         sample(regular(5, 2), mode="complete", smooth=False),  # Q beyond the second column: any basis will do
         sample(regular(2, 3), mode="complete"),
         sample(regular(1, 1), mode="reduced"),

@@ -34,6 +34,7 @@ def _inv_vjp(g: Array, ans: Array, x: Any) -> Array:
     vjp=(_inv_vjp,),
     saves=("ans",),
     wide=True,
+    complex=True,
     samples=lambda: [sample(regular(3, 3)), sample(regular(2, 5, 5)), sample(regular(1, 1)), sample((0, 2, 2))],
 )
 def _inv(xp: Any, x: Array) -> Array:
@@ -99,6 +100,7 @@ def _solve_vjp(needs: Sequence[bool], g: Array, ans: Array, a: Array, b: Any) ->
     saves="a ans",
     promote="same",
     wide=True,
+    complex=True,
     samples=lambda: [
         sample(regular(3, 3), (3, 2)),
         sample(regular(2, 5, 5), (2, 5, 1)),

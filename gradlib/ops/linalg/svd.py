@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...core import leaf, op, sample
-from ...spec import Spec
+from ...spec import Spec, is_complex, real_of
 from ..arithmetic import add, multiply, subtract
+from ..complex_parts import conj
 from ..diagonal import matrix_of
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .host import DIVERGED, check_matrix, lapack, real_of
+from .host import DIVERGED, check_matrix, lapack
 from .parts import (
     adjoint,
     column,
     columns,
-    conj,
     gaps,
     imag_times_i,
-    is_complex,
     minus,
     off_diagonal,
     plus,
@@ -27,7 +26,7 @@ from .parts import (
     row,
     rows,
     unit_diagonal,
-)  # fmt: skip
+)
 from .samples import regular
 
 __all__ = ["SVDResult", "svd", "svdvals"]
@@ -94,7 +93,7 @@ def _turned(k_u: Array | None, k_v: Array | None, s: Array) -> Array:
     first = ratio(off_diagonal(both), gaps(s))
     second = ratio(off_diagonal(apart), unit_diagonal(add(row(s), column(s))))
     result = multiply(add(add(first, adjoint(first)), subtract(second, adjoint(second))), 0.5)
-    if not is_complex(result):
+    if not is_complex(result.dtype):
         return result
     phases = ratio(imag_times_i(op.diagonal(apart, offset=0)), multiply(s, 2.0))
     return add(result, matrix_of(phases))
@@ -106,16 +105,17 @@ def _turned(k_u: Array | None, k_v: Array | None, s: Array) -> Array:
     vjp=(_svd_vjp,),
     saves=("ans",),
     wide=True,
+    complex=True,
     partial=True,
     outputs=3,
     samples=lambda: [
-        sample(regular(3, 3), full_matrices=False),
-        sample(regular(2, 5, 3), full_matrices=False),
-        sample(regular(2, 4), full_matrices=False),
-        sample(regular(3, 3), full_matrices=True),
+        sample(regular(3, 3), full_matrices=False, smooth="real"),
+        sample(regular(2, 5, 3), full_matrices=False, smooth="real"),
+        sample(regular(2, 4), full_matrices=False, smooth="real"),
+        sample(regular(3, 3), full_matrices=True, smooth="real"),
         sample(regular(4, 2), full_matrices=True, smooth=False),  # U beyond the second column: any basis will do
         sample(regular(1, 3), full_matrices=True, smooth=False),
-        sample(regular(1, 1), full_matrices=False),
+        sample(regular(1, 1), full_matrices=False, smooth="real"),
         sample((0, 2, 2), full_matrices=False),
     ],
 )
@@ -136,6 +136,7 @@ def _svdvals_vjp(g: Array, ans: Any, x: Array) -> Array:
     vjp=(_svdvals_vjp,),
     saves=("x",),
     wide=True,
+    complex=True,
     samples=lambda: [sample(regular(3, 3)), sample(regular(2, 5, 3)), sample(regular(2, 4)), sample((0, 2, 2))],
 )
 def _svdvals(xp: Any, x: Array) -> Array:
