@@ -134,7 +134,8 @@ def irfftn(x: Any, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backw
     Parameters
     ----------
     x : floating or complex.
-    s : how many elements the result has along each axis: by default those of x, and 2 (m - 1) for m along the last.
+    s : how many elements the result has along each axis: by default, and for -1, those of x, and 2 (m - 1) for m along
+        the last (where NumPy takes -1 for m).
     axes, norm : as in `fftn`.
 
     Returns
