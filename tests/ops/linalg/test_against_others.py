@@ -27,8 +27,8 @@ def namespace(name: str) -> Any:
         import jax.numpy as jnp
         import jax.scipy.linalg
 
-        return SimpleNamespace(linalg=jnp.linalg, conj=jnp.conj, real=jnp.real, exp=jnp.exp, sum=jnp.sum, einsum=jnp.einsum,
-                               expm=jax.scipy.linalg.expm, norm=jnp.linalg.norm)  # fmt: skip
+        return SimpleNamespace(linalg=jnp.linalg, conj=jnp.conj, real=jnp.real, exp=jnp.exp, sum=jnp.sum,
+                               einsum=jnp.einsum, expm=jax.scipy.linalg.expm, norm=jnp.linalg.norm)  # fmt: skip
     torch = pytest.importorskip("torch")
     return SimpleNamespace(linalg=torch.linalg, conj=torch.conj_physical, real=torch.real, exp=torch.exp, sum=torch.sum,
                            expm=torch.linalg.matrix_exp, norm=torch.linalg.norm,
