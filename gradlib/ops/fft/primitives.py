@@ -43,6 +43,8 @@ def _fourier_vjp(g: Array, ans: Any, x: Any, axes: tuple[int, ...], inverse: boo
 )
 def fourier(xp: Any, x: Array, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Array:
     """y[k] = sum over j of x[j] exp(-+2 pi i j k / n) along each axis: a symmetric matrix, so its own transpose."""
+    if x.size == 0:  # an empty batch, which cuFFT does not take
+        return xp.zeros(x.shape, complex_of(x.dtype))
     with library(xp, "fft(x)", "cuFFT"):
         return (xp.fft.ifftn if inverse else xp.fft.fftn)(x, axes=axes, norm=norm)
 
@@ -88,6 +90,8 @@ def _fourier_real_vjp(g: Array, ans: Any, x: Any, axis: int, norm: str) -> Array
 )
 def fourier_real(xp: Any, x: Array, *, axis: int, norm: str) -> Array:
     """The frequencies 0 to n / 2 of real x; the others are their conjugates."""
+    if x.size == 0:
+        return xp.zeros(_resized(x, axis, _half(x, axis), x.dtype).shape, complex_of(x.dtype))
     with library(xp, "rfft(x)", "cuFFT"):
         return xp.fft.rfft(x, axis=axis, norm=norm)
 
@@ -113,5 +117,7 @@ def _fourier_half_vjp(g: Array, ans: Any, x: Any, n: int, axis: int, norm: str) 
 )
 def fourier_half(xp: Any, x: Array, *, n: int, axis: int, norm: str) -> Array:
     """The n real numbers whose frequencies 0 to n / 2 are x (of 0 and n / 2, the real part)."""
+    if x.size == 0:
+        return xp.zeros(_resized(x, axis, n, x.dtype).shape, real_of(x.dtype))
     with library(xp, "irfft(x)", "cuFFT"):
         return xp.fft.irfft(x, n=n, axis=axis, norm=norm)
