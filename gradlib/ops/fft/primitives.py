@@ -13,7 +13,7 @@ from ...core import leaf, sample
 from ...spec import Spec, complex_of, real_of
 from ..arithmetic import multiply
 from ..complex_parts import conj
-from ..linalg.host import library
+from ..linalg.host import require
 
 __all__ = ["OTHER", "fourier", "fourier_half", "fourier_real"]
 
@@ -45,8 +45,8 @@ def fourier(xp: Any, x: Array, *, axes: tuple[int, ...], inverse: bool, norm: st
     """y[k] = sum over j of x[j] exp(-+2 pi i j k / n) along each axis: a symmetric matrix, so its own transpose."""
     if x.size == 0:  # an empty batch, which cuFFT does not take
         return xp.zeros(x.shape, complex_of(x.dtype))
-    with library(xp, "fft(x)", "cuFFT"):
-        return (xp.fft.ifftn if inverse else xp.fft.fftn)(x, axes=axes, norm=norm)
+    require(xp, "fft(x)", "cuFFT")
+    return (xp.fft.ifftn if inverse else xp.fft.fftn)(x, axes=axes, norm=norm)
 
 
 def _half(x: Any, axis: int) -> int:
@@ -92,8 +92,8 @@ def fourier_real(xp: Any, x: Array, *, axis: int, norm: str) -> Array:
     """The frequencies 0 to n / 2 of real x; the others are their conjugates."""
     if x.size == 0:
         return xp.zeros(_resized(x, axis, _half(x, axis), x.dtype).shape, complex_of(x.dtype))
-    with library(xp, "rfft(x)", "cuFFT"):
-        return xp.fft.rfft(x, axis=axis, norm=norm)
+    require(xp, "rfft(x)", "cuFFT")
+    return xp.fft.rfft(x, axis=axis, norm=norm)
 
 
 def _fourier_half_vjp(g: Array, ans: Any, x: Any, n: int, axis: int, norm: str) -> Array:
@@ -119,5 +119,5 @@ def fourier_half(xp: Any, x: Array, *, n: int, axis: int, norm: str) -> Array:
     """The n real numbers whose frequencies 0 to n / 2 are x (of 0 and n / 2, the real part)."""
     if x.size == 0:
         return xp.zeros(_resized(x, axis, n, x.dtype).shape, real_of(x.dtype))
-    with library(xp, "irfft(x)", "cuFFT"):
-        return xp.fft.irfft(x, n=n, axis=axis, norm=norm)
+    require(xp, "irfft(x)", "cuFFT")
+    return xp.fft.irfft(x, n=n, axis=axis, norm=norm)

@@ -15,7 +15,7 @@ from ..operands import of_arrays, widened
 from ..reduce import max as largest
 from ..reduce import sum as total
 from ..shape import matrix_transpose
-from .host import SINGULAR, lapack, library, square
+from .host import require, square
 from .parts import columns, rows
 from .samples import regular
 
@@ -67,22 +67,22 @@ def _expm(xp: Any, x: Array) -> Array:
     """The sum over k of X^k / k!: approximated for X / 2^s and squared s times, s for each matrix its own."""
     if x.size == 0:
         return xp.zeros_like(x)
+    require(xp, "expm(x)", "cuSOLVER")
     size = abs(x).sum(-2).max(-1)
-    with library(xp, "expm(x)", "cuSOLVER"):
-        ratio = xp.where(xp.isfinite(size), size, xp.zeros((), size.dtype)) / _LIMIT
-        times = xp.ceil(xp.log2(xp.maximum(ratio, xp.ones((), size.dtype)))).astype(int)[..., None, None]
-        a = x / (2.0**times).astype(size.dtype)
-        b = [c / _PADE[0] for c in _PADE]  # so that nothing overflows in float32
-        a2 = xp.matmul(a, a)
-        a4 = xp.matmul(a2, a2)
-        a6 = xp.matmul(a2, a4)
-        one = xp.eye(x.shape[-1], dtype=x.dtype)
-        odd = xp.matmul(a6, b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one
-        even = xp.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + one
-        odd = xp.matmul(a, odd)
-        y = lapack(xp, "expm(x)", SINGULAR, lambda p: xp.linalg.solve(p - odd, p + odd), even)
-        for i in range(int(times.max())):
-            y = xp.where(times > i, xp.matmul(y, y), y)
+    ratio = xp.where(xp.isfinite(size), size, xp.zeros((), size.dtype)) / _LIMIT
+    times = xp.ceil(xp.log2(xp.maximum(ratio, xp.ones((), size.dtype)))).astype(int)[..., None, None]
+    a = x / (2.0**times).astype(size.dtype)
+    b = [c / _PADE[0] for c in _PADE]  # so that nothing overflows in float32
+    a2 = xp.matmul(a, a)
+    a4 = xp.matmul(a2, a2)
+    a6 = xp.matmul(a2, a4)
+    one = xp.eye(x.shape[-1], dtype=x.dtype)
+    odd = xp.matmul(a6, b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one
+    even = xp.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + one
+    odd = xp.matmul(a, odd)
+    y = xp.linalg.solve(even - odd, even + odd)  # never singular, as a is small
+    for i in range(int(times.max())):
+        y = xp.where(times > i, xp.matmul(y, y), y)
     return y
 
 

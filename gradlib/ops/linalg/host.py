@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,14 +24,21 @@ def lapack(xp: Any, call: str, why: tuple[str, str], function: Callable[..., Any
 
     `call` is how messages show the op, ``"solve(a, b)"``: it names the arrays.
     """
-    with library(xp, call, "cuSOLVER"), nullcontext() if xp is np else cuda.raising():
-        try:
-            return function(*arrays)
-        except np.linalg.LinAlgError:
-            raise _failure(call, why, function, arrays) from None
+    require(xp, call, "cuSOLVER")
+
+    def attempt(*xs: Array) -> Any:
+        if xp is np:
+            return function(*xs)
+        with cuda.raising():
+            return function(*xs)
+
+    try:
+        return attempt(*arrays)
+    except np.linalg.LinAlgError:
+        raise _failure(call, why, attempt, arrays) from None
 
 
-def _failure(call: str, why: tuple[str, str], function: Callable[..., Any], arrays: tuple[Array, ...]) -> LinAlgError:
+def _failure(call: str, why: tuple[str, str], attempt: Callable[..., Any], arrays: tuple[Array, ...]) -> LinAlgError:
     names = call[call.index("(") + 1 : -1].split(", ")
     lines = [operand(name, x) for name, x in zip(names, arrays, strict=True)]
     batch = arrays[0].shape[:-2]
@@ -40,22 +46,20 @@ def _failure(call: str, why: tuple[str, str], function: Callable[..., Any], arra
     if batch:
         for index in np.ndindex(batch):
             try:
-                function(*[x[index] for x in arrays])
+                attempt(*[x[index] for x in arrays])
             except np.linalg.LinAlgError:
                 where = f"{names[0]}[{', '.join(map(str, index))}]"
                 break
     return LinAlgError(message(f"{call}: {where} {why[0]}", lines, why[1]))
 
 
-@contextmanager
-def library(xp: Any, call: str, name: str) -> Iterator[None]:
-    """Work with a library of CUDA where `xp` is CuPy; `DeviceError` that names the extra if it is not installed."""
-    if xp is not np and (reason := cuda.lacks(name)):
+def require(xp: Any, call: str, library: str) -> None:
+    """Refuse to go on, naming the extra, where `xp` is CuPy and CUDA's `library` is not installed."""
+    if xp is not np and (reason := cuda.lacks(library)):
         raise DeviceError(
-            f"{call}: on cuda this needs {name}, which the small install is without: {reason}\n"
+            f"{call}: on cuda this needs {library}, which the small install is without: {reason}\n"
             f"  need pip install 'gradlib[cuda13-full]' (or cuda12-full), or x.to(device=\"cpu\")"
         )
-    yield
 
 
 # -- what the ops take

@@ -10,7 +10,7 @@ from ..along import tril, triu
 from ..join import concat
 from ..operands import of_arrays, widened
 from ..shape import matrix_transpose
-from .host import check_matrix, library
+from .host import check_matrix, require
 from .parts import columns, minus, plus, product, rows
 from .samples import regular
 from .solve import _solve
@@ -134,8 +134,8 @@ def _lu(xp: Any, x: Array) -> tuple[Array, Array, Array]:
         k = min(m, n)
         p = xp.broadcast_to(xp.eye(m, dtype=x.dtype), (*batch, m, m)).copy()
         return p, xp.zeros((*batch, m, k), x.dtype), xp.zeros((*batch, k, n), x.dtype)
-    with library(xp, "lu(x)", "cuSOLVER"):
-        order, lower, upper = _factors(xp, x)
+    require(xp, "lu(x)", "cuSOLVER")
+    order, lower, upper = _factors(xp, x)
     p = (xp.arange(m)[:, None] == order[..., None, :]).astype(x.dtype)
     return p, lower, upper
 

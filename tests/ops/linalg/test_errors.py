@@ -117,11 +117,11 @@ def test_wrong_choices() -> None:
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small install on a GPU: CuPy without cuSOLVER and cuFFT."""
-    from gradlib.ops.linalg.host import library
+    from gradlib.ops.linalg.host import require
 
     monkeypatch.setattr(cuda, "lacks", lambda name: f"lib{name.lower()}.so.12: cannot open shared object file")
-    with pytest.raises(gl.DeviceError) as caught, library(object(), "inv(x)", "cuSOLVER"):
-        pass
+    with pytest.raises(gl.DeviceError) as caught:
+        require(object(), "inv(x)", "cuSOLVER")
     assert str(caught.value) == (
         "inv(x): on cuda this needs cuSOLVER, which the small install is without: "
         "libcusolver.so.12: cannot open shared object file\n"
