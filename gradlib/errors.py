@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "AxisError",
     "CheckpointError",
     "CompileError",
     "DTypeError",
@@ -31,6 +32,10 @@ class GradlibError(Exception):
 
 class ShapeError(GradlibError, ValueError):
     """Operands whose shapes do not fit each other or the op."""
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that an operand has not."""
 
 
 class DTypeError(GradlibError, TypeError):
