@@ -23,6 +23,7 @@ from .core import (
     debug,
     device,
     enable_grad,
+    from_dlpack,
     fused,
     is_grad_enabled,
     leaf,
@@ -32,6 +33,7 @@ from .core import (
     update,
 )
 from .errors import (
+    AxisError,
     CheckpointError,
     CompileError,
     DeviceError,
@@ -61,8 +63,11 @@ from .spec import (
     uint32,
     uint64,
 )
+from .spec import bool_ as bool
 from .spec import bool_ as bool_
 from .transforms import *
+
+__array_api_version__ = "2024.12"
 
 if TYPE_CHECKING:
     from . import backend, bench, core, data, fft, io, kernel, linalg, nn, ops, optim, testing, train, transforms, viz

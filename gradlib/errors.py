@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 __all__ = [
+    "AxisError",
     "CheckpointError",
     "CompileError",
     "DTypeError",
@@ -34,6 +35,10 @@ class GradlibError(Exception):
 
 class ShapeError(GradlibError, ValueError):
     """Operands whose shapes do not fit each other or the op."""
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that an operand has not."""
 
 
 class DTypeError(GradlibError, TypeError):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import ml_dtypes
 import numpy as np
 
-from .errors import DTypeError, ShapeError, message
+from .errors import AxisError, DTypeError, ShapeError, message
 
 DType: TypeAlias = "np.dtype[Any]"
 
@@ -139,9 +139,9 @@ def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
-    """Return `axis` counted from the front; `ShapeError` if there is no such axis."""
+    """Return `axis` counted from the front; `AxisError` if there is no such axis."""
     if not -ndim <= axis < ndim:
-        raise ShapeError(f"{op}: axis {axis} is out of range for {ndim} dimensions\n  need {-ndim} <= axis < {ndim}")
+        raise AxisError(f"{op}: axis {axis} is out of range for {ndim} dimensions\n  need {-ndim} <= axis < {ndim}")
     return axis % ndim
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import backend as backends
 from ..errors import DTypeError, GradientError, ShapeError, message, operand
 from ..spec import Spec, as_dtype, default_complex, default_float, int64, is_complex, is_differentiable, is_floating
+from .interchange import Interchange
 from .methods import ArrayMethods
 from .operators import op
 from .scopes import current_backend
@@ -40,7 +41,7 @@ class Hook:
             self._hooks.remove(self._hook)
 
 
-class Tensor(ArrayMethods):
+class Tensor(ArrayMethods, Interchange):
     """An immutable array on a device, which knows the op that made it.
 
     Make one with `gl.tensor` (copies) or `gl.asarray` (shares).  ``data`` is the NumPy or CuPy array,
@@ -88,11 +89,6 @@ class Tensor(ArrayMethods):
     @property
     def size(self) -> int:
         return int(self.data.size)
-
-    @property
-    def device(self) -> str:
-        """Name of the device: ``"cpu"``, ``"sim"`` or ``"cuda"``."""
-        return backends.backend_of(self.data).name  # type: ignore[no-any-return]
 
     @property
     def spec(self) -> Spec:
@@ -144,7 +140,7 @@ class Tensor(ArrayMethods):
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             "x[index] = value: a tensor is immutable\n"
-            "  need a new one, gl.where(mask, value, x), or x.assign(values) to overwrite all of a leaf"
+            "  need a new one, x.at[index].set(value), or x.assign(values) to overwrite all of a leaf"
         )
 
     def _only(self, what: str) -> Any:
@@ -347,11 +343,30 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
     return Tensor(_array(data, dtype, device, copy=True), requires_grad)
 
 
-def asarray(data: Any, *, dtype: Any = None, device: str | None = None) -> Tensor:
-    """Return `data` as a Tensor, sharing memory where the device and dtype allow; a Tensor is returned as it is."""
+_NO_COPY = "asarray(data, copy=False): data is of another kind, dtype or device"
+
+
+def asarray(data: Any, *, dtype: Any = None, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """Return `data` as a Tensor, sharing memory where the device and dtype allow; a Tensor is returned as it is.
+
+    With ``copy=True`` it has memory of its own; with ``copy=False`` what would need a copy is a ValueError.
+    """
     if isinstance(data, Tensor):
-        return data.to(dtype=dtype, device=device)
-    return Tensor(_array(data, dtype, device, copy=False))
+        result = data.to(dtype=dtype, device=device)
+        if copy is False and result is not data:
+            raise ValueError(
+                message("asarray(data, copy=False): needs a copy", [operand("data", data)], "need copy=None")
+            )
+        return op.copy(result) if copy and result is data else result
+    array = _array(data, dtype, device, copy=bool(copy))
+    if copy is False and not (backends.is_array(data) and _same_memory(array, data)):
+        raise ValueError(message(_NO_COPY, [operand("data", data)], "need copy=None"))
+    return Tensor(array)
+
+
+def _same_memory(array: Any, other: Any) -> bool:
+    """Whether an array is another, or the same memory in an array of another device."""
+    return array is other or (isinstance(array, np.ndarray) and np.may_share_memory(array, other))
 
 
 def _array(data: Any, dtype: Any, device: str | None, copy: bool) -> Any:

@@ -115,14 +115,20 @@ def _argsort(xp: Any, x: Array, *, axis: int, descending: bool) -> Array:
 
 
 @of_arrays
-def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest."""
+def argsort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest.
+
+    (Also with ``stable=False``: no faster order is offered.)
+    """
     return _argsort(x, axis=normalize_axis("argsort(x, axis)", axis, x.ndim), descending=descending)
 
 
 @of_arrays
-def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return x sorted along `axis`; the derivative goes back to where each element came from."""
+def sort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """Return x sorted along `axis`, NaN as largest; the derivative goes back to where each element came from.
+
+    Equal elements keep their order, also with ``stable=False``, and so have each the derivative of their own place.
+    """
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 

@@ -1,4 +1,4 @@
-"""Comparisons, logic, bits, what is finite, and the choice between two values."""
+"""Comparisons, logic, what is finite, and the choice between two values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from ..spec import bool_, complex_of, default_complex, default_float, int64, is_
 from .elementwise import elementwise, pairs, unary
 
 __all__ = [
-    "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "equal", "greater", "greater_equal", "isfinite",
-    "isinf", "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal",
-    "where",
+    "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "not_equal", "where",
 ]  # fmt: skip
 
 
@@ -89,47 +88,6 @@ def logical_xor(xp: Any, x1: Any, x2: Any) -> Any:
 def logical_not(xp: Any, x: Any) -> Any:
     """y = whether x is zero."""
     return xp.logical_not(x)
-
-
-# -- bits
-
-
-def _bit_samples() -> list[Any]:
-    return [
-        sample(integers(-100, 100, 3, 5), integers(-100, 100, 5)),
-        sample(integers(0, 200, 7, dtype="uint8"), integers(0, 200, 1, dtype="uint8")),
-        sample(booleans(2, 3), booleans(2, 3)),
-        sample(integers(0, 9, 0), integers(0, 9)),
-    ]
-
-
-@elementwise("bitwise_and", takes="bits", expr="x1 & x2", samples=_bit_samples)
-def bitwise_and(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = x1 & x2, bit by bit."""
-    return xp.bitwise_and(x1, x2)
-
-
-@elementwise("bitwise_or", takes="bits", expr="x1 | x2", samples=_bit_samples)
-def bitwise_or(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = x1 | x2, bit by bit."""
-    return xp.bitwise_or(x1, x2)
-
-
-@elementwise("bitwise_xor", takes="bits", expr="x1 ^ x2", samples=_bit_samples)
-def bitwise_xor(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = x1 ^ x2, bit by bit."""
-    return xp.bitwise_xor(x1, x2)
-
-
-@elementwise(
-    "bitwise_invert",
-    takes="bits",
-    expr="inverted(x)",
-    samples=lambda: [sample(integers(-9, 9, 3, 5)), sample(integers(0, 200, 7, dtype="uint8")), sample(booleans(4))],
-)
-def bitwise_invert(xp: Any, x: Any) -> Any:
-    """y = ~x, bit by bit; not x for bool."""
-    return xp.invert(x)
 
 
 # -- what is a number
@@ -223,7 +181,6 @@ def _constant(value: Any, other: Any) -> Any:
 
 
 op.register(
-    bitwise_and=bitwise_and, bitwise_invert=bitwise_invert, bitwise_or=bitwise_or, bitwise_xor=bitwise_xor,
     equal=equal, greater=greater, greater_equal=greater_equal, isfinite=isfinite, isinf=isinf, isnan=isnan, less=less,
     less_equal=less_equal, logical_and=logical_and, logical_not=logical_not, logical_or=logical_or,
     logical_xor=logical_xor, not_equal=not_equal, where=where,

@@ -60,31 +60,42 @@ def empty(shape: Any, *, dtype: Any = None, device: str | None = None, requires_
     return Tensor(current_backend(device).empty(as_shape("empty(shape)", shape), dtype), requires_grad)
 
 
+def _like(x: Any, dtype: Any, device: str | None) -> Any:
+    """Return an array of undefined values, of x's shape and (unless others are given) dtype and device."""
+    shape, dtype = x.shape, x.dtype if dtype is None else as_dtype(dtype)
+    array = x.data if isinstance(x, Tensor) else x
+    backend = backends.backend_of(array) if device is None else backends.get(device)
+    result = backend.empty(shape, dtype)
+    return Tensor(result) if isinstance(x, Tensor) else result
+
+
 @of_arrays
-def full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
-    """Return an array of x's shape and dtype, on its device, of `fill_value`; a Tensor if x is one."""
-    result = zeros_as(x, shape=x.shape, dtype=x.dtype if dtype is None else as_dtype(dtype))
-    (result.data if isinstance(result, Tensor) else result)[...] = fill_value
+def full_like(x: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return `fill_value` in x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    result = _like(x, dtype, device)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    (result.data if isinstance(result, Tensor) else result)[...] = value
     return result
 
 
 @of_arrays
-def zeros_like(x: Any, *, dtype: Any = None) -> Any:
-    """Return zeros of x's shape and dtype, on its device; a Tensor if x is one."""
+def zeros_like(x: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return zeros of x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    if device is not None:
+        return full_like(x, 0, dtype=dtype, device=device)
     return zeros_as(x, shape=x.shape, dtype=x.dtype if dtype is None else as_dtype(dtype))
 
 
 @of_arrays
-def ones_like(x: Any, *, dtype: Any = None) -> Any:
-    """Return ones of x's shape and dtype, on its device; a Tensor if x is one."""
-    return full_like(x, 1, dtype=dtype)
+def ones_like(x: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return ones of x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    return full_like(x, 1, dtype=dtype, device=device)
 
 
-def empty_like(x: Any, *, dtype: Any = None) -> Any:
-    """Return an array of x's shape and dtype, on its device, of undefined values; a Tensor if x is one."""
-    array = x.data if isinstance(x, Tensor) else x
-    result = backends.backend_of(array).empty(x.shape, x.dtype if dtype is None else as_dtype(dtype))
-    return Tensor(result) if isinstance(x, Tensor) else result
+@of_arrays
+def empty_like(x: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return undefined values in x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    return _like(x, dtype, device)
 
 
 def arange(

@@ -12,7 +12,7 @@ from ..errors import DTypeError, message, operand
 from ..kernel.elementwise import cast_kernel, elementwise_launcher
 from ..spec import COMPLEX, DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes, is_complex
 
-__all__ = ["as_array", "cast", "elementwise", "no_slope", "pairs", "unary"]
+__all__ = ["as_array", "cast", "copy", "elementwise", "no_slope", "pairs", "unary"]
 
 # What an op takes, and how its error says so.  float16 ... float64 are always among the floating dtypes.
 # An op that takes complex numbers is holomorphic, so that one rule serves both; the others have a jvp rule, or a front.
@@ -176,4 +176,18 @@ def demote(g: Any, dtype: DType) -> Any:
 
 _cast.kernel("cuda")(cast_kernel)
 
-op.register(cast=cast, demote=demote)
+
+@leaf(
+    "copy",
+    infer=lambda x: x,
+    vjp=(lambda g, ans, x: g,),
+    linear=True,
+    moves=True,
+    samples=unary(),
+)
+def copy(xp: Any, x: Any) -> Any:
+    """y = x, in memory of its own."""
+    return x.copy()
+
+
+op.register(cast=cast, copy=copy, demote=demote)

@@ -43,7 +43,18 @@ def exp(xp: Any, x: Any) -> Any:
 )  # fmt: skip
 def expm1(xp: Any, x: Any) -> Any:
     """y = e^x - 1, accurate near 0."""
-    return xp.expm1(x)
+    return _expm1_of_complex(xp, x) if x.dtype.kind == "c" else xp.expm1(x)
+
+
+def _expm1_of_complex(xp: Any, z: Any) -> Any:
+    """(e^x - 1) cos y - 2 sin^2(y / 2) + i e^x sin y for z = x + iy, with C99's values at infinity, unlike NumPy's."""
+    x, y = z.real, z.imag
+    result = xp.empty_like(z)
+    result.real = xp.where(
+        xp.isinf(x) & ~xp.isfinite(y), xp.expm1(x), 0 + xp.expm1(x) * xp.cos(y) - 2 * xp.square(xp.sin(y / 2))
+    )
+    result.imag = xp.where(y == 0, y, xp.where(xp.isneginf(x) & ~xp.isfinite(y), 0, xp.exp(x) * xp.sin(y)))
+    return result
 
 
 @elementwise(
@@ -222,7 +233,11 @@ def _tanh_vjp(g: Any, ans: Any, x: Any) -> Any:
 )  # fmt: skip
 def tanh(xp: Any, x: Any) -> Any:
     """y = tanh x."""
-    return xp.tanh(x)
+    y = xp.tanh(x)
+    if x.dtype.kind == "c":  # at a real infinity the zero has the sign of x's imaginary part, whatever that is
+        y = xp.asarray(y)
+        y.imag = xp.where(xp.isinf(x.real) & xp.isfinite(x.imag), xp.copysign(0, x.imag), y.imag)
+    return y
 
 
 @elementwise(

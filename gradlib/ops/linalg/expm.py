@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...core import Tensor, leaf, op, sample
-from ..arithmetic import abs as magnitude
 from ..arithmetic import divide, multiply
 from ..comparisons import equal, where
 from ..join import concat
 from ..operands import of_arrays, widened
+from ..order import abs as magnitude
 from ..reduce import max as largest
 from ..reduce import sum as total
 from ..shape import matrix_transpose

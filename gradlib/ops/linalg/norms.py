@@ -9,12 +9,12 @@ from typing import Any
 from ...core import between, fused, leaf, op, sample
 from ...errors import DTypeError, ShapeError, message, operand
 from ...spec import Spec, is_complex, is_differentiable, normalize_axes, real_of
-from ..arithmetic import abs as magnitude
 from ..arithmetic import divide, multiply, power
 from ..comparisons import equal, not_equal, where
 from ..complex_parts import conj
 from ..elementwise import cast
 from ..operands import of_arrays, widened
+from ..order import abs as magnitude
 from ..reduce import any as some
 from ..reduce import max as largest
 from ..reduce import min as smallest
