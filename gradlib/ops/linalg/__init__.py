@@ -11,6 +11,7 @@ from . import expm as _expm
 from . import lu as _lu
 from . import norms as _norms
 from . import pinv as _pinv
+from . import powers as _powers
 from . import products as _products
 from . import qr as _qr
 from . import solve as _solve
@@ -23,6 +24,7 @@ from .expm import *
 from .lu import *
 from .norms import *
 from .pinv import *
+from .powers import *
 from .products import *
 from .qr import *
 from .solve import *
@@ -37,6 +39,7 @@ __all__ += _expm.__all__
 __all__ += _lu.__all__
 __all__ += _norms.__all__
 __all__ += _pinv.__all__
+__all__ += _powers.__all__
 __all__ += _products.__all__
 __all__ += _qr.__all__
 __all__ += _solve.__all__

@@ -12,7 +12,7 @@ from ..shape import matrix_transpose
 from .host import INDEFINITE, lapack, square
 from .parts import adjoint, hermitian, product
 from .samples import definite
-from .solve import _solve
+from .solve import solve_each
 
 __all__ = ["cholesky"]
 
@@ -27,8 +27,8 @@ def _cholesky_vjp(g: Array, ans: Array, x: Any) -> Array:
     k = product(matrix_transpose(ans), g)
     diagonal = op.diagonal_matrix(op.diagonal(k, offset=0), offset=0, shape=k.shape[-2:])
     phi = subtract(tril(k), multiply(diagonal, 0.5))
-    left = _solve(matrix_transpose(ans), phi)
-    return hermitian(adjoint(_solve(matrix_transpose(ans), adjoint(left))))
+    left = solve_each(matrix_transpose(ans), phi)
+    return hermitian(adjoint(solve_each(matrix_transpose(ans), adjoint(left))))
 
 
 @leaf(

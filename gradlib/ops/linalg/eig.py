@@ -14,7 +14,7 @@ from ..shape import matrix_transpose
 from .host import DIVERGED, check_matrix, lapack
 from .parts import gaps, off_diagonal, product, ratio, row
 from .samples import spread
-from .solve import _solve
+from .solve import solve_each
 
 __all__ = ["EigResult", "eig", "eigvals"]
 
@@ -48,7 +48,7 @@ def _eig_vjp(gs: Any, ans: Any, x: Any) -> Array:
         turn = subtract(k, multiply(product(transposed, conj(v)), row(lengths)))
         turn = ratio(off_diagonal(turn), gaps(w))
         inner = turn if inner is None else add(inner, turn)
-    return _of(x, _solve(transposed, product(inner, transposed)))
+    return _of(x, solve_each(transposed, product(inner, transposed)))
 
 
 def _infer_eig(x: Spec) -> tuple[Spec, Spec]:
@@ -83,7 +83,7 @@ def _eig(xp: Any, x: Array) -> tuple[Array, Array]:
 def _eigvals_vjp(g: Array, ans: Any, x: Array) -> Array:
     _, v = _eig(x)
     transposed = matrix_transpose(v)
-    return _of(x, _solve(transposed, multiply(op.reshape(g, (*g.shape, 1)), transposed)))
+    return _of(x, solve_each(transposed, multiply(op.reshape(g, (*g.shape, 1)), transposed)))
 
 
 @leaf(

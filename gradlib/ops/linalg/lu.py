@@ -13,7 +13,7 @@ from ..shape import matrix_transpose
 from .host import check_matrix, require
 from .parts import columns, minus, plus, product, rows
 from .samples import regular
-from .solve import _solve
+from .solve import solve_each
 
 __all__ = ["LUResult", "lu"]
 
@@ -47,18 +47,18 @@ def _lu_vjp(gs: Any, ans: Any, x: Any) -> Array:
     g_u1 = None if g_u is None else columns(g_u, None, k)
     rest = None
     if m > k and g_l is not None:
-        rest = matrix_transpose(_solve(u_1, matrix_transpose(rows(g_l, k, None))))
+        rest = matrix_transpose(solve_each(u_1, matrix_transpose(rows(g_l, k, None))))
         g_u1 = minus(g_u1, product(matrix_transpose(rows(lower, k, None)), rest))
     if n > k and g_u is not None:
-        rest = _solve(matrix_transpose(l_1), columns(g_u, k, None))
+        rest = solve_each(matrix_transpose(l_1), columns(g_u, k, None))
         g_l1 = minus(g_l1, product(rest, matrix_transpose(columns(upper, k, None))))
     inner = None if g_l1 is None else tril(product(matrix_transpose(l_1), g_l1), k=-1)
     if g_u1 is not None:
         inner = plus(inner, triu(product(g_u1, matrix_transpose(u_1))))
     if inner is None:  # only P has a cotangent
         return op.zeros_like(product(lower, upper))
-    left = _solve(matrix_transpose(l_1), inner)
-    g = matrix_transpose(_solve(u_1, matrix_transpose(left)))
+    left = solve_each(matrix_transpose(l_1), inner)
+    g = matrix_transpose(solve_each(u_1, matrix_transpose(left)))
     if m != n:
         if rest is None:
             rest = op.zeros_like(rows(lower, k, None) if m > n else columns(upper, k, None))

@@ -16,7 +16,7 @@ from ..shape import matrix_transpose
 from .host import DIVERGED, check_matrix, lapack
 from .parts import adjoint, columns, minus, plus, product, rows
 from .samples import regular
-from .solve import _solve
+from .solve import solve_each
 
 __all__ = ["QRResult", "qr"]
 
@@ -65,7 +65,7 @@ def _qr_vjp(gs: Any, ans: Any, x: Any, mode: str) -> Array:
     if g_q is not None and q.shape[-1] > k:
         q_2, g_2 = columns(q, k, None), columns(g_q, k, None)
         total = subtract(total, product(conj(q_2), adjoint(g_2), conj(q_1)))
-    g_a1 = matrix_transpose(_solve(r_1, matrix_transpose(total)))
+    g_a1 = matrix_transpose(solve_each(r_1, matrix_transpose(total)))
     return g_a1 if g_a2 is None else concat([g_a1, g_a2], axis=-1)
 
 

@@ -88,7 +88,7 @@ def _infer_solve(a: Spec, b: Spec) -> Spec:
 
 def _solve_vjp(needs: Sequence[bool], g: Array, ans: Array, a: Array, b: Any) -> tuple[Array | None, Array]:
     """A X = B gives A dX = dB - dA X, so dB gets A^-T G and dA gets -(A^-T G) X^T."""
-    back = _solve(matrix_transpose(a), g)
+    back = solve_each(matrix_transpose(a), g)
     return negative(product(back, matrix_transpose(ans))) if needs[0] else None, back
 
 
@@ -109,7 +109,7 @@ def _solve_vjp(needs: Sequence[bool], g: Array, ans: Array, a: Array, b: Any) ->
         sample(regular(3, 3), (3, 0)),
     ],
 )
-def _solve(xp: Any, a: Array, b: Array) -> Array:
+def solve_each(xp: Any, a: Array, b: Array) -> Array:
     """X with A X = B, of equal batch dimensions."""
     if a.ndim < 2 or a.shape[:-1] != b.shape[:-1]:
         raise ValueError("the shapes do not fit")
@@ -166,8 +166,8 @@ def solve(x1: Any, x2: Any, /) -> Any:
     tensor([0.5 , 0.25], dtype=float32)
     """
     if x2.ndim != 1:
-        return _solve(*_pair("solve(x1, x2)", x1, x2, ("x1", "x2")))
-    y = _solve(*_pair("solve(x1, x2)", x1, reshape(x2, (*x2.shape, 1)), ("x1", "x2")))
+        return solve_each(*_pair("solve(x1, x2)", x1, x2, ("x1", "x2")))
+    y = solve_each(*_pair("solve(x1, x2)", x1, reshape(x2, (*x2.shape, 1)), ("x1", "x2")))
     return reshape(y, tuple(y.shape[:-1]))
 
 
@@ -215,7 +215,7 @@ def solve_triangular(x1: Any, x2: Any, /, *, upper: bool, left: bool = True, uni
         a = op.add(triu(a, k=1) if upper else tril(a, k=-1), op.diagonal_matrix(_ones(a), offset=0, shape=a.shape[-2:]))
     else:
         a = triu(a) if upper else tril(a)
-    x = _solve(a, b) if upper else _below(a, b)
+    x = solve_each(a, b) if upper else _below(a, b)
     return x if left else matrix_transpose(x)
 
 
@@ -225,7 +225,7 @@ def _ones(a: Any) -> Any:
 
 def _below(a: Any, b: Any) -> Any:
     """Solve with a lower triangle: read from its other end it is an upper one."""
-    return flip(_solve(flip(a, (-2, -1)), flip(b, -2)), -2)
+    return flip(solve_each(flip(a, (-2, -1)), flip(b, -2)), -2)
 
 
 @of_arrays

@@ -102,6 +102,8 @@ def test_sizes_that_do_not_fit() -> None:
         gl.linalg.multi_dot([a, np.ones(3), a])
     with pytest.raises(gl.ShapeError, match=r"multi_dot\(arrays\): there are 1 arrays"):
         gl.linalg.multi_dot([a])
+    with pytest.raises(gl.DTypeError, match=r"multi_dot\(arrays\): arrays\[1\] is of type list"):
+        gl.linalg.multi_dot([a, [1.0]])
     with pytest.raises(gl.ShapeError, match=r"norm\(x, ord, axis\): 3 axes"):
         gl.linalg.norm(np.ones((2, 2, 2)), ord=2)
 

@@ -100,7 +100,7 @@ def test_integers_keep_their_dtype(dtype: str) -> None:
 
 
 def test_multi_dot_takes_the_cheap_order() -> None:
-    from gradlib.ops.linalg.products import _splits
+    from gradlib.ops.linalg.powers import _splits
 
     assert _splits([10, 100, 5, 50]) == {(0, 1): 0, (1, 2): 1, (0, 2): 1}
     assert _splits([50, 5, 100, 10])[0, 2] == 0
@@ -196,3 +196,17 @@ def test_einsum_errors(subscripts: str, shapes: list[tuple[int, ...]], text: str
         gl.einsum(subscripts, *normal(*shapes))
     with pytest.raises(gl.DTypeError, match="operand 0 is of type list"):
         gl.einsum("i->i", [1.0])
+
+
+def test_the_public_functions_under_vmap() -> None:
+    """Each of `CASES` for three examples at once, and with the first operand alone mapped."""
+    for name, (ours, _, shapes) in CASES.items():
+        args = [np.stack(each) for each in zip(*[normal(*shapes) for _ in range(3)], strict=True)]
+        expected = np.stack([ours(*map(np.asarray, each)) for each in zip(*args, strict=True)])
+        np.testing.assert_allclose(gl.vmap(ours)(*args), expected, rtol=1e-10, atol=1e-12, err_msg=name)
+        if len(args) > 1:
+            rest = [np.asarray(a[0]) for a in args[1:]]
+            expected = np.stack([ours(np.asarray(each), *rest) for each in args[0]])
+            axes = (0, *[None] * len(rest))
+            got = gl.vmap(ours, in_axes=axes)(args[0], *rest)
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12, err_msg=name)
