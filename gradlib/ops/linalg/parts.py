@@ -32,6 +32,7 @@ def _ratio_vjp_x2(g: Array, ans: Array, x1: Any, x2: Array) -> Array:
     takes="analytic",
     vjp=(_ratio_vjp_x1, _ratio_vjp_x2),
     saves=("x2", "x2 ans"),
+    expr="x2 != A(0) ? A(x1 / x2) : x1 == A(0) ? A(0) : A(x1 / x2 * A(0))",
     samples=pairs(None, lambda *shape: between(0.5, 2.0, *shape)),
 )
 def ratio(xp: Any, x1: Any, x2: Any) -> Any:
