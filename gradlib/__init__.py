@@ -23,6 +23,7 @@ from .core import (
     debug,
     device,
     enable_grad,
+    from_dlpack,
     fused,
     is_grad_enabled,
     leaf,
@@ -32,6 +33,7 @@ from .core import (
     update,
 )
 from .errors import (
+    AxisError,
     CheckpointError,
     CompileError,
     DeviceError,
@@ -40,21 +42,43 @@ from .errors import (
     GradlibError,
     KernelError,
     KernelFault,
+    LinAlgError,
     ShapeError,
     VmapError,
 )
 from .ops import *
-from .spec import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
+from .spec import (
+    bfloat16,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .spec import bool_ as bool
 from .spec import bool_ as bool_
 from .transforms import *
 
+__array_api_version__ = "2024.12"
+
 if TYPE_CHECKING:
-    from . import backend, bench, core, data, io, kernel, nn, ops, optim, testing, train, transforms, viz
+    from . import backend, bench, core, data, fft, io, kernel, linalg, nn, ops, optim, testing, train, transforms, viz
 
 # Imported when first asked for, so that `import gradlib` stays quick.
 _SUBPACKAGES = frozenset(
-    ("backend", "bench", "core", "data", "io", "kernel", "nn", "ops", "optim", "testing", "train", "transforms", "viz")
-)
+    (
+        "backend", "bench", "core", "data", "fft", "io", "kernel", "linalg", "nn", "ops", "optim", "testing", "train",
+        "transforms", "viz",
+    )
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 __all__ = [
+    "AxisError",
     "CheckpointError",
     "CompileError",
     "DTypeError",
@@ -18,6 +21,7 @@ __all__ = [
     "GradlibError",
     "KernelError",
     "KernelFault",
+    "LinAlgError",
     "ShapeError",
     "VmapError",
     "message",
@@ -33,8 +37,19 @@ class ShapeError(GradlibError, ValueError):
     """Operands whose shapes do not fit each other or the op."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that an operand has not."""
+
+
 class DTypeError(GradlibError, TypeError):
     """A dtype the op does not take, or dtypes that do not mix."""
+
+
+class LinAlgError(GradlibError, np.linalg.LinAlgError):
+    """A matrix that an op of linear algebra has no answer for: singular, not positive definite, not finite.
+
+    It is NumPy's error of the same name too, and like that a `ValueError`.
+    """
 
 
 class DeviceError(GradlibError, RuntimeError):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import ml_dtypes
 import numpy as np
 
-from .errors import DTypeError, ShapeError, message
+from .errors import AxisError, DTypeError, ShapeError, message
 
 DType: TypeAlias = "np.dtype[Any]"
 
@@ -20,10 +20,12 @@ bfloat16 = np.dtype(ml_dtypes.bfloat16)
 int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
 uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
 bool_ = np.dtype("bool")
+complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 FLOATING = (float16, bfloat16, float32, float64)
+COMPLEX = (complex64, complex128)
 INTEGER = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
-DTYPES = {d.name: d for d in (*FLOATING, *INTEGER, bool_)}
+DTYPES = {d.name: d for d in (*FLOATING, *COMPLEX, *INTEGER, bool_)}
 
 # Computed in float32 and rounded once, at the op the user called.
 REDUCED = frozenset((float16, bfloat16))
@@ -31,6 +33,7 @@ REDUCED = frozenset((float16, bfloat16))
 WIDE = frozenset((float32, float64))
 
 default_float = float32
+default_complex = complex64
 
 
 class Spec(NamedTuple):
@@ -63,19 +66,40 @@ def as_dtype(dtype: Any) -> DType:
 
 
 def is_floating(dtype: DType) -> bool:
-    """Whether a derivative with respect to this dtype exists (bfloat16's `kind` is 'V', so kinds do not tell)."""
+    """Whether this is a real floating dtype (bfloat16's `kind` is 'V', so kinds do not tell)."""
     return dtype in FLOATING
 
 
+def is_complex(dtype: DType) -> bool:
+    return dtype.kind == "c"
+
+
+def is_differentiable(dtype: DType) -> bool:
+    """Whether a derivative with respect to this dtype exists: it is floating or complex."""
+    return dtype in FLOATING or dtype.kind == "c"
+
+
+def real_of(dtype: DType) -> DType:
+    """Return the dtype of the real part: float32 for complex64; a real dtype itself."""
+    return (float32 if dtype == complex64 else float64) if dtype.kind == "c" else dtype
+
+
+def complex_of(dtype: DType) -> DType:
+    """Return the complex dtype whose parts hold this dtype: complex128 for float64, complex64 for any other."""
+    return dtype if dtype.kind == "c" else complex128 if dtype == float64 else complex64
+
+
 def promote(dtypes: Iterable[DType]) -> DType:
-    """Return the common dtype: Array API rules, and an integer yields to any floating dtype.
+    """Return the common dtype: Array API rules, and an integer yields to any floating or complex dtype.
 
     float16 with bfloat16 gives float32; uint64 with a signed integer has no common dtype.
     """
     distinct = set(dtypes)
     if len(distinct) == 1:
         return distinct.pop()
-    floating = [d for d in distinct if is_floating(d)]
+    floating = [d for d in distinct if is_differentiable(d)]
+    if any(is_complex(d) for d in floating):
+        return max((complex_of(d) for d in floating), key=lambda d: d.itemsize)
     if floating:
         if set(floating) == {float16, bfloat16}:
             return float32
@@ -115,9 +139,9 @@ def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
-    """Return `axis` counted from the front; `ShapeError` if there is no such axis."""
+    """Return `axis` counted from the front; `AxisError` if there is no such axis."""
     if not -ndim <= axis < ndim:
-        raise ShapeError(f"{op}: axis {axis} is out of range for {ndim} dimensions\n  need {-ndim} <= axis < {ndim}")
+        raise AxisError(f"{op}: axis {axis} is out of range for {ndim} dimensions\n  need {-ndim} <= axis < {ndim}")
     return axis % ndim
 
 

@@ -18,7 +18,7 @@ from . import nvrtc
 from .protocol import Array, Dim3, Limits, Unit
 from .tensor_map import SWIZZLES, Im2col, TensorMap, Tiling, im2col, tiling
 
-__all__ = ["CudaBackend", "available", "backend"]
+__all__ = ["CudaBackend", "available", "backend", "lacks", "raising"]
 
 _INSTALL = "pip install 'gradlib[cuda13]'"
 _NO_DEVICE = 100  # cudaErrorNoDevice
@@ -78,6 +78,29 @@ def _missing(what: str, fix: str) -> DeviceError:
 
 def _version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
+
+
+# CuPy's own modules over the libraries of CUDA that the small install is without.
+_LIBRARIES = {
+    "cuSOLVER": ("cupy_backends.cuda.libs.cusolver", "cupy_backends.cuda.libs.cublas"),
+    "cuFFT": ("cupy.cuda.cufft",),
+}
+
+
+@cache
+def lacks(library: str) -> str:
+    """Return why CuPy cannot use ``"cuSOLVER"`` (with cuBLAS) or ``"cuFFT"``; empty if it can."""
+    for module in _LIBRARIES[library]:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ""
+
+
+def raising() -> Any:
+    """Return the context in which CuPy looks whether cuSOLVER succeeded: by itself it hands on whatever came out."""
+    return importlib.import_module("cupyx").errstate(linalg="raise")
 
 
 class CudaBackend:

@@ -7,6 +7,7 @@ from .debug import debug
 from .forward import Linear, jvp
 from .functional import vjp
 from .fused import make_backward
+from .interchange import from_dlpack
 from .node import Node
 from .operators import op
 from .primitive import PRIMITIVES, Primitive, Saved, _install, fused, leaf
@@ -42,6 +43,7 @@ __all__ = [
     "debug",
     "device",
     "enable_grad",
+    "from_dlpack",
     "fused",
     "integers",
     "is_grad_enabled",

@@ -9,7 +9,20 @@ import numpy as np
 
 from .. import backend as backends
 from ..errors import DeviceError, DTypeError, message, operand
-from ..spec import REDUCED, WIDE, Spec, bool_, default_float, float32, int64, is_floating, promote
+from ..spec import (
+    REDUCED,
+    WIDE,
+    Spec,
+    bool_,
+    complex_of,
+    default_complex,
+    default_float,
+    float32,
+    int64,
+    is_complex,
+    is_differentiable,
+    promote,
+)
 from .batched import Batched
 from .node import Node, next_seq
 from .operators import op
@@ -166,18 +179,23 @@ def _reject(prim: Primitive, arrays: list[Any]) -> None:
     raise DTypeError(f"{prim.call}: need at least one Tensor or array")
 
 
+_NUMBERS = (bool, int, float, complex, np.bool_, np.number)
+
+
 def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
     """Bring all operands to their common dtype; Python and NumPy scalars are weak and do not widen it."""
     dtypes = [a.dtype for a in arrays if backends.is_array(a)]
     scalars = [a for a in arrays if a is not None and not backends.is_array(a)]
     for a in scalars:
-        if not isinstance(a, (bool, int, float, np.bool_, np.integer, np.floating)):
+        if not isinstance(a, _NUMBERS):
             _reject(prim, arrays)
     if dtypes:
         dtype = promote(dtypes)
     else:
         dtype = bool_
-    if not is_floating(dtype):
+    if not is_complex(dtype) and any(isinstance(a, (complex, np.complexfloating)) for a in scalars):
+        dtype = complex_of(dtype) if is_differentiable(dtype) else default_complex
+    if not is_differentiable(dtype):
         if any(isinstance(a, (float, np.floating)) for a in scalars) or prim.promote == "float":
             dtype = default_float
         elif dtype == bool_ and any(isinstance(a, (int, np.integer)) and not isinstance(a, bool) for a in scalars):
@@ -195,7 +213,7 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
 
 def _scalar(prim: Primitive, value: Any, dtype: Any) -> Any:
     try:
-        return np.asarray(value).astype(dtype) if is_floating(dtype) else np.asarray(value, dtype)
+        return np.asarray(value).astype(dtype) if is_differentiable(dtype) else np.asarray(value, dtype)
     except OverflowError as error:
         raise DTypeError(f"{prim.name}: the number {value} does not fit {dtype}") from error
 
@@ -299,9 +317,9 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
 def _tracked(array: Any, node: Node, index: int) -> Tensor:
     result: Tensor = _new_tensor(Tensor)
     result.data = array
-    floating = array.dtype in WIDE or is_floating(array.dtype)
-    result.requires_grad = floating
-    result.node = node if floating else None
+    differentiable = array.dtype in WIDE or is_differentiable(array.dtype)
+    result.requires_grad = differentiable
+    result.node = node if differentiable else None
     result.index = index
     result.grad = None
     result.version = None

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import backend as backends
 from ..errors import GradientError, GradlibError, message, operand
-from ..spec import is_floating
+from ..spec import is_differentiable
 from . import primitive, reverse
 from .apply import apply
 from .batched import Batched
@@ -119,7 +119,7 @@ def _check(prim: Primitive, args: Sequence[Any], y: Any) -> None:
 
 def _array(x: Any) -> Any:
     data = x.data if isinstance(x, Tensor) else x
-    if isinstance(data, Batched) or not backends.is_array(data) or not is_floating(data.dtype):
+    if isinstance(data, Batched) or not backends.is_array(data) or not is_differentiable(data.dtype):
         return None  # under vmap the op on the batch, which runs inside, is checked instead
     return data
 

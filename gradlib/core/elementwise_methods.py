@@ -20,11 +20,23 @@ class ElementwiseMethods:
         """Return it in another dtype."""
         return op.cast(self, dtype)
 
+    def astype(self, dtype: Any, *, copy: bool = True, device: str | None = None) -> Any:
+        """Return it in another dtype, as a copy unless ``copy=False`` lets it be itself."""
+        return op.astype(self, dtype, copy=copy, device=device)
+
+    def copy(self) -> Any:
+        """Return it in memory of its own."""
+        return op.copy(self)
+
     # -- of one tensor
 
     def abs(self) -> Any:
         """Return the absolute value."""
         return op.abs(self)
+
+    def positive(self) -> Any:
+        """Return it as it is."""
+        return op.positive(self)
 
     def negative(self) -> Any:
         """Return -x."""
@@ -158,6 +170,10 @@ class ElementwiseMethods:
         """Return whether it is neither infinite nor NaN."""
         return op.isfinite(self)
 
+    def signbit(self) -> Any:
+        """Return whether its sign is minus."""
+        return op.signbit(self)
+
     def logical_not(self) -> Any:
         """Return whether it is zero."""
         return op.logical_not(self)
@@ -220,6 +236,22 @@ class ElementwiseMethods:
         """Return the angle of the point (other, x)."""
         return op.atan2(self, other)
 
+    def copysign(self, other: Any) -> Any:
+        """Return abs(x) with the sign of other."""
+        return op.copysign(self, other)
+
+    def hypot(self, other: Any) -> Any:
+        """Return sqrt(x^2 + other^2)."""
+        return op.hypot(self, other)
+
+    def logaddexp(self, other: Any) -> Any:
+        """Return log(e^x + e^other)."""
+        return op.logaddexp(self, other)
+
+    def nextafter(self, other: Any) -> Any:
+        """Return the next number towards other."""
+        return op.nextafter(self, other)
+
     def equal(self, other: Any) -> Any:
         """Return whether x == other."""
         return op.equal(self, other)
@@ -267,3 +299,11 @@ class ElementwiseMethods:
     def bitwise_xor(self, other: Any) -> Any:
         """Return x ^ other."""
         return op.bitwise_xor(self, other)
+
+    def bitwise_left_shift(self, other: Any) -> Any:
+        """Return x 2^other."""
+        return op.bitwise_left_shift(self, other)
+
+    def bitwise_right_shift(self, other: Any) -> Any:
+        """Return floor(x / 2^other)."""
+        return op.bitwise_right_shift(self, other)

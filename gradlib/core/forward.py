@@ -83,16 +83,19 @@ def node_jvp(node: Node, ts: list[Any], create: bool) -> list[Any]:
         ]
         result = prim(*full, **node.params)
         return list(result) if type(result) is tuple else [result]
-    if prim.broadcasts and type(node.outputs) is not tuple:
-        return [_jvp_elementwise(node, ts, inputs, answer)]
     if prim.jvp is not None:
         result = prim.jvp(ts, answer, *inputs, **node.params)
         return list(result) if type(result) is tuple else [result]
+    if prim.broadcasts and type(node.outputs) is not tuple:
+        return [_jvp_elementwise(node, ts, inputs, answer)]
     return _jvp_by_vjp(node, ts, create)
 
 
 def _jvp_elementwise(node: Node, ts: list[Any], inputs: list[Any], answer: Any) -> Any:
-    """The Jacobian of an elementwise op with respect to each input is diagonal, hence its own transpose."""
+    """The Jacobian of an elementwise op with respect to each input is diagonal, hence its own transpose.
+
+    (Of complex inputs too where the op is holomorphic; the others, such as `abs`, have a jvp rule.)
+    """
     total = None
     for i, t in enumerate(ts):
         if t is None:

@@ -32,6 +32,7 @@ def make_backward(forward: Primitive) -> Primitive:
         composite,
         fused=True,
         infer=infer,
+        complex=forward.complex,
         outputs=len(forward.inputs),
         doc=f"The gradients of {forward.name}: one per input that `needs` one.",
     )

@@ -91,6 +91,18 @@ class ArrayMethods(ElementwiseMethods):
     def __rxor__(self, other: Any) -> Any:
         return op.bitwise_xor(other, self)
 
+    def __lshift__(self, other: Any) -> Any:
+        return op.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return op.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Any:
+        return op.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return op.bitwise_right_shift(other, self)
+
     def __eq__(self, other: object) -> Any:
         return op.equal(self, other)
 
@@ -118,6 +130,26 @@ class ArrayMethods(ElementwiseMethods):
         """Return the matrix product with `other`."""
         return op.matmul(self, other)
 
+    # -- complex numbers
+
+    @property
+    def real(self) -> Any:
+        """The real part, as a view; itself if it is real."""
+        return op.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part, as a view; zeros if it is real."""
+        return op.imag(self)
+
+    def conj(self) -> Any:
+        """Return the complex conjugate; itself if it is real."""
+        return op.conj(self)
+
+    def angle(self) -> Any:
+        """Return the angle in the complex plane."""
+        return op.angle(self)
+
     # -- shape
 
     @property
@@ -130,9 +162,9 @@ class ArrayMethods(ElementwiseMethods):
         """The last two axes exchanged."""
         return op.matrix_transpose(self)
 
-    def reshape(self, *shape: Any) -> Any:
+    def reshape(self, *shape: Any, copy: bool | None = None) -> Any:
         """Return the same elements in another shape, ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
-        return op.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return op.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape, copy=copy)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
         """Return it with the axes from `start_dim` to `end_dim` joined into one."""
@@ -178,7 +210,7 @@ class ArrayMethods(ElementwiseMethods):
         """Return it repeated so many times along each axis."""
         return op.tile(self, repetitions)
 
-    def repeat(self, repeats: int, axis: int | None = None) -> Any:
+    def repeat(self, repeats: Any, axis: int | None = None) -> Any:
         """Return it with each element repeated so many times in a row."""
         return op.repeat(self, repeats, axis)
 
@@ -196,6 +228,11 @@ class ArrayMethods(ElementwiseMethods):
 
     # -- picking
 
+    @property
+    def at(self) -> Any:
+        """``x.at[index].set(v)``, ``.add(v)``, ``.min(v)``, ``.max(v)``: a new tensor with those elements changed."""
+        return op.at(self)
+
     def take(self, indices: Any, *, axis: int | None = None) -> Any:
         """Return the elements at `indices` along `axis`."""
         return op.take(self, indices, axis=axis)
@@ -208,13 +245,37 @@ class ArrayMethods(ElementwiseMethods):
         """Return the indices of the elements that are not zero, an array per axis."""
         return op.nonzero(self)
 
-    def sort(self, *, axis: int = -1, descending: bool = False) -> Any:
+    def sort(self, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
         """Return it sorted along `axis`."""
-        return op.sort(self, axis=axis, descending=descending)
+        return op.sort(self, axis=axis, descending=descending, stable=stable)
 
-    def argsort(self, *, axis: int = -1, descending: bool = False) -> Any:
+    def argsort(self, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
         """Return the indices that sort it along `axis`."""
-        return op.argsort(self, axis=axis, descending=descending)
+        return op.argsort(self, axis=axis, descending=descending, stable=stable)
+
+    def searchsorted(self, x2: Any, *, side: str = "left", sorter: Any = None) -> Any:
+        """Return the places in it, sorted, where the elements of `x2` belong."""
+        return op.searchsorted(self, x2, side=side, sorter=sorter)
+
+    def isin(self, x2: Any, *, invert: bool = False) -> Any:
+        """Return whether each element is among those of `x2`."""
+        return op.isin(self, x2, invert=invert)
+
+    def unique_all(self) -> Any:
+        """Return its distinct elements, their first places, where each element is among them, and their numbers."""
+        return op.unique_all(self)
+
+    def unique_counts(self) -> Any:
+        """Return its distinct elements and their numbers."""
+        return op.unique_counts(self)
+
+    def unique_inverse(self) -> Any:
+        """Return its distinct elements, and where each element is among them."""
+        return op.unique_inverse(self)
+
+    def unique_values(self) -> Any:
+        """Return its distinct elements in ascending order."""
+        return op.unique_values(self)
 
     def tril(self, *, k: int = 0) -> Any:
         """Return it with zeros above diagonal k."""
@@ -261,6 +322,26 @@ class ArrayMethods(ElementwiseMethods):
     def cumsum(self, *, axis: int | None = None) -> Any:
         """Return the sums of all elements up to each, along `axis`."""
         return op.cumsum(self, axis=axis)
+
+    def cumprod(self, *, axis: int | None = None) -> Any:
+        """Return the products of all elements up to each, along `axis`."""
+        return op.cumprod(self, axis=axis)
+
+    def cumulative_sum(self, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        """Return the sums of all elements up to each, along `axis`; after a first 0 with `include_initial`."""
+        return op.cumulative_sum(self, axis=axis, dtype=dtype, include_initial=include_initial)
+
+    def cumulative_prod(self, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        """Return the products of all elements up to each, along `axis`; after a first 1 with `include_initial`."""
+        return op.cumulative_prod(self, axis=axis, dtype=dtype, include_initial=include_initial)
+
+    def diff(self, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+        """Return the n-th differences of neighbours along `axis`."""
+        return op.diff(self, axis=axis, n=n, prepend=prepend, append=append)
+
+    def count_nonzero(self, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return how many elements over `axis` are not zero."""
+        return op.count_nonzero(self, axis=axis, keepdims=keepdims)
 
     def max(self, *, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the largest element over `axis`."""

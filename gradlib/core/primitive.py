@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ..errors import GradientError
-from ..spec import Spec, is_floating, spec_of
+from ..errors import DTypeError, GradientError, message, operand
+from ..spec import Spec, is_complex, is_floating, spec_of
 
 Rule = Callable[..., Any]
 
@@ -45,6 +45,10 @@ class Primitive:
         broadcasts: bool = False,
         view: bool = False,
         moves: bool = False,
+        wide: bool = False,
+        partial: bool = False,
+        joint: bool = False,
+        complex: bool | None = None,
         outputs: int = 1,
         expr: str | None = None,
         samples: Callable[[], Any] | None = None,
@@ -62,6 +66,11 @@ class Primitive:
         self.broadcasts = broadcasts  # gradients are summed back to each input's shape by the sweep
         self.view = view  # the output may share the input's buffer
         self.moves = moves  # only moves or copies data: never widened to float32
+        self.wide = wide  # takes no float16 or bfloat16: its derivative reads an answer that must not be rounded
+        self.partial = partial  # its rule takes None for the cotangent of an output that nothing depended on
+        self.joint = joint  # one rule, rule(needs, g, ans, *inputs), gives all gradients: they share work
+        # takes complex dtypes, with rules that transpose without conjugating
+        self.complex = moves if complex is None else complex
         self.outputs = outputs
         self.expr = expr  # one C expression per element, for the kernel generator
         self.samples = samples
@@ -135,13 +144,23 @@ class Primitive:
             key = (tuple([None if a is None else (a.shape, a.dtype) for a in arrays]), tuple(params.items()))
             found = self._specs.get(key)
         except TypeError:  # an unhashable parameter, such as an index array
-            return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+            return self._infer(arrays, params)
         if found is None:
-            found = self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+            found = self._infer(arrays, params)
             if len(self._specs) >= 4096:
                 self._specs.clear()
             self._specs[key] = found
         return found
+
+    def _infer(self, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+        if not self.complex:
+            for a in arrays:
+                if a is not None and is_complex(a.dtype):
+                    names = [*self.inputs, *(f"input {i}" for i in range(len(self.inputs), len(arrays)))]
+                    lines = [operand(n, x) for n, x in zip(names, arrays, strict=False) if x is not None]
+                    fix = "need a real dtype: gl.real(x), gl.imag(x) or gl.abs(x)"
+                    raise DTypeError(message(f"{self.call}: not defined for {a.dtype}", lines, fix))
+        return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
 
     # -- kernels
 
@@ -169,7 +188,7 @@ class Primitive:
             return NotImplemented
         extra = {"save": save} if self._wants_save[device] else {}
         out = launcher(*arrays, **extra, **params)
-        if out is NotImplemented and _declines is not None:
+        if out is NotImplemented and _declines is not None and not _any_complex(arrays):
             shown = [a if a is None else f"{_kind(a.dtype)}{list(a.shape)}" for a in arrays]
             _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
         return out
@@ -202,6 +221,11 @@ class Primitive:
         if self._backward is None:
             self._backward = _make_backward(self)
         return self._backward
+
+
+def _any_complex(arrays: Sequence[Any]) -> bool:
+    """Whether the definition is meant to serve a call: there are few kernels for complex arrays."""
+    return any(a is not None and is_complex(a.dtype) for a in arrays)
 
 
 def _kind(dtype: Any) -> str:
@@ -246,7 +270,8 @@ def leaf(name: str, **declaration: Any) -> Callable[[Callable[..., Any]], Primit
     ``vjp`` is one rule per input, ``rule(g, ans, *inputs, **params)``, written in ops that have
     derivatives themselves; None marks an input without one.  An op with a variable number of
     inputs gives a single rule, ``rule(i, g, ans, *inputs, **params)``.  ``saves`` names, per rule,
-    what it reads (``"x1 ans"``); whatever it does not name arrives as its `Spec`.
+    what it reads (``"x1 ans"``); whatever it does not name arrives as its `Spec`.  Complex dtypes are refused
+    unless ``complex=True`` says that the rules are right for them: g times f'(x), never conjugated.
     """
     return lambda impl: _declare(Primitive(name, impl, fused=False, **declaration))
 

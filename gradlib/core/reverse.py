@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..errors import DTypeError, GradientError, ShapeError, message, operand
-from ..spec import REDUCED, Spec, float32
+from ..spec import REDUCED, Spec, float32, is_complex
 from .node import Node, collect
 from .operators import op
 from .scopes import enable_grad, quiet
@@ -25,7 +25,7 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         gs = g if type(g) is list else (g,)
         return prim.backward(*inputs, *gs, *node.residuals, needs=tuple(needs), **node.params)  # type: ignore[no-any-return]
     if type(g) is list:
-        g = _filled(g, node)
+        g = tuple(g) if prim.partial else _filled(g, node)
     spec = node.outputs[0] if type(node.outputs) is tuple else node.outputs
     if spec.dtype in REDUCED and not prim.moves:  # a rule is several ops: compute it in float32, round once
         g = tuple(map(_widen, g)) if type(g) is tuple else _widen(g)
@@ -33,10 +33,13 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         answer = tuple(map(_widen, answer)) if type(answer) is tuple else _widen(answer)
     rules, params = prim.vjp, node.params
     grads: list[Any] = [None] * len(needs)
+    together = rules(needs, g, answer, *inputs, **params) if prim.joint else None  # type: ignore[operator, misc]
     for i, need in enumerate(needs):
         if not need:
             continue
-        if callable(rules):
+        if together is not None:
+            grad = together[i]
+        elif callable(rules):
             grad = rules(i, g, answer, *inputs, **params)
         else:
             rule = rules[i]  # type: ignore[index]
@@ -47,7 +50,7 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         if prim.broadcasts and grad.shape != like.shape:
             grad = op.sum_to(grad, shape=like.shape)
         if grad.dtype != like.dtype:
-            grad = op.cast(grad, dtype=like.dtype)
+            grad = op.demote(grad, dtype=like.dtype)
         grads[i] = grad
     return grads
 
@@ -176,6 +179,9 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
             )
         )
     if gradient is None:
+        if is_complex(y.dtype):
+            fix = "need a real loss, such as gl.real(x) or gl.abs(x), or x.backward(gradient=...)"
+            raise GradientError(message(f"backward(): this tensor is {y.dtype}", [operand("x", y)], fix))
         if y.size != 1:
             raise GradientError(
                 message(

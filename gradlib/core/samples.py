@@ -15,10 +15,11 @@ class Sample(NamedTuple):
 
     args: tuple[Any, ...]
     params: dict[str, Any]
-    smooth: bool = True  # False where finite differences would step over a kink
+    # False where finite differences would step over a kink; "real" where complex values leave a phase open
+    smooth: bool | str = True
 
 
-def sample(*args: Any, smooth: bool = True, **params: Any) -> Sample:
+def sample(*args: Any, smooth: bool | str = True, **params: Any) -> Sample:
     """Describe one call: ``sample((2, 3), (3, 4), activation="relu")``.
 
     An argument is a shape (standard normal values of the dtype under test), a draw such as

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import backend as backends
 from ..errors import DTypeError, GradientError, ShapeError, message, operand
-from ..spec import Spec, as_dtype, default_float, int64, is_floating
+from ..spec import Spec, as_dtype, default_complex, default_float, int64, is_complex, is_differentiable, is_floating
+from .interchange import Interchange
 from .methods import ArrayMethods
 from .operators import op
 from .scopes import current_backend
@@ -40,7 +41,7 @@ class Hook:
             self._hooks.remove(self._hook)
 
 
-class Tensor(ArrayMethods):
+class Tensor(ArrayMethods, Interchange):
     """An immutable array on a device, which knows the op that made it.
 
     Make one with `gl.tensor` (copies) or `gl.asarray` (shares).  ``data`` is the NumPy or CuPy array,
@@ -59,9 +60,9 @@ class Tensor(ArrayMethods):
     hooks: list[Any]  # of a leaf; only there once `register_hook` was called
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        if requires_grad and not is_floating(data.dtype):
+        if requires_grad and not is_differentiable(data.dtype):
             raise GradientError(
-                f"tensor(requires_grad=True): gradient of {data.dtype}: only floating dtypes have one\n"
+                f"tensor(requires_grad=True): gradient of {data.dtype}: only floating and complex dtypes have one\n"
                 f"  need x.to(gl.float32)"
             )
         self.data = data
@@ -88,11 +89,6 @@ class Tensor(ArrayMethods):
     @property
     def size(self) -> int:
         return int(self.data.size)
-
-    @property
-    def device(self) -> str:
-        """Name of the device: ``"cpu"``, ``"sim"`` or ``"cuda"``."""
-        return backends.backend_of(self.data).name  # type: ignore[no-any-return]
 
     @property
     def spec(self) -> Spec:
@@ -128,26 +124,34 @@ class Tensor(ArrayMethods):
         return bool(self._only("bool"))
 
     def __float__(self) -> float:
-        return float(self._only("float"))
+        return float(self._real("float"))
 
     def __int__(self) -> int:
-        return int(self._only("int"))
+        return int(self._real("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._only("complex"))
 
     def __index__(self) -> int:
-        if is_floating(self.dtype):
+        if is_differentiable(self.dtype):
             raise DTypeError(f"{self.dtype} tensor cannot be used as an index\n  need an integer dtype")
         return int(self._only("index"))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             "x[index] = value: a tensor is immutable\n"
-            "  need a new one, gl.where(mask, value, x), or x.assign(values) to overwrite all of a leaf"
+            "  need a new one, x.at[index].set(value), or x.assign(values) to overwrite all of a leaf"
         )
 
     def _only(self, what: str) -> Any:
         if self.size != 1:
             raise ShapeError(message(f"{what}(x): x has {self.size} elements, not 1", [operand("x", self)]))
         return self.numpy().reshape(())[()]
+
+    def _real(self, what: str) -> Any:
+        if is_complex(self.dtype):
+            raise DTypeError(f"{what}(x): x is {self.dtype}\n  need gl.real(x), gl.imag(x), or complex(x)")
+        return self._only(what)
 
     # -- leaving the tape
 
@@ -225,8 +229,10 @@ class Tensor(ArrayMethods):
             raise GradientError(
                 f"requires_grad_(): the result of {self.node.prim.name} is not a leaf\n  need x.detach()"
             )
-        if requires_grad and not is_floating(self.dtype):
-            raise GradientError(f"requires_grad_(): gradient of {self.dtype}: only floating dtypes have one")
+        if requires_grad and not is_differentiable(self.dtype):
+            raise GradientError(
+                f"requires_grad_(): gradient of {self.dtype}: only floating and complex dtypes have one"
+            )
         self.requires_grad = requires_grad
         return self
 
@@ -247,10 +253,11 @@ class Tensor(ArrayMethods):
                     "assign(x, value): shapes differ", [operand("x", self), operand("value", new)], "need equal shapes"
                 )
             )
-        if not is_floating(self.dtype) and not np.can_cast(new.dtype, self.dtype, "same_kind"):
+        cut = is_complex(new.dtype) if is_floating(self.dtype) else not np.can_cast(new.dtype, self.dtype, "same_kind")
+        if cut:
             raise DTypeError(
                 message(
-                    "assign(x, value): the values would be cut to integers or booleans",
+                    f"assign(x, value): the values would be cut from {new.dtype} to {self.dtype}",
                     [operand("x", self), operand("value", new)],
                     f"need value.to({self.dtype})",
                 )
@@ -309,16 +316,18 @@ def writable(tensor: Tensor) -> Any:
 
 
 def host_array(data: Any, dtype: Any = None) -> np.ndarray[Any, Any]:
-    """Return Python data as a NumPy array with gradlib's defaults: floats become float32, ints int64."""
+    """Return Python data as an array with gradlib's defaults: floats become float32, complex64, ints int64."""
     if dtype is not None:
         return np.asarray(data, as_dtype(dtype))
     given = isinstance(data, (np.ndarray, np.generic))
     array = np.asarray(data)
     if not given and array.dtype == np.float64:
         array = array.astype(default_float)
+    elif not given and array.dtype == np.complex128:
+        array = array.astype(default_complex)
     elif not given and array.dtype.kind == "i":
         array = array.astype(int64)
-    as_dtype(array.dtype)  # complex, objects, strings: a clear error
+    as_dtype(array.dtype)  # objects, strings: a clear error
     return array
 
 
@@ -334,11 +343,30 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
     return Tensor(_array(data, dtype, device, copy=True), requires_grad)
 
 
-def asarray(data: Any, *, dtype: Any = None, device: str | None = None) -> Tensor:
-    """Return `data` as a Tensor, sharing memory where the device and dtype allow; a Tensor is returned as it is."""
+_NO_COPY = "asarray(data, copy=False): data is of another kind, dtype or device"
+
+
+def asarray(data: Any, *, dtype: Any = None, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """Return `data` as a Tensor, sharing memory where the device and dtype allow; a Tensor is returned as it is.
+
+    With ``copy=True`` it has memory of its own; with ``copy=False`` what would need a copy is a ValueError.
+    """
     if isinstance(data, Tensor):
-        return data.to(dtype=dtype, device=device)
-    return Tensor(_array(data, dtype, device, copy=False))
+        result = data.to(dtype=dtype, device=device)
+        if copy is False and result is not data:
+            raise ValueError(
+                message("asarray(data, copy=False): needs a copy", [operand("data", data)], "need copy=None")
+            )
+        return op.copy(result) if copy and result is data else result
+    array = _array(data, dtype, device, copy=bool(copy))
+    if copy is False and not (backends.is_array(data) and _same_memory(array, data)):
+        raise ValueError(message(_NO_COPY, [operand("data", data)], "need copy=None"))
+    return Tensor(array)
+
+
+def _same_memory(array: Any, other: Any) -> bool:
+    """Whether an array is another, or the same memory in an array of another device."""
+    return array is other or (isinstance(array, np.ndarray) and np.may_share_memory(array, other))
 
 
 def _array(data: Any, dtype: Any, device: str | None, copy: bool) -> Any:

@@ -29,6 +29,7 @@ def to_device(x: Any, *, device: str) -> Any:
 
 @leaf(
     "to_device",
+    complex=True,
     infer=lambda x, device, source: x,
     vjp=(lambda g, ans, x, device, source: to_device(g, device=source),),
     jvp=lambda ts, ans, x, device, source: to_device(ts[0], device=device),

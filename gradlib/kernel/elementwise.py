@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..backend import backend_of
-from ..spec import FLOATING, INTEGER, DType, bool_
+from ..spec import FLOATING, INTEGER, DType, bool_, is_complex
 from .kernel import Kernel
 from .signature import ctype
 
@@ -234,6 +234,8 @@ _cast = Kernel.from_source("cast.cu", _CAST, "cast", "x y | n")
 
 def cast_kernel(x: Any, *, dtype: DType) -> Any:
     """Launcher of the op `cast`."""
+    if is_complex(x.dtype) or is_complex(dtype):
+        return NotImplemented
     y = backend_of(x).empty(x.shape, dtype)
     if x.size:
         _cast(*geometry(x.size), x, y, x.size, T=ctype(x.dtype), OUT=ctype(dtype))

@@ -66,6 +66,7 @@ def _take_along(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
 
 @leaf(
     "put_along_axis",
+    complex=True,
     infer=lambda g, indices, *, axis, size: Spec((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype),
     vjp=(lambda h, ans, g, indices, axis, size: _take_along(h, indices, axis=axis), None),
     jvp=lambda ts, ans, g, indices, axis, size: op.put_along_axis(ts[0], indices, axis=axis, size=size),
@@ -114,14 +115,20 @@ def _argsort(xp: Any, x: Array, *, axis: int, descending: bool) -> Array:
 
 
 @of_arrays
-def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest."""
+def argsort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """Return the indices that sort x along `axis`; equal elements keep their order, NaN counts as largest.
+
+    (Also with ``stable=False``: no faster order is offered.)
+    """
     return _argsort(x, axis=normalize_axis("argsort(x, axis)", axis, x.ndim), descending=descending)
 
 
 @of_arrays
-def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """Return x sorted along `axis`; the derivative goes back to where each element came from."""
+def sort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """Return x sorted along `axis`, NaN as largest; the derivative goes back to where each element came from.
+
+    Equal elements keep their order, also with ``stable=False``, and so have each the derivative of their own place.
+    """
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 

@@ -1,19 +1,19 @@
-"""Arithmetic: sums, products, powers, remainders, the larger and the smaller."""
+"""Arithmetic: sums, products, powers, remainders."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ..core import apart, between, op, sample, zeros_as
-from ..spec import is_floating
-from .comparisons import equal, greater_equal, less_equal, logical_and, where
+from ..core import between, op, sample, zeros_as
+from ..errors import DTypeError, message, operand
+from ..spec import bool_, is_complex, is_differentiable
+from .comparisons import equal, greater_equal, logical_and, where
 from .elementwise import as_array, elementwise, no_slope, pairs, unary
 from .operands import of_arrays
 
 __all__ = [
-    "abs", "add", "clip", "divide", "floor_divide", "maximum", "minimum", "multiply", "negative", "pow", "power",
-    "reciprocal", "remainder", "sign", "square", "subtract",
+    "add", "divide", "floor_divide", "multiply", "negative", "positive", "pow", "power", "reciprocal", "remainder",
+    "square", "subtract",
 ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def multiply(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "divide",
-    takes="floating",
+    takes="analytic",
     vjp=(
         lambda g, ans, x1, x2: op.divide(g, x2),
         lambda g, ans, x1, x2: op.negative(op.divide(multiply(g, ans), x2)),
@@ -77,6 +77,7 @@ def negative(xp: Any, x: Any) -> Any:
 
 @elementwise(
     "floor_divide",
+    takes="real number",
     vjp=(no_slope, no_slope),
     expr="floor_divide(x1, x2)",
     samples=lambda: [
@@ -92,6 +93,7 @@ def floor_divide(xp: Any, x1: Any, x2: Any) -> Any:
 
 @elementwise(
     "remainder",
+    takes="real number",
     vjp=(lambda g, ans, x1, x2: g, lambda g, ans, x1, x2: negative(multiply(g, floor_divide(x1, x2)))),
     saves=("", "x1 x2"),
     expr="remainder_of(x1, x2)",
@@ -121,7 +123,7 @@ def square(xp: Any, x: Any) -> Any:
 
 @elementwise(
     "reciprocal",
-    takes="floating",
+    takes="analytic",
     vjp=(lambda g, ans, x: negative(multiply(g, square(ans))),),
     saves=("ans",),
     expr="A(1) / x",
@@ -129,7 +131,15 @@ def square(xp: Any, x: Any) -> Any:
 )
 def reciprocal(xp: Any, x: Any) -> Any:
     """y = 1 / x."""
-    return xp.reciprocal(x)
+    return xp.reciprocal(x) if x.dtype.kind != "c" else 1 / x  # CuPy has no complex one
+
+
+@of_arrays
+def positive(x: Any) -> Any:
+    """Return +x, which is x itself; an error for bool, as `negative` of it."""
+    if x.dtype == bool_:
+        raise DTypeError(message("positive(x): not defined for bool", [operand("x", x)], "need x.to(gl.int64)"))
+    return x
 
 
 # -- powers
@@ -145,7 +155,7 @@ def _pow_base(g: Any, ans: Any, x1: Any, x2: Any) -> Any:
 def _pow_exponent(g: Any, ans: Any, x1: Any, x2: Any) -> Any:
     """x1^x2 log(x1), which is 0 at x1 = 0 for x2 >= 0."""
     x1 = as_array(x1, g)
-    flat = logical_and(equal(x1, 0), greater_equal(x2, 0))
+    flat = logical_and(equal(x1, 0), greater_equal(op.real(x2) if is_complex(g.dtype) else x2, 0))
     return where(flat, 0.0, multiply(g, multiply(ans, op.log(where(flat, 1.0, x1)))))
 
 
@@ -170,7 +180,7 @@ def _pow_number_vjp(g: Any, ans: Any, x: Any, exponent: float) -> Any:
 
 @elementwise(
     "pow_number",
-    takes="floating",
+    takes="analytic",
     vjp=(_pow_number_vjp,),
     saves=("x",),
     expr="power(x, A(exponent))",
@@ -207,7 +217,7 @@ def pow(x1: Any, x2: Any) -> Any:
     if type(x2) in (int, float) and hasattr(x1, "dtype"):
         if x2 == 2:
             return square(x1)
-        if is_floating(x1.dtype) or x2 == 0.5:
+        if is_differentiable(x1.dtype) or x2 == 0.5:
             return _pow_number(x1, exponent=x2)
     return _pow(x1, x2)
 
@@ -215,117 +225,7 @@ def pow(x1: Any, x2: Any) -> Any:
 power = pow
 
 
-# -- sign and order
-
-
-@elementwise("sign", vjp=(no_slope,), expr="sign_of(x)", samples=unary(apart))
-def sign(xp: Any, x: Any) -> Any:
-    """y = -1, 0 or 1 as x is negative, zero or positive; NaN stays.  Derivative: zero."""
-    return xp.sign(x)
-
-
-@elementwise(
-    "abs",
-    vjp=(lambda g, ans, x: multiply(g, sign(x)),),
-    saves=("x",),
-    expr="x < A(0) ? A(-x) : A(x + A(0))",
-    samples=unary(apart),
-)
-def abs(xp: Any, x: Any) -> Any:
-    """y = abs(x).  Derivative: sign(x), so 0 at 0."""
-    return xp.abs(x)
-
-
-def _untied() -> list[Any]:
-    """Pairs that are nowhere equal nor close, and one sample with many ties."""
-
-    def whole(*shape: int) -> Any:
-        return lambda rng: rng.permutation(math.prod(shape)).reshape(shape) * 1.0
-
-    def half(*shape: int) -> Any:
-        return lambda rng: rng.permutation(math.prod(shape)).reshape(shape) + 0.5
-
-    def tied(*shape: int) -> Any:
-        return lambda rng: rng.integers(0, 2, shape) * 1.0
-
-    return [*pairs(whole, half)(), sample(tied(3, 5), tied(5), smooth=False)]
-
-
-@elementwise("ahead", takes="floating", expr="x1 > x2 ? A(1) : x1 == x2 ? A(0.5) : A(0)", samples=_untied)
-def _ahead(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = 1 where x1 > x2, 1/2 where they are equal, 0 elsewhere: the share of x1 in their maximum's gradient."""
-    share = xp.add(x1 > x2, x1 >= x2, dtype=x1.dtype)
-    return share * 0.5
-
-
-@elementwise(
-    "maximum",
-    takes="any",
-    vjp=(
-        lambda g, ans, x1, x2: multiply(g, _ahead(x1, x2)),
-        lambda g, ans, x1, x2: multiply(g, _ahead(x2, x1)),
-    ),
-    saves=("x1 x2", "x1 x2"),
-    expr="x1 > x2 || x1 != x1 ? x1 : x2",
-    samples=_untied,
-)
-def maximum(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = the larger of x1 and x2; NaN if either is.  Derivative: where they are equal each gets half."""
-    return xp.maximum(x1, x2)
-
-
-@elementwise(
-    "minimum",
-    takes="any",
-    vjp=(
-        lambda g, ans, x1, x2: multiply(g, _ahead(x2, x1)),
-        lambda g, ans, x1, x2: multiply(g, _ahead(x1, x2)),
-    ),
-    saves=("x1 x2", "x1 x2"),
-    expr="x1 < x2 || x1 != x1 ? x1 : x2",
-    samples=_untied,
-)
-def minimum(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = the smaller of x1 and x2; NaN if either is.  Derivative: where they are equal each gets half."""
-    return xp.minimum(x1, x2)
-
-
-@elementwise(
-    "clip",
-    vjp=(lambda g, ans, x, min, max: where(logical_and(greater_equal(x, min), less_equal(x, max)), g, 0.0),),
-    saves=("x",),
-    takes="floating",
-    expr="x < A(min) ? A(min) : x > A(max) ? A(max) : x",
-    samples=lambda: [
-        sample(apart(3, 7), min=-0.52, max=0.73),
-        sample(apart(5), min=float("-inf"), max=0.0),
-        sample((0,), min=0.0, max=1.0),
-        sample(lambda rng: rng.integers(-2, 3, (4, 5)) * 1.0, min=-1.0, max=1.0, smooth=False),
-    ],
-)
-def _clip(xp: Any, x: Any, *, min: float, max: float) -> Any:
-    """y = x held between two numbers.  Derivative: 1 where min <= x <= max, else 0."""
-    return xp.clip(x, min, max)
-
-
-_NUMBER = (int, float, type(None))
-
-
-@of_arrays
-def clip(x: Any, min: Any = None, max: Any = None) -> Any:
-    """Return x held between min and max, each a number, an array or None.
-
-    The derivative is 1 where min <= x <= max and 0 elsewhere; for arrays it is that of `maximum` and `minimum`.
-    """
-    if is_floating(x.dtype) and isinstance(min, _NUMBER) and isinstance(max, _NUMBER):
-        low = -math.inf if min is None else float(min)
-        return _clip(x, min=low, max=math.inf if max is None else float(max))
-    x = x if min is None else maximum(x, min)
-    return x if max is None else minimum(x, max)
-
-
 op.register(
-    abs=abs, add=add, clip=clip, divide=divide, floor_divide=floor_divide, maximum=maximum, minimum=minimum,
-    multiply=multiply, negative=negative, pow=pow, power=pow, reciprocal=reciprocal, remainder=remainder, sign=sign,
-    square=square, subtract=subtract,
+    add=add, divide=divide, floor_divide=floor_divide, multiply=multiply, negative=negative, positive=positive, pow=pow,
+    power=pow, reciprocal=reciprocal, remainder=remainder, square=square, subtract=subtract,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Comparisons, logic, bits, what is finite, and the choice between two values."""
+"""Comparisons, logic, what is finite, and the choice between two values."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..core import booleans, integers, op, sample
-from ..spec import bool_, default_float, int64, is_floating, promote
+from ..spec import bool_, complex_of, default_complex, default_float, int64, is_differentiable, promote
 from .elementwise import elementwise, pairs, unary
 
 __all__ = [
-    "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "equal", "greater", "greater_equal", "isfinite",
-    "isinf", "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal",
-    "where",
+    "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "not_equal", "where",
 ]  # fmt: skip
 
 
@@ -40,25 +39,25 @@ def not_equal(xp: Any, x1: Any, x2: Any) -> Any:
     return xp.not_equal(x1, x2)
 
 
-@elementwise("less", takes="any", gives=bool_, expr="x1 < x2", samples=_tied)
+@elementwise("less", takes="real", gives=bool_, expr="x1 < x2", samples=_tied)
 def less(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether x1 < x2."""
     return xp.less(x1, x2)
 
 
-@elementwise("less_equal", takes="any", gives=bool_, expr="x1 <= x2", samples=_tied)
+@elementwise("less_equal", takes="real", gives=bool_, expr="x1 <= x2", samples=_tied)
 def less_equal(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether x1 <= x2."""
     return xp.less_equal(x1, x2)
 
 
-@elementwise("greater", takes="any", gives=bool_, expr="x1 > x2", samples=_tied)
+@elementwise("greater", takes="real", gives=bool_, expr="x1 > x2", samples=_tied)
 def greater(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether x1 > x2."""
     return xp.greater(x1, x2)
 
 
-@elementwise("greater_equal", takes="any", gives=bool_, expr="x1 >= x2", samples=_tied)
+@elementwise("greater_equal", takes="real", gives=bool_, expr="x1 >= x2", samples=_tied)
 def greater_equal(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether x1 >= x2."""
     return xp.greater_equal(x1, x2)
@@ -67,69 +66,28 @@ def greater_equal(xp: Any, x1: Any, x2: Any) -> Any:
 # -- logic: zero is false, everything else (NaN too) is true
 
 
-@elementwise("logical_and", takes="any", gives=bool_, expr="x1 != A(0) && x2 != A(0)", samples=_tied)
+@elementwise("logical_and", takes="real", gives=bool_, expr="x1 != A(0) && x2 != A(0)", samples=_tied)
 def logical_and(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether x1 and x2 are both not zero."""
     return xp.logical_and(x1, x2)
 
 
-@elementwise("logical_or", takes="any", gives=bool_, expr="x1 != A(0) || x2 != A(0)", samples=_tied)
+@elementwise("logical_or", takes="real", gives=bool_, expr="x1 != A(0) || x2 != A(0)", samples=_tied)
 def logical_or(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether x1 or x2 is not zero."""
     return xp.logical_or(x1, x2)
 
 
-@elementwise("logical_xor", takes="any", gives=bool_, expr="(x1 != A(0)) != (x2 != A(0))", samples=_tied)
+@elementwise("logical_xor", takes="real", gives=bool_, expr="(x1 != A(0)) != (x2 != A(0))", samples=_tied)
 def logical_xor(xp: Any, x1: Any, x2: Any) -> Any:
     """y = whether exactly one of x1 and x2 is not zero."""
     return xp.logical_xor(x1, x2)
 
 
-@elementwise("logical_not", takes="any", gives=bool_, expr="x == A(0)", samples=unary(_few_values, smooth=False))
+@elementwise("logical_not", takes="real", gives=bool_, expr="x == A(0)", samples=unary(_few_values, smooth=False))
 def logical_not(xp: Any, x: Any) -> Any:
     """y = whether x is zero."""
     return xp.logical_not(x)
-
-
-# -- bits
-
-
-def _bit_samples() -> list[Any]:
-    return [
-        sample(integers(-100, 100, 3, 5), integers(-100, 100, 5)),
-        sample(integers(0, 200, 7, dtype="uint8"), integers(0, 200, 1, dtype="uint8")),
-        sample(booleans(2, 3), booleans(2, 3)),
-        sample(integers(0, 9, 0), integers(0, 9)),
-    ]
-
-
-@elementwise("bitwise_and", takes="bits", expr="x1 & x2", samples=_bit_samples)
-def bitwise_and(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = x1 & x2, bit by bit."""
-    return xp.bitwise_and(x1, x2)
-
-
-@elementwise("bitwise_or", takes="bits", expr="x1 | x2", samples=_bit_samples)
-def bitwise_or(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = x1 | x2, bit by bit."""
-    return xp.bitwise_or(x1, x2)
-
-
-@elementwise("bitwise_xor", takes="bits", expr="x1 ^ x2", samples=_bit_samples)
-def bitwise_xor(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = x1 ^ x2, bit by bit."""
-    return xp.bitwise_xor(x1, x2)
-
-
-@elementwise(
-    "bitwise_invert",
-    takes="bits",
-    expr="inverted(x)",
-    samples=lambda: [sample(integers(-9, 9, 3, 5)), sample(integers(0, 200, 7, dtype="uint8")), sample(booleans(4))],
-)
-def bitwise_invert(xp: Any, x: Any) -> Any:
-    """y = ~x, bit by bit; not x for bool."""
-    return xp.invert(x)
 
 
 # -- what is a number
@@ -213,7 +171,9 @@ def where(condition: Any, x1: Any, x2: Any) -> Any:
 def _constant(value: Any, other: Any) -> Any:
     """A Python number as an array of the dtype of the other operand, where it fits that."""
     dtype = getattr(other, "dtype", None)
-    if dtype is None or (isinstance(value, float) and not is_floating(dtype)):
+    if isinstance(value, complex):
+        dtype = default_complex if dtype is None or not is_differentiable(dtype) else complex_of(dtype)
+    elif dtype is None or (isinstance(value, float) and not is_differentiable(dtype)):
         dtype = default_float if isinstance(value, float) or isinstance(other, float) else int64
     elif dtype == bool_ and not isinstance(value, bool):
         dtype = int64
@@ -221,7 +181,6 @@ def _constant(value: Any, other: Any) -> Any:
 
 
 op.register(
-    bitwise_and=bitwise_and, bitwise_invert=bitwise_invert, bitwise_or=bitwise_or, bitwise_xor=bitwise_xor,
     equal=equal, greater=greater, greater_equal=greater_equal, isfinite=isfinite, isinf=isinf, isnan=isnan, less=less,
     less_equal=less_equal, logical_and=logical_and, logical_not=logical_not, logical_or=logical_or,
     logical_xor=logical_xor, not_equal=not_equal, where=where,

@@ -9,7 +9,7 @@ import numpy as np
 from .. import backend as backends
 from ..core import Tensor, current_backend, op, zeros_as
 from ..errors import ShapeError
-from ..spec import as_dtype, default_float, int64
+from ..spec import as_dtype, default_complex, default_float, int64
 from .operands import of_arrays
 from .shape import as_shape, broadcast_to, reshape
 
@@ -26,14 +26,14 @@ def _place(values: Any, device: str | None, requires_grad: bool) -> Tensor:
 def full(
     shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return a tensor of `fill_value`: float32 for a Python float, int64 for an int, bool for a bool, else `dtype`.
+    """Return a tensor of `fill_value`, in `dtype` or (for a number of Python) bool, int64, float32 or complex64.
 
     >>> import gradlib as gl
     >>> gl.full((2,), 0.5)
     tensor([0.5, 0.5], dtype=float32)
     """
     if dtype is None:
-        kinds = {bool: np.dtype(bool), int: int64}
+        kinds = {bool: np.dtype(bool), int: int64, complex: default_complex}
         dtype = fill_value.dtype if hasattr(fill_value, "dtype") else kinds.get(type(fill_value), default_float)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     backend = current_backend(device)
@@ -60,31 +60,42 @@ def empty(shape: Any, *, dtype: Any = None, device: str | None = None, requires_
     return Tensor(current_backend(device).empty(as_shape("empty(shape)", shape), dtype), requires_grad)
 
 
+def _like(x: Any, dtype: Any, device: str | None) -> Any:
+    """Return an array of undefined values, of x's shape and (unless others are given) dtype and device."""
+    shape, dtype = x.shape, x.dtype if dtype is None else as_dtype(dtype)
+    array = x.data if isinstance(x, Tensor) else x
+    backend = backends.backend_of(array) if device is None else backends.get(device)
+    result = backend.empty(shape, dtype)
+    return Tensor(result) if isinstance(x, Tensor) else result
+
+
 @of_arrays
-def full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
-    """Return an array of x's shape and dtype, on its device, of `fill_value`; a Tensor if x is one."""
-    result = zeros_as(x, shape=x.shape, dtype=x.dtype if dtype is None else as_dtype(dtype))
-    (result.data if isinstance(result, Tensor) else result)[...] = fill_value
+def full_like(x: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return `fill_value` in x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    result = _like(x, dtype, device)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    (result.data if isinstance(result, Tensor) else result)[...] = value
     return result
 
 
 @of_arrays
-def zeros_like(x: Any, *, dtype: Any = None) -> Any:
-    """Return zeros of x's shape and dtype, on its device; a Tensor if x is one."""
+def zeros_like(x: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return zeros of x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    if device is not None:
+        return full_like(x, 0, dtype=dtype, device=device)
     return zeros_as(x, shape=x.shape, dtype=x.dtype if dtype is None else as_dtype(dtype))
 
 
 @of_arrays
-def ones_like(x: Any, *, dtype: Any = None) -> Any:
-    """Return ones of x's shape and dtype, on its device; a Tensor if x is one."""
-    return full_like(x, 1, dtype=dtype)
+def ones_like(x: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return ones of x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    return full_like(x, 1, dtype=dtype, device=device)
 
 
-def empty_like(x: Any, *, dtype: Any = None) -> Any:
-    """Return an array of x's shape and dtype, on its device, of undefined values; a Tensor if x is one."""
-    array = x.data if isinstance(x, Tensor) else x
-    result = backends.backend_of(array).empty(x.shape, x.dtype if dtype is None else as_dtype(dtype))
-    return Tensor(result) if isinstance(x, Tensor) else result
+@of_arrays
+def empty_like(x: Any, *, dtype: Any = None, device: str | None = None) -> Any:
+    """Return undefined values in x's shape, dtype and device (unless others are given); a Tensor if x is one."""
+    return _like(x, dtype, device)
 
 
 def arange(

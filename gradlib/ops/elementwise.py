@@ -10,14 +10,19 @@ import numpy as np
 from ..core import Primitive, leaf, op, sample, zeros_as
 from ..errors import DTypeError, message, operand
 from ..kernel.elementwise import cast_kernel, elementwise_launcher
-from ..spec import DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes
+from ..spec import COMPLEX, DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes, is_complex
 
-__all__ = ["as_array", "cast", "elementwise", "no_slope", "pairs", "unary"]
+__all__ = ["as_array", "cast", "copy", "elementwise", "no_slope", "pairs", "unary"]
 
 # What an op takes, and how its error says so.  float16 ... float64 are always among the floating dtypes.
+# An op that takes complex numbers is holomorphic, so that one rule serves both; the others have a jvp rule, or a front.
 DOMAINS: dict[str, tuple[frozenset[DType], str]] = {
     "any": (frozenset(DTYPES.values()), "any dtype"),
-    "number": (frozenset((*FLOATING, *INTEGER)), "a number, not bool: x.to(gl.int64)"),
+    "number": (frozenset((*FLOATING, *COMPLEX, *INTEGER)), "a number, not bool: x.to(gl.int64)"),
+    "analytic": (frozenset((*FLOATING, *COMPLEX)), "a floating or complex dtype: x.to(gl.float32)"),
+    "complex": (frozenset(COMPLEX), "a complex dtype: x.to(gl.complex64)"),
+    "real": (frozenset(DTYPES.values()) - {*COMPLEX}, "a real dtype"),
+    "real number": (frozenset((*FLOATING, *INTEGER)), "a real number, not bool: x.to(gl.int64)"),
     "floating": (frozenset(FLOATING), "a floating dtype: x.to(gl.float32)"),
     "bits": (frozenset((*INTEGER, bool_)), "an integer dtype or bool"),
     "integer": (frozenset(INTEGER), "an integer dtype"),
@@ -28,7 +33,7 @@ def elementwise(
     name: str,
     *,
     takes: str = "number",
-    gives: DType | None = None,
+    gives: DType | Callable[[DType], DType] | None = None,
     promote: str | None = None,
     samples: Callable[[], Any] | None = None,
     expr: str | None = None,
@@ -36,11 +41,13 @@ def elementwise(
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare an op that treats each element alone.
 
-    ``takes`` is one of `DOMAINS`; ``"floating"`` also takes integers, which become float32.  ``gives`` is the
-    dtype of the result where it is not that of the inputs.  ``expr`` computes one element in C, in the accumulator
-    type ``A``, from the names of inputs and parameters; it becomes the op's kernel.
+    ``takes`` is one of `DOMAINS`; ``"floating"`` and ``"analytic"`` also take integers, which become float32.
+    ``gives`` is the dtype of the result where it is not that of the inputs (or a function of that, the same for real
+    dtypes).  ``expr`` computes one element in C, in the accumulator type ``A``, from the names of inputs and
+    parameters; it becomes the op's kernel for real dtypes.
     """
     allowed, need = DOMAINS[takes]
+    usual = "float" if takes in ("floating", "analytic") else "same"
 
     def declare(impl: Callable[..., Any]) -> Primitive:
         def infer(*specs: Spec, **params: Any) -> Spec:
@@ -51,20 +58,22 @@ def elementwise(
                 if spec.dtype not in allowed:
                     lines = [operand(n, s) for n, s in zip(prim.inputs, specs, strict=True)]
                     raise DTypeError(message(f"{call}: not defined for {spec.dtype}", lines, f"need {need}"))
-            return Spec(shape, gives or specs[-1].dtype)
+            dtype = specs[-1].dtype
+            return Spec(shape, gives(dtype) if callable(gives) else gives or dtype)
 
         prim = leaf(
             name,
             infer=infer,
-            promote={None: "float" if takes == "floating" else "same", "none": None}.get(promote, promote),
+            promote={None: usual, "none": None}.get(promote, promote),
             broadcasts=True,
+            complex=COMPLEX[0] in allowed,
             samples=samples,
             expr=expr,
             **declaration,
         )(impl)
         call = f"{name}({', '.join(prim.inputs)})"
         if expr is not None:
-            prim.kernel("cuda")(elementwise_launcher(prim, allowed, gives))
+            prim.kernel("cuda")(elementwise_launcher(prim, allowed - {*COMPLEX}, None if callable(gives) else gives))
         return prim
 
     return declare
@@ -72,7 +81,7 @@ def elementwise(
 
 def as_array(x: Any, like: Any) -> Any:
     """Return a number given for an operand as an array of the other operand's dtype: alone it would become float32."""
-    return np.asarray(x, like.dtype) if isinstance(x, (int, float, np.generic)) else x
+    return np.asarray(x, like.dtype) if isinstance(x, (int, float, complex, np.generic)) else x
 
 
 def no_slope(g: Any, ans: Any, x: Any, *others: Any, **params: Any) -> Any:
@@ -120,8 +129,8 @@ def _infer_cast(x: Spec, *, dtype: DType) -> Spec:
 @leaf(
     "cast",
     infer=_infer_cast,
-    vjp=(lambda g, ans, x, dtype: cast(g, dtype=x.dtype),),
-    jvp=lambda ts, ans, x, dtype: cast(ts[0], dtype=dtype),
+    vjp=(lambda g, ans, x, dtype: demote(g, x.dtype),),
+    jvp=lambda ts, ans, x, dtype: demote(ts[0], dtype),
     moves=True,
     samples=lambda: [
         sample((3, 5), dtype=DTYPES["float64"]),
@@ -129,15 +138,16 @@ def _infer_cast(x: Spec, *, dtype: DType) -> Spec:
         sample((7,), dtype=DTYPES["float16"], smooth=False),
         sample((2, 3), dtype=DTYPES["bfloat16"], smooth=False),
         sample((2, 3), dtype=DTYPES["int32"]),
+        sample((2, 3), dtype=DTYPES["complex128"]),
         sample((0, 3), dtype=DTYPES["float64"]),
     ],
 )
 def _cast(xp: Any, x: Any, *, dtype: DType) -> Any:
-    """y = x in another dtype, rounded to nearest even; towards zero for an integer dtype.
+    """y = x in another dtype, rounded to nearest even; towards zero for an integer dtype; the real part of a complex x.
 
     Derivative: the cotangent, in x's dtype.
     """
-    return x.astype(dtype)
+    return (x.real if is_complex(x.dtype) and dtype.kind not in "cb" else x).astype(dtype)
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -148,9 +158,36 @@ def cast(x: Any, dtype: Any) -> Any:
     tensor([ 1, -2], dtype=int32)
     """
     dtype = as_dtype(dtype)
-    return x if x.dtype is dtype else _cast(x, dtype=dtype)
+    if x.dtype is dtype:
+        return x
+    if is_complex(x.dtype) and not is_complex(dtype) and dtype != bool_:
+        fix = f"need gl.real(x), gl.imag(x) or gl.abs(x), then .to({dtype})"
+        raise DTypeError(message(f"cast(x, {dtype}): the imaginary part would be lost", [operand("x", x)], fix))
+    return _cast(x, dtype=dtype)
+
+
+def demote(g: Any, dtype: DType) -> Any:
+    """Return a cotangent in the dtype of an input that was promoted, the transpose of the promotion.
+
+    That of a real input to a complex op is the real part, since the input has no other.
+    """
+    return g if g.dtype is dtype else _cast(g, dtype=dtype)
 
 
 _cast.kernel("cuda")(cast_kernel)
 
-op.register(cast=cast, astype=cast)
+
+@leaf(
+    "copy",
+    infer=lambda x: x,
+    vjp=(lambda g, ans, x: g,),
+    linear=True,
+    moves=True,
+    samples=unary(),
+)
+def copy(xp: Any, x: Any) -> Any:
+    """y = x, in memory of its own."""
+    return x.copy()
+
+
+op.register(cast=cast, copy=copy, demote=demote)

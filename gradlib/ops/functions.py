@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..core import between, op, sample
+from ..spec import is_complex
 from .arithmetic import divide, multiply, negative, square, subtract
 from .elementwise import as_array, elementwise, no_slope, pairs, unary
 from .special import by_blocks, erf_block, erfc_block
@@ -28,7 +29,7 @@ def _inside(*shape: int) -> Any:
 
 
 @elementwise(
-    "exp", takes="floating", vjp=(lambda g, ans, x: multiply(g, ans),), saves=("ans",), expr="fn::exp(x)",
+    "exp", takes="analytic", vjp=(lambda g, ans, x: multiply(g, ans),), saves=("ans",), expr="fn::exp(x)",
     samples=unary(),
 )  # fmt: skip
 def exp(xp: Any, x: Any) -> Any:
@@ -37,16 +38,27 @@ def exp(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "expm1", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.add(ans, 1.0)),), saves=("ans",),
+    "expm1", takes="analytic", vjp=(lambda g, ans, x: multiply(g, op.add(ans, 1.0)),), saves=("ans",),
     expr="fn::expm1(x)", samples=unary(),
 )  # fmt: skip
 def expm1(xp: Any, x: Any) -> Any:
     """y = e^x - 1, accurate near 0."""
-    return xp.expm1(x)
+    return _expm1_of_complex(xp, x) if x.dtype.kind == "c" else xp.expm1(x)
+
+
+def _expm1_of_complex(xp: Any, z: Any) -> Any:
+    """(e^x - 1) cos y - 2 sin^2(y / 2) + i e^x sin y for z = x + iy, with C99's values at infinity, unlike NumPy's."""
+    x, y = z.real, z.imag
+    result = xp.empty_like(z)
+    result.real = xp.where(
+        xp.isinf(x) & ~xp.isfinite(y), xp.expm1(x), 0 + xp.expm1(x) * xp.cos(y) - 2 * xp.square(xp.sin(y / 2))
+    )
+    result.imag = xp.where(y == 0, y, xp.where(xp.isneginf(x) & ~xp.isfinite(y), 0, xp.exp(x) * xp.sin(y)))
+    return result
 
 
 @elementwise(
-    "log", takes="floating", vjp=(lambda g, ans, x: divide(g, x),), saves=("x",), expr="fn::log(x)",
+    "log", takes="analytic", vjp=(lambda g, ans, x: divide(g, x),), saves=("x",), expr="fn::log(x)",
     samples=unary(_positive),
 )  # fmt: skip
 def log(xp: Any, x: Any) -> Any:
@@ -55,7 +67,7 @@ def log(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "log1p", takes="floating", vjp=(lambda g, ans, x: divide(g, op.add(x, 1.0)),), saves=("x",), expr="fn::log1p(x)",
+    "log1p", takes="analytic", vjp=(lambda g, ans, x: divide(g, op.add(x, 1.0)),), saves=("x",), expr="fn::log1p(x)",
     samples=unary(_positive),
 )  # fmt: skip
 def log1p(xp: Any, x: Any) -> Any:
@@ -64,7 +76,7 @@ def log1p(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "log2", takes="floating", vjp=(lambda g, ans, x: divide(multiply(g, 1.0 / math.log(2.0)), x),), saves=("x",),
+    "log2", takes="analytic", vjp=(lambda g, ans, x: divide(multiply(g, 1.0 / math.log(2.0)), x),), saves=("x",),
     expr="fn::log2(x)", samples=unary(_positive),
 )  # fmt: skip
 def log2(xp: Any, x: Any) -> Any:
@@ -73,7 +85,7 @@ def log2(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "log10", takes="floating", vjp=(lambda g, ans, x: divide(multiply(g, 1.0 / math.log(10.0)), x),), saves=("x",),
+    "log10", takes="analytic", vjp=(lambda g, ans, x: divide(multiply(g, 1.0 / math.log(10.0)), x),), saves=("x",),
     expr="fn::log10(x)", samples=unary(_positive),
 )  # fmt: skip
 def log10(xp: Any, x: Any) -> Any:
@@ -85,7 +97,7 @@ def log10(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "sqrt", takes="floating", vjp=(lambda g, ans, x: divide(multiply(g, 0.5), ans),), saves=("ans",),
+    "sqrt", takes="analytic", vjp=(lambda g, ans, x: divide(multiply(g, 0.5), ans),), saves=("ans",),
     expr="fn::sqrt(x)", samples=unary(_positive),
 )  # fmt: skip
 def sqrt(xp: Any, x: Any) -> Any:
@@ -94,7 +106,7 @@ def sqrt(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "rsqrt", takes="floating", vjp=(lambda g, ans, x: multiply(multiply(g, -0.5), multiply(square(ans), ans)),),
+    "rsqrt", takes="analytic", vjp=(lambda g, ans, x: multiply(multiply(g, -0.5), multiply(square(ans), ans)),),
     saves=("ans",), expr="A(1) / fn::sqrt(x)", samples=unary(_positive),
 )  # fmt: skip
 def rsqrt(xp: Any, x: Any) -> Any:
@@ -106,7 +118,7 @@ def rsqrt(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "sin", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.cos(x)),), saves=("x",), expr="fn::sin(x)",
+    "sin", takes="analytic", vjp=(lambda g, ans, x: multiply(g, op.cos(x)),), saves=("x",), expr="fn::sin(x)",
     samples=unary(),
 )  # fmt: skip
 def sin(xp: Any, x: Any) -> Any:
@@ -115,7 +127,7 @@ def sin(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "cos", takes="floating", vjp=(lambda g, ans, x: negative(multiply(g, sin(x))),), saves=("x",), expr="fn::cos(x)",
+    "cos", takes="analytic", vjp=(lambda g, ans, x: negative(multiply(g, sin(x))),), saves=("x",), expr="fn::cos(x)",
     samples=unary(),
 )  # fmt: skip
 def cos(xp: Any, x: Any) -> Any:
@@ -124,7 +136,7 @@ def cos(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "tan", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.add(square(ans), 1.0)),), saves=("ans",),
+    "tan", takes="analytic", vjp=(lambda g, ans, x: multiply(g, op.add(square(ans), 1.0)),), saves=("ans",),
     expr="fn::tan(x)", samples=unary(_inside),
 )  # fmt: skip
 def tan(xp: Any, x: Any) -> Any:
@@ -133,7 +145,7 @@ def tan(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "asin", takes="floating", vjp=(lambda g, ans, x: divide(g, sqrt(subtract(1.0, square(x)))),), saves=("x",),
+    "asin", takes="analytic", vjp=(lambda g, ans, x: divide(g, sqrt(subtract(1.0, square(x)))),), saves=("x",),
     expr="fn::asin(x)", samples=unary(_inside),
 )  # fmt: skip
 def asin(xp: Any, x: Any) -> Any:
@@ -142,7 +154,7 @@ def asin(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "acos", takes="floating", vjp=(lambda g, ans, x: negative(divide(g, sqrt(subtract(1.0, square(x))))),),
+    "acos", takes="analytic", vjp=(lambda g, ans, x: negative(divide(g, sqrt(subtract(1.0, square(x))))),),
     saves=("x",), expr="fn::acos(x)", samples=unary(_inside),
 )  # fmt: skip
 def acos(xp: Any, x: Any) -> Any:
@@ -151,7 +163,7 @@ def acos(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "atan", takes="floating", vjp=(lambda g, ans, x: divide(g, op.add(square(x), 1.0)),), saves=("x",),
+    "atan", takes="analytic", vjp=(lambda g, ans, x: divide(g, op.add(square(x), 1.0)),), saves=("x",),
     expr="fn::atan(x)", samples=unary(),
 )  # fmt: skip
 def atan(xp: Any, x: Any) -> Any:
@@ -181,7 +193,7 @@ def atan2(xp: Any, x1: Any, x2: Any) -> Any:
 
 
 @elementwise(
-    "sinh", takes="floating", vjp=(lambda g, ans, x: multiply(g, op.cosh(x)),), saves=("x",), expr="fn::sinh(x)",
+    "sinh", takes="analytic", vjp=(lambda g, ans, x: multiply(g, op.cosh(x)),), saves=("x",), expr="fn::sinh(x)",
     samples=unary(),
 )  # fmt: skip
 def sinh(xp: Any, x: Any) -> Any:
@@ -190,7 +202,7 @@ def sinh(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "cosh", takes="floating", vjp=(lambda g, ans, x: multiply(g, sinh(x)),), saves=("x",), expr="fn::cosh(x)",
+    "cosh", takes="analytic", vjp=(lambda g, ans, x: multiply(g, sinh(x)),), saves=("x",), expr="fn::cosh(x)",
     samples=unary(),
 )  # fmt: skip
 def cosh(xp: Any, x: Any) -> Any:
@@ -211,17 +223,25 @@ def _tanh_slope(xp: Any, g: Any, x: Any) -> Any:
     return xp.multiply(g, 4 * e / xp.square(1 + e))
 
 
+def _tanh_vjp(g: Any, ans: Any, x: Any) -> Any:
+    return multiply(g, subtract(1.0, square(tanh(x)))) if is_complex(x.dtype) else _tanh_slope(g, x)
+
+
 @elementwise(
-    "tanh", takes="floating", vjp=(lambda g, ans, x: _tanh_slope(g, x),), saves=("x",), expr="act::tanh::f(x)",
+    "tanh", takes="analytic", vjp=(_tanh_vjp,), saves=("x",), expr="act::tanh::f(x)",
     samples=unary(),
 )  # fmt: skip
 def tanh(xp: Any, x: Any) -> Any:
     """y = tanh x."""
-    return xp.tanh(x)
+    y = xp.tanh(x)
+    if x.dtype.kind == "c":  # at a real infinity the zero has the sign of x's imaginary part, whatever that is
+        y = xp.asarray(y)
+        y.imag = xp.where(xp.isinf(x.real) & xp.isfinite(x.imag), xp.copysign(0, x.imag), y.imag)
+    return y
 
 
 @elementwise(
-    "asinh", takes="floating", vjp=(lambda g, ans, x: divide(g, sqrt(op.add(square(x), 1.0))),), saves=("x",),
+    "asinh", takes="analytic", vjp=(lambda g, ans, x: divide(g, sqrt(op.add(square(x), 1.0))),), saves=("x",),
     expr="fn::asinh(x)", samples=unary(),
 )  # fmt: skip
 def asinh(xp: Any, x: Any) -> Any:
@@ -229,9 +249,14 @@ def asinh(xp: Any, x: Any) -> Any:
     return xp.arcsinh(x)
 
 
+def _acosh_vjp(g: Any, ans: Any, x: Any) -> Any:
+    """1 / sqrt(x^2 - 1), on the branch of acosh for complex x too."""
+    return divide(g, multiply(sqrt(subtract(x, 1.0)), sqrt(op.add(x, 1.0))))
+
+
 @elementwise(
-    "acosh", takes="floating", vjp=(lambda g, ans, x: divide(g, sqrt(subtract(square(x), 1.0))),), saves=("x",),
-    expr="fn::acosh(x)", samples=unary(lambda *shape: between(1.5, 3.0, *shape)),
+    "acosh", takes="analytic", vjp=(_acosh_vjp,), saves=("x",), expr="fn::acosh(x)",
+    samples=unary(lambda *shape: between(1.5, 3.0, *shape)),
 )  # fmt: skip
 def acosh(xp: Any, x: Any) -> Any:
     """y = the number >= 0 whose hyperbolic cosine is x."""
@@ -239,7 +264,7 @@ def acosh(xp: Any, x: Any) -> Any:
 
 
 @elementwise(
-    "atanh", takes="floating", vjp=(lambda g, ans, x: divide(g, subtract(1.0, square(x))),), saves=("x",),
+    "atanh", takes="analytic", vjp=(lambda g, ans, x: divide(g, subtract(1.0, square(x))),), saves=("x",),
     expr="fn::atanh(x)", samples=unary(_inside),
 )  # fmt: skip
 def atanh(xp: Any, x: Any) -> Any:
@@ -279,19 +304,19 @@ def _between_steps(*shape: int) -> Any:
     return lambda rng: rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape)
 
 
-@elementwise("floor", vjp=(no_slope,), expr="fn::floor(x)", samples=unary(_between_steps))
+@elementwise("floor", takes="real number", vjp=(no_slope,), expr="fn::floor(x)", samples=unary(_between_steps))
 def floor(xp: Any, x: Any) -> Any:
     """y = the largest whole number <= x.  Derivative: zero."""
     return xp.floor(x)
 
 
-@elementwise("ceil", vjp=(no_slope,), expr="fn::ceil(x)", samples=unary(_between_steps))
+@elementwise("ceil", takes="real number", vjp=(no_slope,), expr="fn::ceil(x)", samples=unary(_between_steps))
 def ceil(xp: Any, x: Any) -> Any:
     """y = the smallest whole number >= x.  Derivative: zero."""
     return xp.ceil(x)
 
 
-@elementwise("trunc", vjp=(no_slope,), expr="fn::trunc(x)", samples=unary(_between_steps))
+@elementwise("trunc", takes="real number", vjp=(no_slope,), expr="fn::trunc(x)", samples=unary(_between_steps))
 def trunc(xp: Any, x: Any) -> Any:
     """y = x without its fraction.  Derivative: zero."""
     return xp.trunc(x)
@@ -302,8 +327,8 @@ def trunc(xp: Any, x: Any) -> Any:
     samples=lambda: [*unary(_between_steps)(), sample(lambda rng: rng.integers(-5, 5, 9) + 0.5, smooth=False)],
 )  # fmt: skip
 def round(xp: Any, x: Any) -> Any:
-    """y = the whole number nearest to x, the even one of two.  Derivative: zero."""
-    return xp.rint(x) if x.dtype.kind == "f" else xp.array(x)
+    """y = the whole number nearest to x, the even one of two; of both parts of a complex x.  Derivative: zero."""
+    return xp.rint(x) if x.dtype.kind in "fc" else xp.array(x)
 
 
 op.register(

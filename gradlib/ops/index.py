@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import backend as backends
 from ..core import Tensor, integers, leaf, op, sample
-from ..errors import DTypeError, message, operand
+from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import INTEGER, Spec, bool_, default_float, int64, normalize_axis
 from .arithmetic import add, multiply
 from .comparisons import less, where
@@ -41,7 +41,7 @@ class Cut(NamedTuple):
 Pattern = tuple[Any, ...]  # of Cut, int and None: what stands between the brackets, one entry an axis
 
 
-def _between_brackets(pattern: Pattern) -> tuple[Any, ...]:
+def between_brackets(pattern: Pattern) -> tuple[Any, ...]:
     return tuple(slice(*p) if type(p) is Cut else p for p in pattern)
 
 
@@ -79,7 +79,7 @@ def _slice_samples() -> list[Any]:
 )
 def _slice(xp: Any, x: Array, *, pattern: Pattern) -> Array:
     """y = x[pattern], for whole numbers, slices and new axes."""
-    return x[_between_brackets(pattern)]
+    return x[between_brackets(pattern)]
 
 
 @leaf(
@@ -96,7 +96,7 @@ def _slice(xp: Any, x: Array, *, pattern: Pattern) -> Array:
 def _unslice(xp: Any, g: Array, *, pattern: Pattern, shape: Shape) -> Array:
     """y = zeros of `shape`, with y[pattern] = g."""
     y = xp.zeros(shape, g.dtype)
-    y[_between_brackets(pattern)] = g
+    y[between_brackets(pattern)] = g
     return y
 
 
@@ -133,6 +133,7 @@ def _take(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
 
 @leaf(
     "index_add",
+    complex=True,
     infer=lambda g, indices, *, axis, size: Spec(
         (*g.shape[:axis], size, *g.shape[axis + indices.ndim :]), g.dtype
     ),
@@ -202,7 +203,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> x[x > 2.5]
     tensor([3., 4., 5.], dtype=float32)
     """
-    pattern, picks = _parse(x, index)
+    pattern, picks = parse(x, index)
     if not picks:
         return _slice(x, pattern=pattern)
     if any(p is None or p != Cut(0, n, 1) for p, n in _per_axis(x, pattern)):
@@ -215,7 +216,7 @@ def _per_axis(x: Any, pattern: Pattern) -> list[tuple[Any, int]]:
     return [(p, -1 if p is None else next(sizes)) for p in pattern]
 
 
-def _parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
+def parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
     """Return the slicing part of an index, and the index arrays by the axis they pick from after that."""
     items = [_item(i) for i in (index if type(index) is tuple else (index,))]
     used = sum(_axes_used(i) for i in items)
@@ -235,6 +236,9 @@ def _parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
             pattern.append(None)
         elif isinstance(item, slice):
             pattern.append(_cut(item, x.shape[axis]))
+        elif _is_array(item) and item.dtype == bool_ and item.ndim == 0:  # picks all or nothing of a new axis
+            pattern.append(None)
+            (picks[place],) = nonzero(reshape(item, (1,)))
         elif _is_array(item):
             for array in _masked(x, item, axis) if item.dtype == bool_ else (item,):
                 pattern.append(Cut(0, x.shape[axis], 1))
@@ -249,7 +253,7 @@ def _parse(x: Any, index: Any) -> tuple[Pattern, dict[int, Any]]:
                 continue
             pattern.append(Cut(0, x.shape[axis], 1))  # beside index arrays a number counts as one of them
             picks[place] = np.asarray(number)
-        axis, place = axis + (item is not None), place + 1
+        axis, place = axis + _axes_used(item), place + 1
     return tuple(pattern), picks
 
 
@@ -295,7 +299,7 @@ def _number(x: Any, item: Any, axis: int) -> int:
 def _masked(x: Any, mask: Any, axis: int) -> tuple[Any, ...]:
     """Return the indices of what a mask selects."""
     covered = tuple(x.shape[axis : axis + mask.ndim])
-    if tuple(mask.shape) != covered:
+    if any(m not in (n, 0) for m, n in zip(mask.shape, covered, strict=True)):  # the standard lets 0 fit any size
         lines = [operand("x", x), operand("mask", mask)]
         raise IndexError(message(f"x[mask]: mask has shape {mask.shape}, those axes {covered}", lines))
     return nonzero(mask)
@@ -333,10 +337,12 @@ def _check_bounds(indices: Any, size: int) -> None:
 def nonzero(x: Any) -> tuple[Any, ...]:
     """Return, for each axis, the indices of the elements that are not zero, in row-major order."""
     array = x.data if isinstance(x, Tensor) else x
-    found = array.reshape(1).nonzero()[:0] if array.ndim == 0 else array.nonzero()
+    if array.ndim == 0:
+        raise ShapeError(message("nonzero(x): x has no axes", [operand("x", x)], "need x.reshape(1)"))
+    found = array.nonzero()
     backend = backends.backend_of(array)
     indices = [backend.coerce(i) for i in found]
     return tuple(Tensor(i) for i in indices) if isinstance(x, Tensor) else tuple(indices)
 
 
-op.register(getitem=getitem, index_add=_index_add, nonzero=nonzero, take=take, unslice=_unslice)
+op.register(getitem=getitem, index_add=_index_add, nonzero=nonzero, slice=_slice, take=take, unslice=_unslice)

@@ -8,7 +8,7 @@ from typing import Any
 from .. import backend as backends
 from ..kernel import Kernel, ctype
 from ..kernel.elementwise import geometry
-from ..spec import int64
+from ..spec import int64, is_complex, real_of
 from . import along, index
 
 __all__: list[str] = []
@@ -20,6 +20,8 @@ _kernel = Kernel("index.cu", "index_add", "x order sorted y | outer count inner 
 
 def _add(x: Array, places: Array, y: Array, outer: int, inner: int, size: int) -> None:
     """y[o, places[r], k] += x[o, r, k]; y holds zeros."""
+    if is_complex(x.dtype):  # a row of pairs
+        x, y, inner = x.view(real_of(x.dtype)), y.view(real_of(x.dtype)), 2 * inner
     backend = backends.backend_of(x)
     xp = backend.xp
     order = backend.coerce(xp.argsort(places, kind="stable").astype(int64))

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..core import leaf, op, sample
+import numpy as np
+
+from .. import backend as backends
+from ..core import Tensor, leaf, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, normalize_axes, normalize_axis, promote
 from .operands import of_arrays
@@ -218,15 +221,31 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
     return reshape(wide, tuple(t * size for t, size in zip(times, shape, strict=True)))
 
 
-def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
-    """Return x with each element (along `axis`, or of the flattened x for None) repeated so many times in a row."""
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Return x with each element (along `axis`, or of the flattened x for None) repeated so many times in a row.
+
+    ``repeats`` is one number, or an array of one for each element along `axis`.
+    """
+    call = "repeat(x, repeats, axis)"
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    axis = normalize_axis("repeat(x, repeats, axis)", axis, x.ndim)
-    (times,) = as_shape("repeat(x, repeats, axis)", repeats)
+    axis = normalize_axis(call, axis, x.ndim)
+    if hasattr(repeats, "dtype") and repeats.ndim == 1 and repeats.shape[0] != 1:
+        return op.take(x, _repeated(call, x.shape[axis], repeats), axis=axis)
+    (times,) = as_shape(call, repeats)
     before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     wide = broadcast_to(reshape(x, (*before, size, 1, *after)), (*before, size, times, *after))
     return reshape(wide, (*before, size * times, *after))
+
+
+def _repeated(call: str, size: int, repeats: Any) -> Any:
+    """Return each place as often as `repeats` says."""
+    if repeats.shape[0] != size:
+        what = f"{call}: repeats has {repeats.shape[0]} numbers for {size} elements"
+        raise ShapeError(message(what, [operand("repeats", repeats)], "need one each"))
+    array = repeats.data if isinstance(repeats, Tensor) else repeats
+    backend = backends.backend_of(array)
+    return backend.asarray(np.repeat(np.arange(size), backend.to_host(array)))
 
 
 # -- padding

@@ -10,10 +10,11 @@ import math
 from typing import Any
 
 from ..core import op, sample
-from .arithmetic import add, minimum, multiply, square, subtract
+from .arithmetic import add, multiply, square, subtract
 from .comparisons import greater, less, where
 from .elementwise import elementwise, pairs, unary
 from .functions import exp, tanh
+from .order import minimum
 from .piecewise import away, slopes
 from .special import by_blocks, normal_block
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .. import backend as backends
-from ..core import Tensor
+from ..core import Tensor, op
 from ..errors import DTypeError
+from ..spec import REDUCED, float32, promote
 
-__all__ = ["of_arrays"]
+__all__ = ["of_arrays", "widened"]
 
 _ARRAYS = ("indices", "target")  # beside the first argument, always an array
 
@@ -33,6 +34,35 @@ def of_arrays(function: F) -> F:
             raise
 
     return checked  # type: ignore[return-value]
+
+
+def widened(function: F) -> F:
+    """Let `function` see float32 for float16 and bfloat16, and round its floating results once.
+
+    For functions over `wide` primitives, whose derivatives read answers that must not be rounded.
+    """
+
+    @functools.wraps(function)
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            if getattr(a, "dtype", None) in REDUCED:
+                break
+        else:
+            return function(*args, **kwargs)
+        dtypes = [a.dtype for a in args if hasattr(a, "dtype")]
+        result = function(*[op.cast(a, float32) if getattr(a, "dtype", None) in REDUCED else a for a in args], **kwargs)
+        dtype = promote(dtypes)
+        if type(result) is tuple:
+            return tuple(_rounded(y, dtype) for y in result)
+        if isinstance(result, tuple):  # a named one
+            return type(result)(*[_rounded(y, dtype) for y in result])
+        return _rounded(result, dtype)
+
+    return wide  # type: ignore[return-value]
+
+
+def _rounded(y: Any, dtype: Any) -> Any:
+    return op.cast(y, dtype) if y.dtype == float32 and dtype in REDUCED else y
 
 
 def _refuse_others(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

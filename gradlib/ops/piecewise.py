@@ -25,6 +25,7 @@ def slopes() -> list[Any]:
 
 @elementwise(
     "relu_slope",
+    takes="real number",
     vjp=(lambda h, ans, g, y: op.relu_slope(h, y), no_slope),
     saves=("y", ""),
     expr="g * act::relu::df(y)",
@@ -37,6 +38,7 @@ def _relu_slope(xp: Any, g: Array, y: Array) -> Array:
 
 @elementwise(
     "relu",
+    takes="real number",
     vjp=(lambda g, ans, x: op.relu_slope(g, ans),),
     saves=("ans",),
     expr="act::relu::f(x)",
@@ -49,6 +51,7 @@ def relu(xp: Any, x: Array) -> Array:
 
 @elementwise(
     "relu6_slope",
+    takes="real number",
     vjp=(lambda h, ans, g, y: op.relu6_slope(h, y), no_slope),
     saves=("y", ""),
     expr="g * act::relu6::df(y)",
@@ -61,6 +64,7 @@ def _relu6_slope(xp: Any, g: Array, y: Array) -> Array:
 
 @elementwise(
     "relu6",
+    takes="real number",
     vjp=(lambda g, ans, x: op.relu6_slope(g, ans),),
     saves=("ans",),
     expr="act::relu6::f(x)",

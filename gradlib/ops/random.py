@@ -305,6 +305,7 @@ def _dropout_jvp(ts: Any, ans: Any, x: Any, key: Array, p: float) -> Array:
     saves=("key", ""),
     jvp=_dropout_jvp,
     moves=True,  # rounds once by itself, and its mask must not depend on the dtype
+    complex=False,
     samples=lambda: [
         sample((5, 7), np.array([1, 2], np.uint64), p=0.3),
         sample((1,), np.array([1, 2], np.uint64), p=0.5),

@@ -8,18 +8,18 @@ from typing import Any
 
 from ..core import apart, between, booleans, fused, leaf, op, sample, vjp
 from ..errors import ShapeError, message, operand
-from ..spec import DType, Spec, bool_, int64, is_floating, normalize_axes, normalize_axis, uint64
-from .arithmetic import divide, maximum, multiply, square, subtract
+from ..spec import DType, Spec, bool_, int64, is_differentiable, normalize_axes, normalize_axis, uint64
+from .arithmetic import divide, multiply, square, subtract
 from .comparisons import equal
 from .elementwise import cast
 from .functions import sqrt
-from .join import flip
 from .operands import of_arrays
+from .order import maximum
 from .shape import broadcast_to, reshape
 from .total import total
 
 __all__ = [
-    "all", "any", "argmax", "argmin", "cumsum", "max", "mean", "min", "prod", "std", "sum", "var",
+    "all", "any", "argmax", "argmin", "max", "mean", "min", "prod", "std", "sum", "var",
 ]  # fmt: skip
 
 Array = Any
@@ -43,9 +43,9 @@ def _spread(y: Any, x: Any, axis: Axes) -> Any:
     return broadcast_to(y if y.shape == kept else reshape(y, kept), x.shape)
 
 
-def _total_dtype(dtype: DType) -> DType:
+def total_dtype(dtype: DType) -> DType:
     """Dtype of a sum or product: integers are added in 64 bits."""
-    if is_floating(dtype):
+    if is_differentiable(dtype):
         return dtype
     return uint64 if dtype.kind == "u" else int64
 
@@ -79,12 +79,13 @@ def _samples(draw: Callable[..., Any] | None = None, smooth: bool = True) -> Cal
 
 
 def _infer_total(x: Spec, *, axis: Axes, keepdims: bool) -> Spec:
-    return Spec(_reduced(x.shape, axis, keepdims), _total_dtype(x.dtype))
+    return Spec(_reduced(x.shape, axis, keepdims), total_dtype(x.dtype))
 
 
 @leaf(
     "sum",
     infer=_infer_total,
+    complex=True,
     vjp=(lambda g, ans, x, axis, keepdims: _spread(g, x, axis),),
     linear=True,
     samples=lambda: [
@@ -109,9 +110,9 @@ def sum(x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False)
     >>> gl.sum(gl.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     tensor([4., 6.], dtype=float32)
     """
-    if dtype is not None:
-        x = cast(x, dtype)
-    return _sum(x, axis=_axes("sum", x, axis), keepdims=keepdims)
+    if dtype is None:
+        return _sum(x, axis=_axes("sum", x, axis), keepdims=keepdims)
+    return cast(_sum(cast(x, dtype), axis=_axes("sum", x, axis), keepdims=keepdims), dtype)
 
 
 def _infer_mean(x: Spec, *, axis: Axes, keepdims: bool) -> Spec:
@@ -121,6 +122,7 @@ def _infer_mean(x: Spec, *, axis: Axes, keepdims: bool) -> Spec:
 @leaf(
     "mean",
     infer=_infer_mean,
+    complex=True,
     promote="float",
     vjp=(lambda g, ans, x, axis, keepdims: _spread(divide(g, float(_count(x, axis))), x, axis),),
     linear=True,
@@ -190,7 +192,7 @@ def _prod_vjp(g: Any, ans: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     return vjp(lambda x: _product_in_ops(x, axis, keepdims), [x], [True])[1]([g])[0]
 
 
-@leaf("prod", infer=_infer_total, vjp=(_prod_vjp,), saves=("x",), samples=lambda: [
+@leaf("prod", infer=_infer_total, complex=True, vjp=(_prod_vjp,), saves=("x",), samples=lambda: [
     *_samples(lambda *shape: between(0.6, 1.6, *shape))(),
     sample(lambda rng: rng.integers(-1, 2, (7, 4)) * 1.5, axis=(0,), keepdims=False),
     sample((0, 3), axis=(0,), keepdims=False),
@@ -206,28 +208,9 @@ def prod(x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 
     The derivative is right also where factors are 0.
     """
-    if dtype is not None:
-        x = cast(x, dtype)
-    return _prod(x, axis=_axes("prod", x, axis), keepdims=keepdims)
-
-
-@leaf(
-    "cumsum",
-    infer=lambda x, *, axis: Spec(x.shape, _total_dtype(x.dtype)),
-    vjp=(lambda g, ans, x, axis: flip(op.cumsum(flip(g, axis), axis=axis), axis),),
-    linear=True,
-    samples=lambda: [sample((3, 5), axis=0), sample((2, 7), axis=1), sample((1,), axis=0), sample((0, 2), axis=0)],
-)
-def _cumsum(xp: Any, x: Array, *, axis: int) -> Array:
-    """y[i] = x[0] + ... + x[i] along `axis`."""
-    return x.cumsum(axis)
-
-
-def cumsum(x: Any, *, axis: int | None = None) -> Any:
-    """Return the sums of all elements up to each, along `axis`; of the flattened x for None."""
-    if axis is None:
-        x, axis = reshape(x, (-1,)), 0
-    return _cumsum(x, axis=normalize_axis("cumsum(x, axis)", axis, x.ndim))
+    if dtype is None:
+        return _prod(x, axis=_axes("prod", x, axis), keepdims=keepdims)
+    return cast(_prod(cast(x, dtype), axis=_axes("prod", x, axis), keepdims=keepdims), dtype)
 
 
 # -- extremes
@@ -344,13 +327,13 @@ def _truth_samples() -> list[Any]:
     return [sample(draw(*s), axis=a, keepdims=k) for draw in (booleans, _tied) for s, a, k in cases]
 
 
-@leaf("any", infer=_infer_truth, samples=_truth_samples)
+@leaf("any", complex=True, infer=_infer_truth, samples=_truth_samples)
 def _any(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     """y = whether an element of x over `axis` is not zero."""
     return xp.any(x, axis, keepdims=keepdims)
 
 
-@leaf("all", infer=_infer_truth, samples=_truth_samples)
+@leaf("all", complex=True, infer=_infer_truth, samples=_truth_samples)
 def _all(xp: Any, x: Array, *, axis: Axes, keepdims: bool) -> Array:
     """y = whether no element of x over `axis` is zero."""
     return xp.all(x, axis, keepdims=keepdims)
@@ -369,6 +352,6 @@ def all(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 op.register(
-    all=all, any=any, argmax=argmax, argmin=argmin, cumsum=cumsum, max=max, mean=mean, min=min, prod=prod, std=std,
+    all=all, any=any, argmax=argmax, argmin=argmin, max=max, mean=mean, min=min, prod=prod, std=std,
     sum=sum, var=var,
 )  # fmt: skip

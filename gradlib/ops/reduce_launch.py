@@ -10,7 +10,7 @@ import numpy as np
 from .. import backend as backends
 from ..core import Primitive
 from ..kernel import Kernel
-from ..spec import REDUCED, DType, float32, uint8
+from ..spec import REDUCED, DType, float32, is_complex, uint8
 from . import reduce
 
 __all__: list[str] = []
@@ -57,6 +57,8 @@ def _reduce(x: Array, y: Array, axis: Axes, op: str) -> Any:
     """Fill y, or return NotImplemented."""
     if y.size == 0:
         return y
+    if is_complex(x.dtype):
+        return NotImplemented
     view = _view(x.shape, axis)
     if view is None:  # axes apart: bring them together
         kept = [i for i in range(x.ndim) if i not in axis]

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core import leaf, op, sample
+from ..core import Tensor, leaf, op, sample
 from ..errors import ShapeError, message, operand
 from ..spec import Spec, broadcast_shapes, normalize_axes, normalize_axis
 from .operands import of_arrays
@@ -66,8 +66,10 @@ def _reshape(xp: Any, x: Array, *, shape: Shape) -> Array:
     return x.reshape(shape)
 
 
-def reshape(x: Any, shape: Any) -> Any:
+def reshape(x: Any, shape: Any, *, copy: bool | None = None) -> Any:
     """Return the same elements, in row-major order, in another shape; one size may be -1.
+
+    In memory of its own with ``copy=True``; with ``copy=False`` a shape that needs a copy is a ValueError.
 
     >>> import gradlib as gl
     >>> gl.reshape(gl.arange(6), (2, -1)).shape
@@ -75,7 +77,22 @@ def reshape(x: Any, shape: Any) -> Any:
     """
     if type(shape) is not tuple or not all(type(n) is int for n in shape):
         shape = as_shape("reshape(x, shape)", shape)
-    return _reshape(x, shape=shape)
+    y = _reshape(x, shape=shape)
+    if copy is None:
+        return y
+    if copy:
+        return op.copy(y)
+    if y.size and _address(y) != _address(x):
+        raise ValueError(message(f"reshape(x, {shape}, copy=False): needs a copy", [operand("x", x)], "need copy=None"))
+    return y
+
+
+def _address(x: Any) -> int:
+    """Where the first element lies."""
+    array = x.data if isinstance(x, Tensor) else x
+    array = array.physical if hasattr(type(array), "physical") else array
+    interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
+    return int(interface["data"][0])
 
 
 @of_arrays

@@ -1,4 +1,4 @@
-"""Sums of float32 that keep their digits, whatever the layout.
+"""Sums of float32 (and of complex64, its pairs) that keep their digits, whatever the layout.
 
 NumPy adds in pairs along the axis of smallest stride, but row after row along any other: the sum over a batch of
 100,000 rows loses three digits.  Here no more than `RUN` terms are added in a row, then the runs' sums likewise.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..spec import float32
+from ..spec import complex64, float32
 
 __all__ = ["total"]
 
@@ -21,7 +21,7 @@ RUN = 64
 def total(xp: Any, x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array:
     """Return the sum of x over `axis` (sorted); the error in float32 grows like the logarithm of the count."""
     count = math.prod(x.shape[a] for a in axis)
-    if x.dtype != float32 or count <= RUN or _added_in_pairs(x, axis):
+    if x.dtype not in (float32, complex64) or count <= RUN or _added_in_pairs(x, axis):
         return x.sum(axis, keepdims=keepdims)
     y = x
     if x.flags.c_contiguous and axis[-1] - axis[0] == len(axis) - 1:  # neighbours are as good as one axis

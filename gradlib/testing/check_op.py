@@ -18,9 +18,20 @@ from ..core import Primitive, Tensor, jvp, vjp
 from ..core.primitive import declines
 from ..core.samples import Sample
 from ..kernel import launches
-from ..spec import FLOATING, Spec, as_dtype, float64, is_floating
-from .gradcheck import directional, inner, outputs_of
-from .tolerance import FINITE_DIFFERENCE, assert_close, to_numpy
+from ..spec import (
+    COMPLEX,
+    FLOATING,
+    REDUCED,
+    Spec,
+    as_dtype,
+    complex128,
+    float64,
+    is_complex,
+    is_differentiable,
+    is_floating,
+)
+from .gradcheck import directional, inner, like, outputs_of
+from .tolerance import FINITE_DIFFERENCE, assert_close, to_numpy, widest
 
 
 @dataclass
@@ -32,7 +43,10 @@ class Report:
 
 
 def draw(sample: Sample, dtype: Any, seed: int) -> list[Any]:
-    """Return the sample's arguments as NumPy arrays, floats rounded to `dtype`: every device starts from the same."""
+    """Return the sample's arguments as NumPy arrays, floats rounded to `dtype`: every device starts from the same.
+
+    For a complex dtype floats get a small imaginary part, which leaves them where they are defined and smooth.
+    """
     rng = np.random.default_rng(seed)
     args: list[Any] = []
     for arg in sample.args:
@@ -40,7 +54,12 @@ def draw(sample: Sample, dtype: Any, seed: int) -> list[Any]:
             args.append(arg)
             continue
         value = rng.standard_normal(arg) if isinstance(arg, tuple) else arg(rng) if callable(arg) else np.asarray(arg)
-        args.append(np.asarray(value).astype(dtype) if is_floating(np.asarray(value).dtype) else np.asarray(value))
+        value = np.asarray(value)
+        if is_floating(value.dtype):
+            if is_complex(dtype):
+                value = value + 0.3j * rng.standard_normal(value.shape)
+            value = np.asarray(value).astype(dtype)
+        args.append(value)
     return args
 
 
@@ -63,28 +82,31 @@ def check_op(op: Primitive, *, device: str = "cpu", dtypes: Sequence[Any] | None
     report = Report()
     for number, sample in enumerate(op.samples()):
         seed = zlib.crc32(op.name.encode()) + number
-        for dtype in map(as_dtype, dtypes or FLOATING):
+        for dtype in map(as_dtype, dtypes or ((*FLOATING, *COMPLEX) if op.complex else FLOATING)):
+            if op.wide and dtype in REDUCED:
+                continue
             what = f"{op.name} sample {number} {_shown(sample)} {dtype} on {device}"
             args = draw(sample, dtype, seed)
             _check_values(op, sample, args, device, what, report)
-            if device == "cpu" and dtype == float64 and op.differentiable:
+            if device == "cpu" and dtype in (float64, complex128) and op.differentiable:
                 _check_derivatives(op, sample, args, np.random.default_rng(seed), what)
     return report
 
 
 def _check_values(op: Primitive, sample: Sample, args: list[Any], device: str, what: str, report: Report) -> None:
     backend = backends.get(device)
-    exact = [None if a is None else a.astype(np.float64) if is_floating(a.dtype) else a for a in args]
+    exact = [None if a is None else widest(a) if is_differentiable(a.dtype) else a for a in args]
     expected = outputs_of(lambda *xs: op(*xs, **sample.params), exact)
     for a, e in zip(args, exact, strict=True):
         if a is not None and e is not None:
             assert np.array_equal(a.astype(e.dtype), e, equal_nan=True), f"{what}: an input was changed"
     inputs = [None if a is None else backend.asarray(a.copy()) for a in args]
-    tensors = [None if a is None else Tensor(a, requires_grad=is_floating(a.dtype)) for a in inputs]
+    tensors = [None if a is None else Tensor(a, requires_grad=is_differentiable(a.dtype)) for a in inputs]
     with launches() as log, declines() as declined:
         result = op(*tensors, **sample.params)
     outputs = list(result) if isinstance(result, tuple) else [result]
-    _check_launched(op, device, log, declined, outputs, what, report)
+    if not any(x is not None and is_complex(x.dtype) for x in (*inputs, *outputs)):  # those the definition serves
+        _check_launched(op, device, log, declined, outputs, what, report)
     spec = op.spec(inputs, sample.params)
     specs = [spec] if isinstance(spec, Spec) else list(spec)
     outputs = [y for y in outputs if y is not None]
@@ -98,7 +120,7 @@ def _check_values(op: Primitive, sample: Sample, args: list[Any], device: str, w
         assert a is None or np.array_equal(_bits(a), _bits(to_numpy(x))), f"{what}: an input was changed"
     fresh = [None if a is None else backend.asarray(a.copy()) for a in args]
     if op.fused:  # one that is recorded may take another path than one that is not, so record this run too
-        fresh = [None if a is None else Tensor(a, requires_grad=is_floating(a.dtype)) for a in fresh]
+        fresh = [None if a is None else Tensor(a, requires_grad=is_differentiable(a.dtype)) for a in fresh]
     again = op(*fresh, **sample.params)
     for y, z in zip(
         outputs, [z for z in (again if isinstance(again, tuple) else (again,)) if z is not None], strict=True
@@ -128,7 +150,7 @@ def _check_gradients(
     if not tracked:
         return
     rng = np.random.default_rng(1)
-    gs = [rng.standard_normal(y.shape).astype(y.dtype) for y in tracked]
+    gs = [like(rng, y).astype(y.dtype) for y in tracked]
     active = [t is not None and t.requires_grad for t in tensors]
 
     def definition(*xs: Any) -> Any:
@@ -137,7 +159,7 @@ def _check_gradients(
         return tuple(y for y, z in zip(ys, outputs, strict=True) if z.requires_grad)
 
     _, pullback = vjp(definition, exact, active)
-    expected = pullback([g.astype(np.float64) for g in gs])
+    expected = pullback([widest(g) for g in gs])
     backend = backends.get(device)
     leaves = [t for t, on in zip(tensors, active, strict=True) if on]
 
@@ -185,11 +207,11 @@ def _check_launched(
 
 def _check_derivatives(op: Primitive, sample: Sample, args: list[Any], rng: Any, what: str) -> None:
     """First and second order in float64, against finite differences and against each other."""
-    if not sample.smooth:
+    if not sample.smooth or (sample.smooth == "real" and any(a is not None and is_complex(a.dtype) for a in args)):
         return
-    active = [a is not None and is_floating(a.dtype) for a in args]
+    active = [a is not None and is_differentiable(a.dtype) for a in args]
     first = outputs_of(lambda *xs: op(*xs, **sample.params), args)
-    keep = [is_floating(y.dtype) for y in first]
+    keep = [is_differentiable(y.dtype) for y in first]
 
     def f(*xs: Any) -> Any:
         ys = op(*xs, **sample.params)
@@ -198,8 +220,8 @@ def _check_derivatives(op: Primitive, sample: Sample, args: list[Any], rng: Any,
 
     if not any(keep) or not any(active):
         return
-    ts = [rng.standard_normal(a.shape) if on else None for a, on in zip(args, active, strict=True)]
-    gs = [rng.standard_normal(y.shape) for y, k in zip(first, keep, strict=True) if k]
+    ts = [like(rng, a) if on else None for a, on in zip(args, active, strict=True)]
+    gs = [like(rng, y) for y, k in zip(first, keep, strict=True) if k]
     used = [t for t in ts if t is not None]
     _, pullback = vjp(f, args, active)
     grads = pullback(gs)
@@ -254,7 +276,7 @@ def _agree(what: str, a: float, b: float, scale: float, limit: float) -> None:
 
 
 def _norm(arrays: Sequence[Any]) -> float:
-    return float(np.sqrt(sum(float(np.sum(to_numpy(a).astype(np.float64) ** 2)) for a in arrays if a is not None)))
+    return float(np.sqrt(sum(float(np.sum(np.abs(widest(to_numpy(a))) ** 2)) for a in arrays if a is not None)))
 
 
 def _strided(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

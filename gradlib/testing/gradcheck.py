@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, jvp, no_grad, vjp
-from ..spec import is_floating
-from .tolerance import FINITE_DIFFERENCE, to_numpy
+from ..spec import is_complex, is_differentiable
+from .tolerance import FINITE_DIFFERENCE, to_numpy, widest
 
 Arrays = Sequence["np.ndarray[Any, Any]"]
 STEP = 1e-5
@@ -31,18 +31,27 @@ def directional(
         return [a if t is None else np.asarray(a + h * t) for a, t in zip(args, ts, strict=True)]  # 0-d too
 
     plus, minus = outputs_of(f, moved(step)), outputs_of(f, moved(-step))
-    return [(p.astype(np.float64) - m.astype(np.float64)) / (2 * step) for p, m in zip(plus, minus, strict=True)]
+    return [(widest(p) - widest(m)) / (2 * step) for p, m in zip(plus, minus, strict=True)]
 
 
 def inner(us: Sequence[Any], vs: Sequence[Any]) -> float:
-    """Return the sum of <u, v> over pairs; None counts as zero."""
+    """Return the sum of <u, v> over pairs, None counting as zero.
+
+    Of complex numbers it is the real part of the sum of u v, by which cotangents meet tangents (nothing is conjugated).
+    """
     return float(
         sum(
-            np.vdot(to_numpy(u).astype(np.float64), to_numpy(v).astype(np.float64))
+            np.sum(widest(to_numpy(u)) * widest(to_numpy(v))).real
             for u, v in zip(us, vs, strict=True)
             if u is not None and v is not None
         )
     )
+
+
+def like(rng: np.random.Generator, x: Any) -> np.ndarray[Any, Any]:
+    """Return normal numbers of x's shape, in float64, or complex128 where x is complex."""
+    values = rng.standard_normal(x.shape)
+    return np.asarray(values + 1j * rng.standard_normal(x.shape) if is_complex(x.dtype) else values)
 
 
 def gradcheck(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
@@ -54,12 +63,13 @@ def gradcheck(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     Parameters
     ----------
     f : a function of Tensors that returns a Tensor (or a tuple of them), smooth at `inputs`.
-    inputs : Tensors or arrays; floating ones are checked, in float64.  Up to a few thousand elements in all.
+    inputs : Tensors or arrays; floating and complex ones are checked, in float64 and complex128.  Up to a few thousand
+        elements in all.
     """
     rng = np.random.default_rng(seed)
-    args = [to_numpy(x).astype(np.float64) if is_floating(to_numpy(x).dtype) else to_numpy(x) for x in inputs]
-    active = [is_floating(a.dtype) for a in args]
-    gs = [rng.standard_normal(y.shape) for y in outputs_of(f, [Tensor(a) for a in args])]
+    args = [widest(to_numpy(x)) if is_differentiable(to_numpy(x).dtype) else to_numpy(x) for x in inputs]
+    active = [is_differentiable(a.dtype) for a in args]
+    gs = [like(rng, y) for y in outputs_of(f, [Tensor(a) for a in args])]
     name = getattr(f, "__name__", "f")
 
     def on_tensors(*xs: Any) -> Any:
@@ -74,12 +84,13 @@ def gradcheck(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
             continue
         numeric = np.zeros_like(x)
         for index in np.ndindex(x.shape):
-            t = np.zeros_like(x)
-            t[index] = 1.0
-            along = directional(on_tensors, args, [t if j == k else None for j in range(len(args))])
-            numeric[index] = inner(gs, along)
+            for unit in (1.0, 1j) if is_complex(x.dtype) else (1.0,):
+                t = np.zeros_like(x)
+                t[index] = unit
+                along = directional(on_tensors, args, [t if j == k else None for j in range(len(args))])
+                numeric[index] += inner(gs, along) * np.conj(unit)
         _compare(f"gradcheck({name}): vjp, input {k}", grad, numeric)
-    ts = [rng.standard_normal(a.shape) if on else None for a, on in zip(args, active, strict=True)]
+    ts = [like(rng, a) if on else None for a, on in zip(args, active, strict=True)]
     for k, (t, d) in enumerate(zip(jvp(on_tensors, args, ts)[1], directional(on_tensors, args, ts), strict=True)):
         _compare(f"gradcheck({name}): jvp, output {k}", to_numpy(t), d)
 
@@ -89,7 +100,7 @@ def _compare(what: str, exact: np.ndarray[Any, Any], numeric: np.ndarray[Any, An
         raise AssertionError(f"{what}: shape {exact.shape}, need {numeric.shape}")
     if exact.size == 0:
         return
-    error = np.abs(exact - numeric) / (np.abs(numeric) + max(1e-3, float(np.sqrt(np.mean(numeric**2)))))
+    error = np.abs(exact - numeric) / (np.abs(numeric) + max(1e-3, float(np.sqrt(np.mean(np.abs(numeric) ** 2)))))
     error = np.where(np.isnan(error), np.inf, error)
     index = np.unravel_index(int(np.argmax(error)), error.shape)
     if error[index] > FINITE_DIFFERENCE:

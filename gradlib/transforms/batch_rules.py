@@ -6,6 +6,7 @@ Elementwise ops need none.  `LOOPS` names the ops of the library that have none 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,15 +50,21 @@ def _behind(axis: Any) -> Any:
 
 
 @rule(
-    "sum", "mean", "prod", "max", "min", "argmax", "argmin", "any", "all", "cumsum", "var", "flip", "roll", "argsort",
-    "softmax", "log_softmax", "softmax_definition", "log_softmax_definition", "logsumexp", "concat", "stack",
-    "take_along_axis", "put_along_axis",
+    "sum", "mean", "prod", "max", "min", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "var", "flip", "roll",
+    "argsort", "softmax", "log_softmax", "softmax_definition", "log_softmax_definition", "logsumexp", "concat", "stack",
+    "take_along_axis", "put_along_axis", "length",
 )  # fmt: skip
 def _along_axis(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     return prim(*_spread_all(xs, over, size), **{**params, "axis": _behind(params["axis"])})
 
 
-@rule("cast", "alias", "to_device", "tril", "triu", "cross_entropy_rows", "cross_entropy_rows_back")
+# Linear algebra takes leading axes for the batch, and no op of it counts an axis from the front.
+@rule(
+    "diagonal", "diagonal_matrix", "inv", "det", "det_derivative", "slogdet", "cholesky", "qr", "lu", "eigh",
+    "eigvalsh", "eig", "eigvals", "svd", "svdvals", "pinv", "expm", "fourier",
+    "fourier_real", "fourier_half",
+)  # fmt: skip
+@rule("cast", "copy", "alias", "to_device", "tril", "triu", "cross_entropy_rows", "cross_entropy_rows_back")
 def _as_it_is(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     return prim(*_spread_all(xs, over, size), **params)
 
@@ -154,6 +161,53 @@ def _embedding_gradient(prim: Primitive, size: int, xs: Any, over: Any, params: 
     return op.reshape(added, (size, rows, added.shape[-1]))
 
 
+@rule("slice_set")
+def _slice_set(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x, v = _spread_all(xs, over, size)
+    return prim(x, v, pattern=(Cut(0, size, 1), *params["pattern"]))
+
+
+@rule("scatter_set", "scatter_max", "scatter_min")
+def _scatter(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x, places, v = _spread_all(xs, over, size)
+    flat = prim(op.reshape(x, (-1,)), op.reshape(_joined(places, x.shape[1]), (-1,)), op.reshape(v, (-1,)))
+    return op.reshape(flat, x.shape)
+
+
+@rule("is_last")
+def _is_last(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    apart = _joined(xs[0], 2**40)  # further than any array is long
+    return op.reshape(prim(op.reshape(apart, (-1,))), apart.shape)
+
+
+# -- values among others: counted, where it is not one row of others for all examples
+
+
+@rule("searchsorted")
+def _searchsorted(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x1, x2 = xs
+    if not over[0]:
+        return prim(x1, x2, **params)
+    x2 = op.expand_dims(spread(x2, over[1], size), axis=-1)
+    x1 = op.reshape(x1, (size, *(1,) * (len(x2.shape) - 2), x1.shape[1]))
+    right = params["side"] == "right"
+    before = op.logical_or((op.less_equal if right else op.less)(x1, x2), op.isnan(x2))
+    if not right:  # NaN is the largest, and equal to itself
+        before = op.logical_and(before, op.logical_not(op.isnan(x1)))
+    return op.count_nonzero(before, axis=-1)
+
+
+@rule("isin")
+def _isin(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x1, x2 = xs
+    if not over[1]:
+        return prim(x1, x2, **params)
+    x1 = spread(x1, over[0], size)
+    others = op.reshape(x2, (size, *(1,) * (len(x1.shape) - 1), math.prod(x2.shape[1:])))
+    found = op.any(op.equal(op.expand_dims(x1, axis=-1), others), axis=-1)
+    return op.logical_not(found) if params["invert"] else found
+
+
 # -- products
 
 
@@ -176,6 +230,16 @@ def _matmul(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     shape = tuple(y.shape)
     kept = (*shape[:-2], *(() if row else shape[-2:-1]), *(() if column else shape[-1:]))
     return y if kept == shape else op.reshape(y, kept)
+
+
+@rule("solve")
+def _solve(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    a, b = xs
+    if over[0]:
+        return prim(a, spread(b, over[1], size))
+    columns = op.moveaxis(b, 0, -1)  # one matrix for all examples: it is factored once
+    shape = tuple(columns.shape)
+    return op.moveaxis(op.reshape(prim(a, op.reshape(columns, (*shape[:-2], shape[-2] * size))), shape), -1, 0)
 
 
 @rule("dense")

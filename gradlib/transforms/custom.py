@@ -10,7 +10,7 @@ from .. import backend as backends
 from ..core import Batched, Tensor, at_level, op
 from ..core.scopes import quiet, state
 from ..errors import GradientError, ShapeError, message, operand
-from ..spec import is_floating
+from ..spec import is_differentiable
 from .derivative import _as_output
 from .opaque import is_inside, is_tracked, outside_of_vmap, put_on_tape
 from .tree import Build, flatten
@@ -122,7 +122,7 @@ class custom_vjp:  # noqa: N801  (lower case: a decorator, as in JAX)
             out, residuals = forward(*args)
         outputs, unflatten = flatten(out)
         outputs = [_as_output(self._f, y) for y in outputs]
-        tracked = [k for k, y in enumerate(outputs) if is_floating(y.dtype)]
+        tracked = [k for k, y in enumerate(outputs) if is_differentiable(y.dtype)]
 
         def backward(inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
             full, kept = list(leaves), residuals

@@ -15,11 +15,13 @@ from ..core import Tensor, asarray
 from ..core import jvp as _jvp
 from ..core import vjp as _vjp
 from ..errors import DTypeError, GradientError, ShapeError, message, operand
-from ..spec import is_floating
+from ..spec import is_complex, is_differentiable
 from .tree import flatten
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """Return the function that computes the gradient of the scalar function `f`.
 
     Parameters
@@ -27,6 +29,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     f : callable returning a single floating element (with ``has_aux``: a pair ``(value, anything)``).
     argnums : which positional argument to differentiate with respect to; a tuple gives a tuple of gradients.
     has_aux : whether `f` returns auxiliary data, handed on beside the gradient.
+    holomorphic : whether `f` maps complex numbers to a complex one, and is holomorphic.
 
     Returns
     -------
@@ -37,11 +40,19 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     ShapeError : `f` returned more than one element.
     GradientError : an argument, or the result, is not floating.
 
+    Notes
+    -----
+    The gradient of a real `f` at a complex ``z = x + iy`` is ``df/dx - i df/dy``, so that
+    ``df = Re(grad * dz)`` (JAX's convention; PyTorch's is the conjugate): go down along ``-conj(grad)``.
+    That of a holomorphic one is its complex derivative f'(z).
+
     >>> import gradlib as gl
     >>> gl.grad(lambda x: x * x * x)(2.0)
     tensor(12., dtype=float32)
+    >>> gl.grad(lambda z: z * z, holomorphic=True)(1 + 1j)
+    tensor(2.+2.j, dtype=complex64)
     """
-    compute = value_and_grad(f, argnums, has_aux)
+    compute = value_and_grad(f, argnums, has_aux, holomorphic)
 
     @functools.wraps(f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -52,7 +63,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
 ) -> Callable[..., Any]:
     """Return the function that computes ``(f(...), gradient)``; parameters as for `grad`.
 
@@ -78,7 +89,7 @@ def value_and_grad(
             if has_aux:
                 value, extra = value
                 aux.append(extra)
-            return _checked_scalar(name, value)
+            return _checked_scalar(name, value, holomorphic)
 
         scalar.__name__ = name
         value, pullback = _pulled_back("grad", scalar, tuple(args[n] for n in chosen))
@@ -91,7 +102,7 @@ def value_and_grad(
     return compute
 
 
-def _checked_scalar(name: str, value: Any) -> Any:
+def _checked_scalar(name: str, value: Any, holomorphic: bool) -> Any:
     if not isinstance(value, Tensor) and not backends.is_array(value):
         raise DTypeError(f"grad({name}): the function returned {type(value).__name__}, not a Tensor")
     if value.size != 1:
@@ -102,8 +113,11 @@ def _checked_scalar(name: str, value: Any) -> Any:
                 "need f(...).sum(), or gl.vjp for a chosen cotangent",
             )
         )
-    if not is_floating(value.dtype):
+    if not is_differentiable(value.dtype):
         raise GradientError(f"grad({name}): the function returned {value.dtype}, which has no gradient")
+    if is_complex(value.dtype) != holomorphic:
+        fix = "leave holomorphic=True out" if holomorphic else "need gl.real(...) of it, or holomorphic=True"
+        raise GradientError(f"grad({name}, holomorphic={holomorphic}): the function returned {value.dtype}\n  {fix}")
     return value
 
 
@@ -115,6 +129,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     """Return ``(f(*primals), pullback)``: the pullback maps a cotangent g to ``g^T J``, one entry per primal.
 
     The cotangent has the structure, shapes and dtypes of the result; the pullback may be called again.
+    It is the transpose of the differential, without conjugating: Re <pullback(g), t> = Re <g, J t> with
+    <u, v> the sum of u v, for complex numbers too.
 
     >>> import gradlib as gl
     >>> y, pullback = gl.vjp(lambda a, b: a * b, gl.tensor([1.0, 2.0]), gl.tensor([3.0, 4.0]))
@@ -188,10 +204,10 @@ def _operands(what: str, f: Callable[..., Any], leaves: list[Any]) -> tuple[list
     """Return the primals as Tensors or arrays, and whether all were plain arrays."""
     values = [x if isinstance(x, Tensor) or backends.is_array(x) else asarray(x) for x in leaves]
     for x in values:
-        if not is_floating(x.dtype):
+        if not is_differentiable(x.dtype):
             raise GradientError(
                 message(
-                    f"{what}({_name(f)}): gradient of {x.dtype}: only floating dtypes have one",
+                    f"{what}({_name(f)}): gradient of {x.dtype}: only floating and complex dtypes have one",
                     [operand("primal", x)],
                     "need x.to(gl.float32), or argnums= that leave this argument out",
                 )
@@ -202,7 +218,7 @@ def _operands(what: str, f: Callable[..., Any], leaves: list[Any]) -> tuple[list
 def _as_output(f: Callable[..., Any], y: Any) -> Tensor:
     if isinstance(y, Tensor):
         return y
-    if backends.is_array(y) or isinstance(y, (bool, int, float)):
+    if backends.is_array(y) or isinstance(y, (bool, int, float, complex)):
         return asarray(y)
     raise DTypeError(f"{_name(f)} returned {type(y).__name__}; a derivative needs Tensors, in dicts, lists or tuples")
 

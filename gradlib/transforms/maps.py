@@ -16,7 +16,7 @@ import numpy as np
 from .. import backend as backends
 from ..core import Linear, Tensor, op
 from ..errors import GradientError, ShapeError, message, operand
-from ..spec import is_floating
+from ..spec import is_complex, is_differentiable, promote
 from .derivative import _as_output, _check_like, _name, _operands, _result, grad
 from .derivative import jvp as _jvp
 from .tree import Build, flatten
@@ -66,7 +66,9 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     return traced.rebuild_output([_result(y, traced.plain) for y in traced.linear.values]), pushforward
 
 
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable[..., Any]:
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: str = "auto", holomorphic: bool = False
+) -> Callable[..., Any]:
     """Return the function that computes the Jacobian, ``J[i, j] = d f_i / d x_j``.
 
     Parameters
@@ -75,6 +77,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: str 
     argnums : which argument; a tuple gives a tuple of Jacobians.
     mode : ``"reverse"``, a row at a time in mathematics and all rows at once here; ``"forward"``, all columns;
         ``"auto"`` takes what has fewer of them.
+    holomorphic : whether `f` maps complex numbers to complex ones, and is holomorphic.  (A complex function of real
+        arguments needs forward mode, a real one of complex arguments reverse mode: ``"auto"`` sees to it.)
 
     Returns
     -------
@@ -100,12 +104,11 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: str 
         traced = _Traced("jacobian", f, args, chosen, kwargs)
         outputs = traced.linear.values
         for y in outputs:
-            if not is_floating(y.dtype):
+            if not is_differentiable(y.dtype):
                 raise GradientError(
                     message(f"jacobian({_name(f)}): the function returned {y.dtype}", [operand("result", y)])
                 )
-        rows, columns = sum(y.size for y in outputs), sum(int(x.size) for x in traced.inputs)
-        reverse = mode == "reverse" or (mode == "auto" and rows <= columns)
+        reverse = _by_rows(f"jacobian({_name(f)})", traced.inputs, outputs, mode, holomorphic)
         table = (_rows if reverse else _columns)(traced)
         blocks = []
         for row in table:
@@ -114,6 +117,25 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: str 
         return traced.rebuild_output(blocks)
 
     return compute
+
+
+def _by_rows(what: str, inputs: Sequence[Any], outputs: Sequence[Any], mode: str, holomorphic: bool) -> bool:
+    """Return whether reverse mode it is; refuse where one number per entry cannot hold the derivative."""
+    rows, columns = sum(y.size for y in outputs), sum(int(x.size) for x in inputs)
+    complex_in, complex_out = any(is_complex(x.dtype) for x in inputs), any(is_complex(y.dtype) for y in outputs)
+    if holomorphic:
+        for x in (*inputs, *outputs):
+            if not is_complex(x.dtype):
+                raise GradientError(f"{what}: holomorphic=True, and {x.dtype} among arguments and results")
+    elif complex_in and complex_out:
+        raise GradientError(f"{what}: a complex function of complex arguments\n  need holomorphic=True, or gl.jvp")
+    elif complex_in or complex_out:
+        only = "reverse" if complex_in else "forward"
+        if mode not in ("auto", only):
+            what = f"{what}: a {'real function of complex' if complex_in else 'complex function of real'} arguments"
+            raise GradientError(f'{what}\n  need mode="{only}"')
+        return complex_in
+    return mode == "reverse" or (mode == "auto" and rows <= columns)
 
 
 def _basis(x: Any) -> Any:
@@ -167,7 +189,7 @@ def _columns(traced: _Traced) -> list[list[Any]]:
 
 def _zeros_of(y: Any, x: Any) -> Any:
     backend = backends.backend_of(y.data)
-    return Tensor(backend.zeros((*y.shape, *x.shape), y.dtype))
+    return Tensor(backend.zeros((*y.shape, *x.shape), promote((y.dtype, x.dtype))))
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: str = "forward") -> Callable[..., Any]:

@@ -203,9 +203,9 @@ def test_gradients_share_no_memory_with_each_other_nor_with_the_given_one() -> N
 
 def test_assign_does_not_cut_numbers() -> None:
     n = gl.tensor([1, 2])
-    with pytest.raises(gl.DTypeError, match="cut to integers"):
+    with pytest.raises(gl.DTypeError, match="cut from float"):
         n.assign([1.5, 2.0])
-    with pytest.raises(gl.DTypeError, match="cut to integers"):
+    with pytest.raises(gl.DTypeError, match="cut from int64"):
         gl.tensor([True]).assign([2])
     assert n.assign([3, 4]).tolist() == [3, 4]
     assert gl.tensor([1.0], dtype="bfloat16").assign([0.5]).tolist() == [0.5]

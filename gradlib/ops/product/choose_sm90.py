@@ -126,7 +126,8 @@ def choose(problem: Problem, multiprocessors: int, splits: int | None = None) ->
         for count in (_SPLITS if splits is None else (splits,))
         if fits(problem, config._replace(splits=count))
     ]
-    return completed(min(options, key=lambda config: cycles(problem, config, multiprocessors)), problem, multiprocessors)
+    best = min(options, key=lambda config: cycles(problem, config, multiprocessors))
+    return completed(best, problem, multiprocessors)
 
 
 def completed(config: Config, problem: Problem, multiprocessors: int) -> Config:

@@ -118,6 +118,7 @@ GRADLIB_FN(atan2)
 GRADLIB_FN(fmod)
 GRADLIB_FN(pow)
 GRADLIB_FN(copysign)
+GRADLIB_FN(hypot)
 #undef GRADLIB_FN
 }  // namespace fn
 
@@ -125,6 +126,14 @@ template <class A> GRADLIB_DEVICE A sign_of(A x) { return x > A(0) ? A(1) : x < 
 
 template <class A> GRADLIB_DEVICE A inverted(A x) { return A(~x); }
 template <> GRADLIB_DEVICE bool inverted<bool>(bool x) { return !x; }
+
+// By b >= 0 bits; what the shift operators leave undefined is what remains when all bits have gone.
+template <class A> GRADLIB_DEVICE A shifted_left(A a, A b) {
+  return (unsigned long long)b < 8 * sizeof(A) ? A((unsigned long long)a << b) : A(0);
+}
+template <class A> GRADLIB_DEVICE A shifted_right(A a, A b) {
+  return (unsigned long long)b < 8 * sizeof(A) ? A(a >> b) : a < A(0) ? A(-1) : A(0);
+}
 
 // The quotient rounded down, and what it leaves, which has b's sign: Python's // and %.  Whole numbers over 0 give 0.
 template <class A> struct Division {
