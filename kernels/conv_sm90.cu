@@ -5,10 +5,12 @@
 // variants: T=__nv_bfloat16 BM=128 BN=64,128,256 DIMS=2 PAIRED=1 BIAS=1 ACT=none,relu
 // variants: T=__nv_bfloat16 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0,1 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__half OPERAND=__half BM=64 BN=64 PINGPONG=1 DIMS=1,3 PAIRED=1 BIAS=1 ACT=silu SAVE=1
-// variants: T=__nv_bfloat16 BM=128 BN=64,128 DIMS=2 PAIRED=1 SCALE=1 BIAS=1 ACT=relu RESIDUAL=1
+// variants: T=__nv_bfloat16 BM=128 BN=64,128 DIMS=2 PAIRED=1 SCALE=1 BIAS=1 ACT=relu RESIDUAL=2
+// variants: T=__nv_bfloat16 BM=128 BN=64,128,256 DIMS=2 PAIRED=1 MOMENTS=1
 // variants: T=__nv_bfloat16 BM=128 BN=64,128,256 B_TRANSPOSED=1 PAIRED=1
 // variants: T=__nv_bfloat16 BM=128 BN=128 B_TRANSPOSED=1 DIRECT=1 PAIRED=1
 // variants: T=float DIRECT=1 BM=128 BN=64,128 PASSES=3,6 PAIRED=1 BIAS=1 ACT=relu
+// variants: T=float DIRECT=1 BM=128 BN=64,128 PASSES=6 PAIRED=1 MOMENTS=1
 // variants: T=float DIRECT=1 BM=128 BN=64,128 PASSES=6 PAIRED=1 B_TRANSPOSED=1
 #include "gradlib/sm90/patches.cuh"
 
@@ -19,12 +21,12 @@
 // taps, offset, first, matrix: the filter's taps; size, origin, stride: where the rows of y lie, if the threads store them.
 // Boxes: a (BM pixels, 64 channels); b (1, 64, 64), transposed (1, BN / CLUSTER, 64); y, z, fetched (1, ROWS, 64).
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(sm90::THREADS, 1)
-convolve(const T* bias, const T* scale, const T* slope, const T* residual, OUT* y, OUT* z, float* sums,
-         int m, int n, int groups, int band, int count_w, int count_h, int count_d, int step_w, int step_h, int step_d,
-         int low_w, int low_h, int low_d, int taps_w, int taps_h, int taps_d, int offset_w, int offset_h, int offset_d,
-         int first, int matrix_w, int matrix_h, int matrix_d, int blocks, int a_group, int a_plane, int b_group,
-         int b_plane, int size_w, int size_h, int size_d, int origin_w, int origin_h, int origin_d, int stride_w,
-         int stride_h, int stride_d, int pitch,
+convolve(const T* bias, const T* scale, const T* slope, const T* residual, const unsigned long long* key, OUT* y,
+         OUT* z, float* totals, unsigned int threshold, float keep, int m, int n, int groups, int band, int count_w,
+         int count_h, int count_d, int step_w, int step_h, int step_d, int low_w, int low_h, int low_d, int taps_w,
+         int taps_h, int taps_d, int offset_w, int offset_h, int offset_d, int first, int matrix_w, int matrix_h,
+         int matrix_d, int blocks, int a_group, int a_plane, int b_group, int b_plane, int size_w, int size_h,
+         int size_d, int origin_w, int origin_h, int origin_d, int stride_w, int stride_h, int stride_d, int pitch,
          const __grid_constant__ TensorMap a_map, const __grid_constant__ TensorMap b_map,
          const __grid_constant__ TensorMap y_map, const __grid_constant__ TensorMap z_map,
          const __grid_constant__ TensorMap fetched_map) {
@@ -35,7 +37,8 @@ convolve(const T* bias, const T* scale, const T* slope, const T* residual, OUT* 
   const int depth = taps_w * taps_h * taps_d * blocks * sm90::TILE_K;
   sm90::run(shared, sm90::Shape{m, n, depth, groups, 1, band},
             sm90::Forward{&a_map, &b_map, places, taps, 1, a_group, a_plane, b_group, b_plane},
-            Finish{bias, scale, slope, residual, n}, sm90::Outputs{y, z, sums, &y_map, &z_map, &fetched_map},
+            Finish{bias, scale, slope, residual, key, threshold, keep, n},
+            sm90::Outputs{y, z, totals, &y_map, &z_map, &fetched_map},
             walk::MapRows{places, {size_w, size_h, size_d}, {origin_w, origin_h, origin_d},
                           {stride_w, stride_h, stride_d}, m, pitch, n, 1});
 }

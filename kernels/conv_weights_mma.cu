@@ -23,6 +23,6 @@ weight_gradient_mma(const OPERAND* x, const OPERAND* dz, OUT* y, int n, int plac
   const mma::Map map{x, {x_w, x_h, x_d}, x_pitch, x_plane, channels, splits};
   mma::run(memory, mma::Shape{m, n, places, splits, band}, mma::PatchColumns{map, going, taps, m},
            mma::Matrix<false>{dz, dz_pitch, n, dz_plane, n, splits, false},
-           Finish{nullptr, nullptr, nullptr, nullptr, n}, mma::Outputs{y, nullptr, nullptr},
+           Finish{nullptr, nullptr, nullptr, nullptr, nullptr, 0, 0.0f, n}, mma::Outputs{y, nullptr, nullptr},
            walk::FilterRows{FastDiv(1), padded, count, channels, pitch, n, splits});
 }

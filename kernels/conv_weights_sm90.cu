@@ -23,7 +23,7 @@ weight_gradient(OUT* y, int m, int n, int places, int groups, int splits, int ba
                         sm90::TILE_K);
   sm90::run(shared, sm90::Shape{m, n, places, groups * splits, splits, band},
             sm90::Backward{&a_map, &b_map, going, taps, splits, a_group, a_plane, b_group, m / 64 - 1},
-            Finish{nullptr, nullptr, nullptr, nullptr, n}, sm90::Outputs{y, nullptr, nullptr, &a_map, &a_map, &a_map},
+            Finish{nullptr, nullptr, nullptr, nullptr, nullptr, 0, 0.0f, n}, sm90::Outputs{y, nullptr, nullptr, &a_map, &a_map, &a_map},
             walk::FilterRows{FastDiv(blocks), 64, taps_w * taps_h * taps_d, channels, pitch, n, splits});
 }
 

@@ -30,6 +30,7 @@ from . import cross_entropy as _cross_entropy
 from . import cumulative as _cumulative
 from . import dense as _dense
 from . import diagonal as _diagonal
+from . import dropout as _dropout
 from . import dtypes as _dtypes
 from . import einsum as _einsum
 from . import floats as _floats
@@ -61,6 +62,7 @@ from .cross_entropy import *
 from .cumulative import *
 from .dense import *
 from .diagonal import *
+from .dropout import *
 from .dtypes import *
 from .einsum import *
 from .elementwise import cast, copy
@@ -106,6 +108,7 @@ __all__ += _cumulative.__all__
 __all__ += _dense.__all__
 __all__ += _diagonal.__all__
 __all__ += _einsum.__all__
+__all__ += _dropout.__all__
 __all__ += _dtypes.__all__
 __all__ += _floats.__all__
 __all__ += _functions.__all__

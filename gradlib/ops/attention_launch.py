@@ -10,7 +10,7 @@ from ..core import Saved
 from ..kernel import Kernel
 from ..spec import REDUCED, bool_, float32
 from .attention import attention
-from .random import dropout_scale, dropout_threshold
+from .dropout import dropout_scale, dropout_threshold
 
 __all__: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Random numbers: `Generator`, arrays of random values, and dropout.
+"""Random numbers: `Generator`, and arrays of random values.
 
 Drawing a key from a Generator is the only step with a side effect.  Everything else is a pure function
 of the key: element i's number depends on the key and on i alone, on every device.
@@ -37,7 +37,6 @@ __all__ = [
     "Generator",
     "bernoulli",
     "default_generator",
-    "dropout",
     "manual_seed",
     "normal",
     "permutation",
@@ -114,7 +113,7 @@ def manual_seed(seed: int) -> Generator:
 # -- the numbers of a key: leaves without inputs that a derivative could reach
 
 
-def _infer_key(name: str, key: Spec) -> None:
+def check_key(name: str, key: Spec) -> None:
     if key.shape != (2,) or key.dtype != uint64:
         raise ShapeError(
             message(f"{name}: key is no (seed, counter)", [operand("key", key)], "need generator.key(), uint64[2]")
@@ -122,14 +121,14 @@ def _infer_key(name: str, key: Spec) -> None:
 
 
 def _infer_float(key: Spec, *, shape: tuple[int, ...], dtype: Any) -> Spec:
-    _infer_key("random", key)
+    check_key("random", key)
     if not is_floating(dtype):
         raise DTypeError(f"random: dtype is {dtype}\n  need a floating dtype")
     return Spec(shape, dtype)
 
 
 def _infer_bits(key: Spec, *, shape: tuple[int, ...]) -> Spec:
-    _infer_key("random", key)
+    check_key("random", key)
     return Spec(shape, uint64)
 
 
@@ -269,93 +268,16 @@ def permutation(n: int, *, device: str | None = None, generator: Generator | Non
     return Tensor(current_backend(device).asarray(np.argsort(_host(_bits(key, shape=sizes)), kind="stable")))
 
 
-# -- dropout
-
-
-def _infer_dropout(x: Spec, key: Spec, *, p: float) -> Spec:
-    _infer_key("dropout(x, key, p)", key)
-    if not is_floating(x.dtype):
-        raise DTypeError(message("dropout(x, key, p): x is not floating", [operand("x", x)], "need a floating dtype"))
-    if not 0 <= p <= 1:
-        raise ShapeError(f"dropout(x, key, p): p is {p}\n  need 0 <= p <= 1")
-    return x
-
-
-def dropout_threshold(p: float) -> int:
-    """A word is kept where its upper 24 bits reach this: integers, so that every device agrees to the bit."""
-    return math.ceil(p * 2**24)
-
-
-def dropout_scale(p: float) -> float:
-    return 0.0 if p >= 1 else 1.0 / (1.0 - p)
-
-
-def _dropout_vjp(g: Array, ans: Any, x: Any, key: Array, p: float) -> Array:
-    return dropout(g, key, p=p)
-
-
-def _dropout_jvp(ts: Any, ans: Any, x: Any, key: Array, p: float) -> Array:
-    return dropout(ts[0], key, p=p)
-
-
-@leaf(
-    "dropout",
-    infer=_infer_dropout,
-    vjp=(_dropout_vjp, None),
-    saves=("key", ""),
-    jvp=_dropout_jvp,
-    moves=True,  # rounds once by itself, and its mask must not depend on the dtype
-    complex=False,
-    samples=lambda: [
-        sample((5, 7), np.array([1, 2], np.uint64), p=0.3),
-        sample((1,), np.array([1, 2], np.uint64), p=0.5),
-        sample((33, 31), np.array([2**63 + 5, 2**40], np.uint64), p=0.0),
-        sample((4, 3), np.array([3, 0], np.uint64), p=1.0),
-        sample((0, 3), np.array([3, 0], np.uint64), p=0.5),
-    ],
-)
-def dropout(xp: Any, x: Array, key: Array, *, p: float) -> Array:
-    """y[i] = x[i] / (1 - p) with probability 1 - p, else 0.
-
-    The mask is drawn from `key` again in the backward pass; nothing is kept.  It does not depend on
-    the dtype or the device.
-
-    Shapes: x any; key ``uint64[2]`` (see `Generator.key`).  Dtypes: floating.  Derivative: every order
-    (linear in x).  Kernel: ``dropout.cu``.
-    Source: Srivastava et al., "Dropout", JMLR 15 (2014).
-    """
-    threshold, n = dropout_threshold(p), x.size
-    wide = x.dtype if x.dtype == float64 else float32
-    flat, out = _host(x).reshape(-1), np.empty(n, x.dtype)
-    scale = wide.type(dropout_scale(p))
-    for start, words in philox.chunks(_host(key), n):
-        words >>= np.uint32(8)
-        part = flat[start : start + len(words)].astype(wide)
-        np.putmask(part, words < threshold, wide.type(0))
-        part *= scale
-        out[start : start + len(words)] = part
-    return xp.asarray(out.reshape(x.shape))
-
-
 # -- kernels
 
-_dropout_kernel = Kernel("dropout.cu", "dropout", "x key y | n threshold scale")
 _uniform_kernel = Kernel("dropout.cu", "random_uniform", "key y | n")
 _normal_kernel = Kernel("dropout.cu", "random_normal", "key y | n")
 _bits_kernel = Kernel("dropout.cu", "random_bits", "key y | n")
 
 
-def _grid(n: int, per_thread: int) -> int:
+def blocks_for(n: int, per_thread: int) -> int:
     """Blocks of 256 threads for n elements; the kernels loop, so a few waves are enough."""
     return min(-(-n // (256 * per_thread)), 4096)
-
-
-@dropout.kernel("cuda")
-def _(x: Array, key: Array, *, p: float) -> Array:
-    y = backends.backend_of(x).empty(x.shape, x.dtype)
-    if x.size:
-        _dropout_kernel(_grid(x.size, 4), 256, x, key, y, x.size, dropout_threshold(p), dropout_scale(p), T=x.dtype)
-    return y
 
 
 @_uniform.kernel("cuda")
@@ -376,8 +298,5 @@ def _(key: Array, *, shape: tuple[int, ...]) -> Array:
 def _filled(kernel: Kernel, key: Array, shape: tuple[int, ...], dtype: Any, **macros: Any) -> Array:
     y = backends.backend_of(key).empty(shape, dtype)
     if y.size:
-        kernel(_grid(y.size, 2), 256, key, y, y.size, **macros)
+        kernel(blocks_for(y.size, 2), 256, key, y, y.size, **macros)
     return y
-
-
-op.register(dropout=dropout)

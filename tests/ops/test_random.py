@@ -15,7 +15,8 @@ from gradlib.core import Tensor
 from gradlib.errors import DTypeError
 from gradlib.kernel import Kernel
 from gradlib.ops import philox, random
-from gradlib.ops.random import Generator, bernoulli, dropout, manual_seed, normal, permutation, randint, uniform
+from gradlib.ops.dropout import dropout
+from gradlib.ops.random import Generator, bernoulli, manual_seed, normal, permutation, randint, uniform
 from gradlib.testing import launches
 
 KEY = np.array([2**63 + 5, 2**40], np.uint64)

@@ -2,13 +2,16 @@
 
 from .front import as_matrix, gains, has_tensor_cores, passes, planes_of, prepared, product, worthwhile
 from .planes import gradient, split
-from .problem import Matrix, Outputs, Problem, Steps
+from .problem import AFTER, BEFORE, Matrix, Outputs, Problem, Steps, Totals
 
 __all__ = [
+    "AFTER",
+    "BEFORE",
     "Matrix",
     "Outputs",
     "Problem",
     "Steps",
+    "Totals",
     "as_matrix",
     "gains",
     "gradient",

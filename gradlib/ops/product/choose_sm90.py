@@ -68,21 +68,29 @@ def stage_bytes(config: Config) -> int:
     return (config.bm + config.bn) * TILE_K * 2
 
 
-def shared_bytes(config: Config, *, direct: bool, sums: bool) -> int:
+def shared_bytes(config: Config, *, direct: bool, totals: int) -> int:
     """Return the dynamic shared memory of a block: stages, staging of the results, column sums, barriers."""
     staging = 0 if direct else 2 * 2 * config.rows * 128
-    return config.stages * stage_bytes(config) + staging + (2048 if sums else 0) + 16 * config.stages + 32
+    return config.stages * stage_bytes(config) + staging + 2048 * totals + 16 * config.stages + 32
 
 
-def with_stages(config: Config, *, direct: bool, sums: bool) -> Config:
+def with_stages(config: Config, *, direct: bool, totals: int) -> Config:
     """Return the config with as many stages as fit, eight at most."""
-    room = SHARED - shared_bytes(config._replace(stages=0), direct=direct, sums=sums)
+    room = SHARED - shared_bytes(config._replace(stages=0), direct=direct, totals=totals)
     return config._replace(stages=min(8, room // (stage_bytes(config) + 16)))
 
 
 def _work(steps: Steps) -> float:
     """Instructions of a thread for each element that passes out."""
-    work = 3.0 + steps.bias + steps.scale + 2.0 * steps.save + 3.0 * steps.residual + 4.0 * steps.sums
+    work = (
+        3.0
+        + steps.bias
+        + steps.scale
+        + 2.0 * steps.save
+        + 3.0 * bool(steps.residual)
+        + 4.0 * steps.totals
+        + 12.0 * steps.dropout
+    )
     for name in (steps.activation, steps.slope):
         work += 0.0 if name is None else 2.0 if name in ("relu", "leaky_relu", "relu6") else 18.0
     return work + (3.0 if steps.slope else 0.0)
@@ -112,7 +120,7 @@ def fits(problem: Problem, config: Config) -> bool:
     depth = ceil_div(problem.k, TILE_K)
     return (
         accumulators <= 128
-        and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.sums))
+        and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.totals))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )
 
@@ -134,6 +142,6 @@ def completed(config: Config, problem: Problem, multiprocessors: int) -> Config:
     """Return the config with its stages and group filled in where they are left open."""
     if not config.stages:
         direct = problem.itemsize != 2 or config.splits > 1
-        config = with_stages(config, direct=direct, sums=problem.steps.sums)
+        config = with_stages(config, direct=direct, totals=problem.steps.totals)
     square = (multiprocessors * config.bn / config.bm) ** 0.5
     return config if config.group else config._replace(group=max(1, round(square / config.cluster)))

@@ -10,7 +10,7 @@ from ...spec import bfloat16, float16, float32
 from ..precision import passes as passes_of_float32
 from . import choose_mma, choose_sm90, mma, sm90
 from .planes import split
-from .problem import Matrix, Outputs, Problem
+from .problem import Matrix, Outputs, Problem, Totals
 
 __all__ = ["as_matrix", "gains", "has_tensor_cores", "passes", "planes_of", "prepared", "product", "worthwhile"]
 
@@ -59,11 +59,11 @@ def prepared(matrix: Matrix | None) -> Matrix | None:
     return split(matrix.array, planes_of(matrix.array))._replace(transposed=matrix.transposed)
 
 
-def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Array | None:
-    """Compute out.y (products, m, n); return the column sums, (parts, n) in float32, where they are asked for."""
+def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Totals | None:
+    """Compute out.y (products, m, n); return the totals of its columns, where they are asked for."""
     hopper = backends.backend_of(out.y).limits.architecture == "sm_90a"
     family: Any = sm90 if hopper and sm90.serves(a.array) and sm90.serves(b.array) else mma
-    found: Array | None = family.product(problem, a, b, out)
+    found: Totals | None = family.product(problem, a, b, out)
     return found
 
 

@@ -10,7 +10,7 @@ from ...kernel import Kernel, ctype
 from ...spec import float32
 from .choose_mma import Config, choose, shared_bytes
 from .finish import finish
-from .problem import Matrix, Outputs, Problem, Steps, paired_of
+from .problem import ARRAYS, LIMITS, Matrix, Outputs, Problem, Steps, Totals, paired_of
 
 __all__ = ["aligned", "config_macros", "product"]
 
@@ -19,7 +19,7 @@ Array = Any
 _product = Kernel(
     "product_mma.cu",
     "product_mma",
-    "a b bias scale slope residual y z sums | m n k splits band a_pitch a_batch a_plane b_pitch b_batch b_plane",
+    f"a b {ARRAYS} totals | {LIMITS} m n k splits band a_pitch a_batch a_plane b_pitch b_batch b_plane",
 )
 
 
@@ -39,8 +39,8 @@ def config_macros(config: Config) -> dict[str, Any]:
     return {"BM": config.bm, "BN": config.bn, "WM": config.wm, "WN": config.wn, "STAGES": config.stages}
 
 
-def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config | None = None) -> Array | None:
-    """Compute out.y (products, m, n); return the column sums, (parts, n) in float32, where they are asked for."""
+def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config | None = None) -> Totals | None:
+    """Compute out.y (products, m, n); return the totals of its columns, where they are asked for."""
     backend, p = backends.backend_of(out.y), problem
     c = config or choose(p, backend.limits.multiprocessors)
     if c.splits == 1:
@@ -51,19 +51,19 @@ def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config
     return None
 
 
-def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, c: Config) -> Array | None:
-    backend = backends.backend_of(out.y)
-    sums = backend.empty((p.products * -(-p.m // c.bm), p.n), float32) if p.steps.sums else None
+def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, c: Config) -> Totals | None:
+    totals = Totals.room(p, c.bm, out.y)
     tiles = -(-p.m // c.bm) * -(-p.n // c.bn)
     _product(
-        (tiles, 1, p.products * c.splits), c.threads, _first(a), _first(b), out.bias, out.scale, out.slope,
-        out.residual, out.y, out.z, sums, p.m, p.n, p.k, c.splits, c.band, *_steps(a), *_steps(b),
+        (tiles, 1, p.products * c.splits), c.threads, _first(a), _first(b), *out.arrays,
+        None if totals is None else totals.array,
+        *out.limits, p.m, p.n, p.k, c.splits, c.band, *_steps(a), *_steps(b),
         shared=shared_bytes(c, a_transposed=p.a_transposed, b_transposed=p.b_transposed), **config_macros(c),
         **p.steps.macros, OPERAND=ctype(a.array.dtype), T=ctype(out.y.dtype), OUT=ctype(out.y.dtype),
         A_TRANSPOSED=p.a_transposed, B_TRANSPOSED=p.b_transposed, PASSES=p.passes,
         ALIGNED=aligned(a.array, b.array), PAIRED=paired_of(p.n, p.n, out),
     )  # fmt: skip
-    return sums
+    return totals
 
 
 def _first(matrix: Matrix) -> Array:

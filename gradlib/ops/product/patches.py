@@ -8,7 +8,7 @@ from typing import Any
 from ... import backend as backends
 from . import patches_mma, patches_sm90
 from .geometry import Images, Walk, Window, classes, forward_walk, tap_strides
-from .problem import Outputs, Steps
+from .problem import BEFORE, Outputs, Steps, Totals
 
 __all__ = ["Images", "Window", "convolve", "input_gradient", "weight_gradient"]
 
@@ -27,13 +27,20 @@ def convolve(
     residual: Array | None = None,
     activation: str | None = None,
     z: Array | None = None,
-) -> None:
-    """y = residual + act(scale (x * w) + bias); w: (taps * planes, channels / groups, features)."""
-    steps = Steps(bias is not None, scale is not None, activation, z is not None, residual=residual is not None)
+    moments: bool = False,
+) -> Totals | None:
+    """y = act(scale (x * w) + bias + residual); w: (taps * planes, channels / groups, features).
+
+    Returns the moments of y's columns, where they are asked for; of one group only.
+    """
+    steps = Steps(bias is not None, scale is not None, activation, z is not None, moments=moments,
+                  residual=BEFORE if residual is not None else 0)  # fmt: skip
     walk = forward_walk(window, tuple(y.shape[1:-1]))
     outputs = Outputs(y, z, None, residual, bias, scale)
     taps = (0, *tap_strides(window.kernel, _planes(w, window)))
-    _family(x, w, walk, window.groups).run(x, w, outputs, walk, taps, window.groups, passes, steps)
+    family = _family(x, w, walk, window.groups)
+    found: Totals | None = family.run(x, w, outputs, walk, taps, window.groups, passes, steps)
+    return found
 
 
 def input_gradient(dz: Images, w: Array, dx: Array, window: Window, passes: int) -> None:

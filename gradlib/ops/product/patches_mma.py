@@ -12,7 +12,7 @@ from ..tiling import combine
 from .choose_mma import choose, shared_bytes
 from .geometry import Images, Walk, whd
 from .mma import aligned, config_macros
-from .problem import Outputs, Problem, Steps, paired_of
+from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 
 __all__ = ["run", "weights"]
 
@@ -23,7 +23,7 @@ _AXES = " ".join(f"{name}_{axis}" for name in ("count", "step", "low", "taps", "
 _convolve = Kernel(
     "conv_mma.cu",
     "convolve_mma",
-    f"x w bias scale slope residual y z sums | m n band {_AXES} first matrix_w matrix_h matrix_d channels x_w x_h x_d "
+    f"x w {ARRAYS} totals | {LIMITS} m n band {_AXES} first matrix_w matrix_h matrix_d channels x_w x_h x_d "
     "x_pitch x_plane b_planes w_pitch size_w size_h size_d origin_w origin_h origin_d stride_w stride_h stride_d pitch",
 )
 _weights = Kernel(
@@ -46,7 +46,7 @@ def run(
     transposed: bool = False,
     origin: Ints = (),
     stride: Ints = (),
-) -> None:
+) -> Totals | None:
     """Launch the kernel for the forward pass, or, transposed, for one class of the gradient in x; group by group."""
     y = out.y
     backend = backends.backend_of(y)
@@ -65,17 +65,19 @@ def run(
         "PAIRED": paired_of(n, total, out),
     }  # fmt: skip
     shared = shared_bytes(config, a_transposed=False, b_transposed=transposed)
+    totals = Totals.room(problem, config.bm, y)  # of one group: see `convolve`
     for group in range(groups):
         columns, channels = slice(group * n, group * n + n), group * per_group
-        here = [None if a is None else _from(a, columns.start) for a in (out.bias, out.scale, out.slope, out.residual)]
+        here = [None if a is None else _from(a, columns.start) for a in out.arrays]
         of_w = _from(w, channels if transposed else columns.start)
         _convolve(
-            tiles, config.threads, _from(x.array, channels), of_w, *here, _from(y, columns.start),
-            None if out.z is None else _from(out.z, columns.start), None, m, n, config.band, *walk.numbers, first,
+            tiles, config.threads, _from(x.array, channels), of_w, *here,
+            None if totals is None else totals.array, *out.limits, m, n, config.band, *walk.numbers, first,
             *whd(tuple(matrix), 0), per_group, *whd(x.size, 1), x.array.shape[-1], x.plane,
             w.shape[0] // math.prod(walk.taps), w.strides[1] // item, *whd(size, 1), *whd(origin, 0), *whd(stride, 1),
             total, shared=shared, **macros,
         )  # fmt: skip
+    return totals
 
 
 def _from(array: Array, start: int) -> Array:

@@ -11,7 +11,7 @@ from ...spec import float32
 from ..tiling import combine
 from .choose_sm90 import choose, shared_bytes
 from .geometry import Images, Walk, Window, classes, forward_walk, whd
-from .problem import Outputs, Problem, Steps, paired_of
+from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 from .sm90 import config_macros, grid_of, serves
 
 __all__ = ["fits", "run", "takes", "weights"]
@@ -23,8 +23,8 @@ _AXES = " ".join(f"{name}_{axis}" for name in ("count", "step", "low", "taps", "
 _convolve = Kernel(
     "conv_sm90.cu",
     "convolve",
-    f"bias scale slope residual y z sums | m n groups band {_AXES} first matrix_w matrix_h matrix_d blocks a_group "
-    "a_plane b_group b_plane size_w size_h size_d origin_w origin_h origin_d stride_w stride_h stride_d pitch "
+    f"{ARRAYS} totals | {LIMITS} m n groups band {_AXES} first matrix_w matrix_h matrix_d blocks a_group a_plane "
+    " b_group b_plane size_w size_h size_d origin_w origin_h origin_d stride_w stride_h stride_d pitch "
     "a_map b_map y_map z_map fetched_map",
 )
 _weights = Kernel(
@@ -80,7 +80,7 @@ def run(
     transposed: bool = False,
     origin: Ints = (),
     stride: Ints = (),
-) -> None:
+) -> Totals | None:
     """Launch the kernel for the forward pass, or, transposed, for one class of the gradient in x."""
     y = out.y
     backend = backends.backend_of(y)
@@ -103,16 +103,18 @@ def run(
             maps.append(maps[0])  # not looked at
         else:
             maps.append(backend.tensor_map(_by_group(array, m, groups), (1, config.rows, 64), 128))
+    totals = Totals.room(problem, config.rows, y)
     first, *matrix = matrices
     _convolve(
-        grid_of(tiles, config, backend), 384, out.bias, out.scale, out.slope, out.residual, y, out.z, out.sums,
-        m, n, groups, config.group, *walk.numbers, first, *whd(tuple(matrix), 0), blocks,
-        x.channels // groups, x.plane, x.channels // groups if transposed else n, 1,
+        grid_of(tiles, config, backend), 384, *out.arrays, None if totals is None else totals.array, *out.limits,
+        m, n, groups, config.group, *walk.numbers, first, *whd(tuple(matrix), 0),
+        blocks, x.channels // groups, x.plane, x.channels // groups if transposed else n, 1,
         *whd(size, 1), *whd(origin, 0), *whd(stride, 1), total, *maps,
-        shared=shared_bytes(config, direct=direct, sums=steps.sums), **config_macros(config), **steps.macros,
+        shared=shared_bytes(config, direct=direct, totals=steps.totals), **config_macros(config), **steps.macros,
         OPERAND=ctype(x.array.dtype), T=ctype(y.dtype), OUT=ctype(y.dtype), DIRECT=direct, DIMS=len(size),
         B_TRANSPOSED=transposed, PASSES=passes, PAIRED=paired_of(n, total, out),
     )  # fmt: skip
+    return totals
 
 
 def _map(walk: Walk, x: Images, pixels: int) -> Any:
@@ -142,7 +144,7 @@ def weights(x: Images, dz: Images, dw: Array, walk: Walk, groups: int, passes: i
     _weights(
         grid_of(tiles, config, backend), 384, part, m, n, places, groups, config.splits, config.group, *walk.numbers,
         blocks, channels, channels, x.plane, n, features, *maps,
-        shared=shared_bytes(config, direct=True, sums=False), **config_macros(config), OPERAND=ctype(x.array.dtype),
+        shared=shared_bytes(config, direct=True, totals=0), **config_macros(config), OPERAND=ctype(x.array.dtype),
         T=ctype(float32), OUT=ctype(float32), DIRECT=True, DIMS=len(walk.taps), A_TRANSPOSED=True, PASSES=passes,
         PAIRED=paired_of(n, features, Outputs(part)),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from ...kernel import Kernel, ctype
 from ...spec import bfloat16, float16, float32
 from .choose_sm90 import Config, choose, completed, shared_bytes
 from .finish import finish
-from .problem import Matrix, Outputs, Problem, Steps, paired_of
+from .problem import ARRAYS, LIMITS, Matrix, Outputs, Problem, Steps, Totals, paired_of
 
 __all__ = ["config_macros", "grid_of", "product", "serves"]
 
@@ -19,8 +19,7 @@ Array = Any
 _product = Kernel(
     "product_sm90.cu",
     "product",
-    "bias scale slope residual y z sums | m n k products splits group a_batch b_batch "
-    "a_map b_map y_map z_map fetched_map",
+    f"{ARRAYS} totals | {LIMITS} m n k products splits group a_batch b_batch a_map b_map y_map z_map fetched_map",
 )
 
 
@@ -80,15 +79,15 @@ def _plan(problem: Problem, config: Config, operand: Any, out: Any, paired: bool
     }
     return _Plan(
         -(-p.m // (c.bm * c.cluster)) * -(-p.n // c.bn) * p.products * c.splits,
-        shared_bytes(c, direct=direct, sums=p.steps.sums),
+        shared_bytes(c, direct=direct, totals=p.steps.totals),
         (a_box, b_box, (1, c.rows, 64)),
         direct,
         macros,
     )
 
 
-def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config | None = None) -> Array | None:
-    """Compute out.y (products, m, n); return the column sums, (parts, n) in float32, where they are asked for.
+def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config | None = None) -> Totals | None:
+    """Compute out.y (products, m, n); return the totals of its columns, where they are asked for.
 
     The operands must be ones that `serves` takes.  `config` overrides the choice.
     """
@@ -103,7 +102,7 @@ def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config
     return None
 
 
-def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config) -> Array | None:
+def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config) -> Totals | None:
     backend = backends.backend_of(out.y)
     plan = _plan(p, config, a.array.dtype, out.y.dtype, paired_of(p.n, p.n, out))
     shape = (p.products * config.splits, p.m, p.n)
@@ -113,10 +112,10 @@ def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config) -> A
             maps.append(maps[0])  # not looked at
         else:
             maps.append(backend.tensor_map(array.reshape(shape), plan.boxes[2], 128))
-    sums = backend.empty((p.products * -(-p.m // config.rows), p.n), float32) if p.steps.sums else None
+    totals = Totals.room(p, config.rows, out.y)
     _product(
-        grid_of(plan.tiles, config, backend), 384, out.bias, out.scale, out.slope, out.residual, out.y, out.z, sums,
+        grid_of(plan.tiles, config, backend), 384, *out.arrays, None if totals is None else totals.array, *out.limits,
         p.m, p.n, p.k, p.products, config.splits, config.group, a.planes if a.batch > 1 else 0,
         b.planes if b.batch > 1 else 0, *maps, shared=plan.shared, **plan.macros,
     )  # fmt: skip
-    return sums
+    return totals

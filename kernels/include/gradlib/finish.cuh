@@ -1,10 +1,14 @@
 // What the sums of a product pass through on their way out, composed at compile time:
-//   u = v scale[column] + bias[column]      the pre-activation (SCALE=1, BIAS=1); SAVE=1 stores it in z
-//   y = f(u) f'(s) + residual               f is ACT; f' (SLOPE=1) that of SLOPE_ACT, at s; RESIDUAL=1
-// SUMS=1 adds y up along the rows: the gradient of a bias that lies before.
+//   u = v scale[column] + bias[column]      the pre-activation (SCALE=1, BIAS=1), + residual if RESIDUAL=2;
+//                                           SAVE=1 stores it in z
+//   y = f(u) f'(s) d + residual             f is ACT; f' (SLOPE=1) that of SLOPE_ACT, at s; residual if RESIDUAL=1;
+//                                           d (DROPOUT=1) is 0 or 1 / (1 - p), as dropout.cu draws it for this element
+// SUMS=1 adds y up along the rows: the gradient of a bias that lies before.  MOMENTS=1 takes its mean and the sum of its
+// squared deviations instead, which a batch normalisation asks for.
 #pragma once
 
 #include "gradlib/activation16.cuh"
+#include "gradlib/philox.cuh"
 
 #ifndef T  // elements of bias, scale, s and residual
 #define T float
@@ -30,8 +34,14 @@
 #ifndef RESIDUAL
 #define RESIDUAL 0
 #endif
+#ifndef DROPOUT
+#define DROPOUT 0
+#endif
 #ifndef SUMS
 #define SUMS 0
+#endif
+#ifndef MOMENTS
+#define MOMENTS 0
 #endif
 #ifndef PAIRED  // 1: n is even and every array begins at a multiple of two elements
 #define PAIRED 0
@@ -48,6 +58,9 @@ struct Finish {
 
   const T *bias, *scale;      // (n,)
   const T *slope, *residual;  // as y
+  const unsigned long long* key;
+  unsigned int threshold;  // of dropout: p 2^24
+  float keep;              // 1 / (1 - p)
   int n;
 
   // What columns `column` and the next pass through.
@@ -60,15 +73,18 @@ struct Finish {
     if constexpr (BIAS) load(bias + before, column, c.bias);
     return c;
   }
-  GRADLIB_DEVICE A before(A v, const Columns& c, int e) const {
-    if constexpr (SCALE) return mul_add<A>(v, c.scale[e], BIAS ? c.bias[e] : A(0));
-    return BIAS ? v + c.bias[e] : v;
+  // v: the sum; r: the residual there, where it is wanted.
+  GRADLIB_DEVICE A before(A v, const Columns& c, int e, A r) const {
+    if constexpr (SCALE) v = mul_add<A>(v, c.scale[e], BIAS ? c.bias[e] : A(0));
+    else if constexpr (BIAS) v += c.bias[e];
+    return RESIDUAL == 2 ? v + r : v;
   }
-  // u: the pre-activation, y in its place; s and r: slope and residual there, where they are wanted.
-  static GRADLIB_DEVICE A after(A u, A s, A r) {
+  // u: the pre-activation, or y in its place; s, r and d: slope, residual and dropout there, where they are wanted.
+  static GRADLIB_DEVICE A after(A u, A s, A r, A d) {
     u = F::f(u);
     if constexpr (SLOPE) u *= G::df(s);
-    return RESIDUAL ? u + r : u;
+    if constexpr (DROPOUT) u *= d;
+    return RESIDUAL == 1 ? u + r : u;
   }
   // Of the row that begins at element `row` of y, in which slope and residual lie as y does.
   GRADLIB_DEVICE void slopes(long long row, int column, A (&to)[2]) const {
@@ -76,6 +92,23 @@ struct Finish {
   }
   GRADLIB_DEVICE void residuals(long long row, int column, A (&to)[2]) const {
     if constexpr (RESIDUAL) load(residual + row, column, to);
+  }
+
+  // Of elements `at` and the next of y.
+  GRADLIB_DEVICE void kept(long long at, A (&to)[2]) const {
+    if constexpr (DROPOUT) {
+      const Words words = philox(key, at / 4);
+      if constexpr (PAIRED) {  // `at` is even; chosen without an address, so that the words stay in registers
+        to[0] = (at & 2 ? words.at[2] : words.at[0]) >> 8 >= threshold ? keep : 0.0f;
+        to[1] = (at & 2 ? words.at[3] : words.at[1]) >> 8 >= threshold ? keep : 0.0f;
+      } else {
+        to[0] = one_of(words, at) >> 8 >= threshold ? keep : 0.0f;
+        to[1] = one_of(philox(key, (at + 1) / 4), at + 1) >> 8 >= threshold ? keep : 0.0f;
+      }
+    }
+  }
+  static GRADLIB_DEVICE unsigned int one_of(const Words& w, long long at) {
+    return at & 2 ? (at & 1 ? w.at[3] : w.at[2]) : at & 1 ? w.at[1] : w.at[0];
   }
 
   // Two neighbours of a row; 0 beyond its end.

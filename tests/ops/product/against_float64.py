@@ -9,8 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+import gradlib as gl
 from gradlib.backend import checked, get
-from gradlib.ops.product import Matrix, Outputs, Problem, Steps, front, split
+from gradlib.ops.product import AFTER, BEFORE, Matrix, Outputs, Problem, Steps, front, split
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
@@ -22,7 +23,28 @@ SLOPE: dict[Any, Any] = {
 }
 FORWARD: dict[str, Any] = {"bias": True, "activation": "gelu", "save": True}
 BACKWARD: dict[str, Any] = {"slope": "gelu", "sums": True}
-ADDED: dict[str, Any] = {"residual": True, "scale": True}
+ADDED: dict[str, Any] = {"residual": AFTER, "scale": True}
+# What both families are held to, beside their own cases.
+EPILOGUES: list[dict[str, Any]] = [
+    {"m": 70, "n": 72, "k": 72, "scale": True, "bias": True, "residual": BEFORE, "activation": "relu"},
+    {
+        "m": 70,
+        "n": 37,
+        "k": 72,
+        "b_transposed": True,
+        "bias": True,
+        "residual": BEFORE,
+        "activation": "gelu",
+        "save": True,
+    },
+    {"m": 131, "n": 72, "k": 72, "products": 2, "bias": True, "dropout": True, "residual": AFTER},
+    {"m": 67, "n": 37, "k": 72, "b_transposed": True, "activation": "relu", "dropout": True},
+    {"m": 130, "n": 72, "k": 72, "slope": "relu", "dropout": True, "sums": True},
+    {"m": 333, "n": 72, "k": 72, "bias": True, "moments": True},
+    {"m": 77, "n": 37, "k": 72, "b_transposed": True, "products": 2, "activation": "relu", "moments": True},
+    {"m": 200, "n": 72, "k": 72, "dtype": F32, "passes": 6, "moments": True},
+    {"m": 200, "n": 72, "k": 72, "dtype": F32, "passes": 3, "dropout": True, "residual": BEFORE},
+]
 
 
 def check(
@@ -39,7 +61,7 @@ def check(
     one_b: bool = False,
     **steps_given: Any,
 ) -> None:
-    """Run one product and hold y, z and the column sums to float64."""
+    """Run one product and hold y, z and the totals of the columns to float64."""
     backend, rng, steps = get(device), np.random.default_rng(m + n + k), Steps(**steps_given)
 
     def draw(*shape: int) -> np.ndarray:
@@ -47,13 +69,16 @@ def check(
 
     a, b = draw(products, m, k), draw(1 if one_b else products, k, n)
     bias, scale, slope, residual = draw(n), draw(n), draw(products, m, n), draw(products, m, n)
+    key, p = np.array([7, 3], np.uint64), 0.3
     wide = [x.astype(np.float64) for x in (a, b, bias, scale, slope, residual)]
     u = wide[0] @ wide[1]
     u = u * wide[3] if steps.scale else u
     u = u + wide[2] if steps.bias else u
+    u = u + wide[5] if steps.residual == BEFORE else u
     expected = ACTIVATION[steps.activation](u)
     expected = expected * SLOPE[steps.slope](wide[4]) if steps.slope else expected
-    expected = expected + wide[5] if steps.residual else expected
+    expected = gl.dropout(expected, key, p=p) if steps.dropout else expected
+    expected = expected + wide[5] if steps.residual == AFTER else expected
 
     def there(x: np.ndarray, transposed: bool) -> Matrix:
         array = backend.asarray(np.ascontiguousarray(x.swapaxes(1, 2) if transposed else x))
@@ -70,10 +95,10 @@ def check(
 
     out = Outputs(
         y, z if steps.save else None, given(steps.slope, slope), given(steps.residual, residual),
-        given(steps.bias, bias), given(steps.scale, scale),
+        given(steps.bias, bias), given(steps.scale, scale), given(steps.dropout, key), p,
     )  # fmt: skip
     with checked(orders=("forward",)) if device == "sim" else nullcontext():
-        sums = run(problem, left, right, out)
+        totals = run(problem, left, right, out)
     # Of 16 bits, the rounding of the result, and a float32 sum; of planes, what they leave out, or the rounding of a
     # float32 sum of k / 16 steps of the tensor core.
     of_planes = {6: 2.0**-23 * sqrt(max(k / 16, 4)), 3: 2.0**-14, 1: 2.0**-7}[passes]
@@ -87,8 +112,18 @@ def check(
     close(y, expected)
     if steps.save:
         close(z, u)
+    if not steps.totals:
+        assert totals is None
+        return
+    of_parts = backend.to_host(totals.array).astype(np.float64)
+    room = 1e-4 if passes == 1 else 2e-5
     if steps.sums:
-        total = backend.to_host(sums).astype(np.float64).reshape(products, -1, n).sum(1)
         want = expected.sum(1)
-        room = 1e-4 if passes == 1 else 2e-5
-        assert abs(total - want).max() <= room * np.sqrt((expected**2).sum(1)).max()
+        assert abs(of_parts.reshape(products, -1, n).sum(1) - want).max() <= room * np.sqrt((expected**2).sum(1)).max()
+        return
+    stored = backend.to_host(y).astype(np.float64)  # the moments are those of what was stored
+    for part in range(-(-m // totals.rows)):
+        rows = stored[:, part * totals.rows : (part + 1) * totals.rows]
+        mean, m2 = of_parts.reshape(2, products, -1, n)[:, :, part]
+        assert abs(mean - rows.mean(1)).max() <= 1e-6 * abs(rows).max()
+        assert (abs(m2 - rows.var(1) * rows.shape[1]) <= 1e-5 * (rows.var(1) + 1e-30) * rows.shape[1]).all()

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from gradlib.ops.product import AFTER
 from gradlib.ops.product.choose_mma import CANDIDATES, Config
 from gradlib.ops.product.mma import product
 
 from ...devices import device_params
-from .against_float64 import ADDED, BACKWARD, BF16, F16, F32, FORWARD, check
+from .against_float64 import ADDED, BACKWARD, BF16, EPILOGUES, F16, F32, FORWARD, check
 
 pytestmark = pytest.mark.parametrize("device", device_params())
 
@@ -40,15 +41,20 @@ def test_layouts(device, layout, dtype, m, n, k):
         {"m": 1, "n": 1, "k": 1, "bias": True},
         {"m": 70, "n": 33, "k": 72, "bias": True, "activation": "relu"},
         {"m": 130, "n": 73, "k": 520, "run": of(Config(64, 64, 32, 32, splits=2)), **ADDED},
-        {"m": 67, "n": 65, "k": 63, "products": 3, "residual": True},
+        {"m": 67, "n": 65, "k": 63, "products": 3, "residual": AFTER},
         {"m": 72, "n": 40, "k": 72, "products": 5, "one_b": True, "scale": True},
         {"m": 72, "n": 40, "k": 520, "products": 2, "run": of(Config(64, 64, 32, 32, splits=2))},
-        {"m": 201, "n": 71, "k": 72, "dtype": F16, **BACKWARD, "residual": True},
+        {"m": 201, "n": 71, "k": 72, "dtype": F16, **BACKWARD, "residual": AFTER},
         {"m": 65, "n": 40, "k": 97, "dtype": F32, "passes": 6, **FORWARD},
         {"m": 65, "n": 41, "k": 97, "dtype": F32, "passes": 6, "a_transposed": True, "b_transposed": True, **BACKWARD},
         {"m": 65, "n": 41, "k": 97, "dtype": F32, "passes": 3, "products": 2},
         {"m": 65, "n": 41, "k": 97, "dtype": F32, "passes": 1},
     ],
 )
-def test_shapes_and_epilogues(device, case):
+def test_shapes_and_layouts(device, case):
     check(device, **{"run": of(None), **case})
+
+
+@pytest.mark.parametrize("case", EPILOGUES)
+def test_epilogues(device, case):
+    check(device, run=of(None), **case)

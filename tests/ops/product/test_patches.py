@@ -91,7 +91,7 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits):
     )
     wide_x, wide_w, wide_g, wide_b, wide_s, wide_r = (v.astype(np.float64) for v in (x, w, g, bias, scale, residual))
     y = conv_host.forward(np, wide_x, wide_w, stride, both, dilation, groups)
-    y = np.maximum((y * wide_s if case.get("scale") else y) + wide_b, 0) + (wide_r if case.get("residual") else 0)
+    y = np.maximum((y * wide_s if case.get("scale") else y) + wide_b + (wide_r if case.get("residual") else 0), 0)
     dx = conv_host.data_gradient(np, wide_g, wide_w, shape[1:-1], stride, both, dilation, groups)
     dw = conv_host.weight_gradient(np, wide_x, wide_g, of_w[:n], stride, both, dilation, groups)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from gradlib.ops.product import AFTER
 from gradlib.ops.product.choose_sm90 import CANDIDATES, Config, with_stages
 from gradlib.ops.product.sm90 import product, serves
 
 from ...devices import device_params
-from .against_float64 import ADDED, BACKWARD, BF16, F16, F32, FORWARD, check
+from .against_float64 import ADDED, BACKWARD, BF16, EPILOGUES, F16, F32, FORWARD, check
 
 pytestmark = pytest.mark.parametrize("device", device_params())
 
@@ -24,7 +25,7 @@ def of(config: Config | None) -> Any:
         if config is None:
             return product(problem, a, b, out)
         direct = problem.itemsize != 2 or problem.n % 8 != 0 or config.splits > 1
-        stages = with_stages(config, direct=direct, sums=problem.steps.sums)
+        stages = with_stages(config, direct=direct, totals=problem.steps.totals)
         return product(problem, a, b, out, stages._replace(group=config.group or 2))
 
     return run
@@ -54,14 +55,19 @@ def test_layouts(device, layout, dtype):
         {"m": 70, "n": 33, "k": 72, "b_transposed": True, "bias": True, "activation": "relu"},
         {"m": 130, "n": 72, "k": 1104, "run": of(Config(128, 64, splits=3)), **FORWARD},
         {"m": 130, "n": 73, "k": 264, "b_transposed": True, "run": of(Config(128, 64, splits=2)), **ADDED},
-        {"m": 64, "n": 64, "k": 64, "products": 3, "residual": True},
+        {"m": 64, "n": 64, "k": 64, "products": 3, "residual": AFTER},
         {"m": 72, "n": 40, "k": 72, "products": 5, "one_b": True, "scale": True},
         {"m": 72, "n": 40, "k": 520, "products": 2, "run": of(Config(64, 64, pingpong=True, splits=2))},
-        {"m": 200, "n": 72, "k": 72, "dtype": F16, **BACKWARD, "residual": True},
+        {"m": 200, "n": 72, "k": 72, "dtype": F16, **BACKWARD, "residual": AFTER},
     ],
 )  # fmt: skip
-def test_shapes_and_epilogues(device, case):
+def test_shapes_and_layouts(device, case):
     check(device, **{"run": of(None), **case})
+
+
+@pytest.mark.parametrize("case", EPILOGUES)
+def test_epilogues(device, case):
+    check(device, run=of(None), **case)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@
 
 namespace mma {
 
+using Totals = ColumnTotals<BM / WM, BN>;
+
 struct Outputs {
   OUT *y, *z;
-  float* sums;  // (parts, n): a part is the rows of a block
+  float* totals;  // (parts, n), a part being the rows of a block: sums, or means and then squared deviations
 };
 
 struct Shape {
@@ -61,50 +63,55 @@ GRADLIB_DEVICE void clear(Sums& sum) {
 
 template <class Rows>
 GRADLIB_DEVICE void store(const Sums& sum, int z, int m0, int n0, int m, int n, const Finish& finish,
-                          const Outputs& out, const Rows& rows, float* shared) {
+                          const Outputs& out, const Rows& rows, Totals& totals) {
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const int row0 = m0 + warp / (BN / WN) * WM + lane / 4, column0 = n0 + warp % (BN / WN) * WN + lane % 4 * 2;
+  const int warp_row = m0 + warp / (BN / WN) * WM, warp_column = warp % (BN / WN) * WN;
 #pragma unroll
   for (int j = 0; j < NI; ++j) {
-    const int column = column0 + 8 * j;
+    const int in_block = warp_column + lane % 4 * 2 + 8 * j, column = n0 + in_block;
     const Finish::Columns columns = finish.columns(column, rows.columns_before(z));
-    float total[2] = {0, 0};
+    ColumnTotal total[2] = {};
 #pragma unroll
     for (int i = 0; i < 2 * MI; ++i) {
-      const int row = row0 + 8 * i;
+      const int row = warp_row + lane / 4 + 8 * i;
       const long long at = row < m ? rows.offset(z, row) : -1;
-      float s[2] = {}, r[2] = {}, u[2];
+      float s[2] = {}, r[2] = {}, d[2] = {}, u[2];
+      OUT y[2];
       if (at >= 0 && column < n) {
         finish.slopes(at, column, s);
         finish.residuals(at, column, r);
+        finish.kept(at + column, d);
       }
-      u[0] = finish.before(sum[i / 2][j][i % 2 * 2], columns, 0);
-      u[1] = finish.before(sum[i / 2][j][i % 2 * 2 + 1], columns, 1);
-      if (at >= 0) {
-        if constexpr (SAVE) Finish::store(out.z + at, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
-        u[0] = Finish::after(u[0], s[0], r[0]);
-        u[1] = Finish::after(u[1], s[1], r[1]);
-        Finish::store(out.y + at, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
-        total[0] += u[0];
-        total[1] += u[1];
-      }
-    }
-    if constexpr (SUMS) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) u[e] = finish.before(sum[i / 2][j][i % 2 * 2 + e], columns, e, r[e]);
+      if (SAVE && at >= 0) Finish::store(out.z + at, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
+        u[e] = Finish::after(u[e], s[e], r[e], d[e]);
+        y[e] = from_acc<OUT>(u[e]);
+        if constexpr (TOTALS) {
+          const float stored = MOMENTS ? to_acc(y[e]) : u[e];
+          if (i == 0) total[e].start(stored);
+          total[e].add(stored, at >= 0);
+        }
+      }
+      if (at >= 0) Finish::store(out.y + at, column, n, y[0], y[1]);
+    }
+    if constexpr (TOTALS) {
 #pragma unroll
-        for (int other = 16; other >= 4; other /= 2) total[e] += __shfl_xor_sync(0xffffffff, total[e], other);
-        if (lane < 4) shared[warp / (BN / WN) * BN + column - n0 + e] = total[e];
+      for (int e = 0; e < 2; ++e) {
+        total[e].over_lanes();
+        const int inside = smaller(larger(m - warp_row, 0), WM);
+        if (lane < 4) totals.put(warp / (BN / WN), in_block + e, total[e], inside);
       }
     }
   }
-  if constexpr (SUMS) {
+  if constexpr (TOTALS) {
     __syncthreads();
+    const long long parts = ceil_div(m, BM), place = (z * parts + m0 / BM) * n + n0;
+    const auto rows_of = [&](int w) { return smaller(larger(m - m0 - w * WM, 0), WM); };
     for (int i = threadIdx.x; i < BN; i += THREADS) {
-      float sum_of = 0;
-#pragma unroll
-      for (int w = 0; w < BM / WM; ++w) sum_of += shared[w * BN + i];
-      if (n0 + i < n) out.sums[((long long)z * ceil_div(m, BM) + m0 / BM) * n + n0 + i] = sum_of;
+      if (n0 + i < n) totals.store(i, out.totals + place + i, gridDim.z * parts * n, rows_of);
     }
   }
 }
@@ -162,8 +169,8 @@ GRADLIB_DEVICE void run(unsigned char* memory, const Shape& shape, const A& a, c
       }
     }
   }
-  if constexpr (SUMS) __syncthreads();  // the slabs are free for the column sums
-  store(sum, z, m0, n0, shape.m, shape.n, finish, out, rows, reinterpret_cast<float*>(memory));
+  if constexpr (TOTALS) __syncthreads();  // the slabs are free for the columns' totals
+  store(sum, z, m0, n0, shape.m, shape.n, finish, out, rows, *reinterpret_cast<Totals*>(memory));
 }
 
 }  // namespace mma

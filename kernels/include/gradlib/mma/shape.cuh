@@ -2,7 +2,7 @@
 // through STAGES of shared memory that cp.async fills.
 #pragma once
 
-#include "gradlib/finish.cuh"
+#include "gradlib/column_totals.cuh"
 #include "gradlib/ptx.cuh"
 #include "gradlib/walk.cuh"
 

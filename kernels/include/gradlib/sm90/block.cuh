@@ -29,7 +29,7 @@ template <class Loads, class Rows>
 GRADLIB_DEVICE void run(unsigned char* shared, const Shape& shape, const Loads& loads, const Finish& finish,
                         const Outputs& outputs, const Rows& rows) {
   unsigned char* const room = shared + STAGES * STAGE_BYTES;
-  ptx::mbarrier* const bars = reinterpret_cast<ptx::mbarrier*>(room + STAGING_BYTES + SUMS_BYTES);
+  ptx::mbarrier* const bars = reinterpret_cast<ptx::mbarrier*>(room + STAGING_BYTES + TOTALS_BYTES);
   const Ring ring{shared, bars, bars + STAGES};
   const int rank = CLUSTER == 1 ? 0 : ptx::cluster_rank();
   if (threadIdx.x == 0) {
@@ -64,7 +64,7 @@ GRADLIB_DEVICE void run(unsigned char* shared, const Shape& shape, const Loads& 
         turns.hand_over();
       }
       turns.end(place);
-      store(sum, finish, at, staging, outputs, rows);
+      store(sum, finish, at, staging, outputs, rows, shape.z);
     }
     if constexpr (!DIRECT) staging.drain();
   }

@@ -2,7 +2,7 @@
 // rows are not aligned, by the threads themselves.
 #pragma once
 
-#include "gradlib/finish.cuh"
+#include "gradlib/column_totals.cuh"
 #include "gradlib/sm90/mainloop.cuh"
 
 #ifndef DIRECT  // 1: the threads store y and z themselves
@@ -16,12 +16,13 @@ constexpr int SLOTS = 2;                // of each warpgroup
 constexpr int STAGING_BYTES = DIRECT ? 0 : 2 * SLOTS * SLOT_BYTES;
 // Whether s (or else the residual) comes by bulk copies too, into the slot that its results leave by.
 constexpr bool FETCHED = !DIRECT && (SLOPE || RESIDUAL) && !SAVE;
-constexpr int SUMS_BYTES = SUMS ? 2 * 4 * 64 * 4 : 0;  // of 64 columns, of each warp
+using Totals = ColumnTotals<4, 64>;  // of a warpgroup
+constexpr int TOTALS_BYTES = 2 * Totals::BYTES;
 static_assert(DIRECT || sizeof(OUT) == 2, "bulk copies store 16-bit elements");
 
 struct Outputs {
   OUT *y, *z;
-  float* sums;  // (parts, n): a part is the rows of a warpgroup
+  float* totals;  // (parts, n), a part being the rows of a warpgroup: sums, or means and then squared deviations
   const TensorMap *y_map, *z_map, *fetched_map;
 };
 
@@ -38,14 +39,14 @@ struct Fragment {
 // The part of shared memory through which a warpgroup's results leave: slots of 64 columns, used in turn.
 struct Staging {
   unsigned char* slots;
-  float (*sums)[64];      // of each warp
+  Totals& totals;
   ptx::mbarrier* loaded;  // of each slot
   int barrier;            // named, of this warpgroup
   int turn = 0;
 
   GRADLIB_DEVICE Staging(unsigned char* room, ptx::mbarrier* bars, int group)
       : slots(room + group * SLOTS * SLOT_BYTES),
-        sums(reinterpret_cast<float(*)[64]>(room + STAGING_BYTES) + 4 * group), loaded(bars + group * SLOTS),
+        totals(*reinterpret_cast<Totals*>(room + STAGING_BYTES + group * Totals::BYTES)), loaded(bars + group * SLOTS),
         barrier(1 + group) {}
 
   GRADLIB_DEVICE bool speaks() const { return threadIdx.x % 128 == 0; }
@@ -97,24 +98,29 @@ GRADLIB_DEVICE unsigned char* place(unsigned char* slot, const Fragment& at, int
 template <int N, class Rows>
 GRADLIB_DEVICE void finished(const float (&sum)[N], int c, int i, int j, bool pre, const Finish& finish,
                              const Finish::Columns (&columns)[8], const Fragment& at, const Rows& rows,
-                             const T (&fetched)[8], OUT (&value)[8], float (&total)[16]) {
+                             const T (&fetched)[8], OUT (&value)[8], ColumnTotal (&total)[16]) {
 #pragma unroll
   for (int k = 0; k < 8; k += 2) {
-    const int of_j = j + k / 4, row = at.row(i, k / 2 % 2), column = at.column(8 * c + of_j);
-    float s[2] = {}, res[2] = {};
-    if (!pre && row < at.m && column < at.n) {
+    const int of_j = j + k / 4, r = k / 2 % 2, row = at.row(i, r), column = at.column(8 * c + of_j);
+    float s[2] = {}, res[2] = {}, d[2] = {};
+    if (row < at.m && column < at.n) {
       if constexpr (SLOPE && !FETCHED) finish.slopes(rows.offset(at.z, row), column, s);
       if constexpr (RESIDUAL && !(FETCHED && !SLOPE)) finish.residuals(rows.offset(at.z, row), column, res);
+      if constexpr (DROPOUT) finish.kept(rows.offset(at.z, row) + column, d);
     }
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
       if constexpr (FETCHED) (SLOPE ? s : res)[e] = to_acc(fetched[k + e]);
-      float u = finish.before(sum[32 * c + 4 * j + k + e], columns[of_j], e);
-      if (!pre) {
-        u = Finish::after(u, s[e], res[e]);
-        if constexpr (SUMS) total[2 * of_j + e] += row < at.m ? u : 0.0f;
-      }
+      float u = finish.before(sum[32 * c + 4 * j + k + e], columns[of_j], e, res[e]);
+      if (!pre) u = Finish::after(u, s[e], res[e], d[e]);
       value[k + e] = from_acc<OUT>(u);
+      if constexpr (TOTALS) {
+        if (!pre) {
+          const float stored = MOMENTS ? to_acc(value[k + e]) : u;
+          if (i == 0 && r == 0) total[2 * of_j + e].start(stored);
+          total[2 * of_j + e].add(stored, row < at.m);
+        }
+      }
     }
   }
 }
@@ -122,7 +128,7 @@ GRADLIB_DEVICE void finished(const float (&sum)[N], int c, int i, int j, bool pr
 template <int N, class Rows>
 GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Finish& finish,
                          const Finish::Columns (&columns)[8], const Fragment& at, Staging& staging,
-                         const Outputs& out, const Rows& rows, float (&total)[16]) {
+                         const Outputs& out, const Rows& rows, ColumnTotal (&total)[16]) {
   unsigned char* slot = nullptr;
   if constexpr (FETCHED) {
     if (c + 1 < BN / 64) staging.fetch<1>(out.fetched_map, at, c + 1);
@@ -161,40 +167,44 @@ GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Fini
 }
 
 // Add up 64 columns over the warpgroup's rows: in each warp, then over the four.
-GRADLIB_DEVICE void add_up(float (&total)[16], int c, const Fragment& at, const Staging& staging, const Outputs& out) {
+GRADLIB_DEVICE void add_up(ColumnTotal (&total)[16], int c, const Fragment& at, const Staging& staging,
+                           const Outputs& out, int products) {
 #pragma unroll
-  for (int j = 0; j < 16; ++j) {
+  for (int j = 0; j < 16; ++j) total[j].over_lanes();
+  staging.meet();  // the totals before these have been read
+  const auto rows_of = [&](int warp) {
+    int rows = 0;
 #pragma unroll
-    for (int other = 16; other >= 4; other /= 2) total[j] += __shfl_xor_sync(0xffffffff, total[j], other);
-  }
-  staging.meet();  // the sums before these have been read
+    for (int i = 0; i < M64; ++i) rows += smaller(larger(at.m - at.m0 - 64 * i - 16 * warp, 0), 16);
+    return rows;
+  };
   if (at.lane < 4) {
 #pragma unroll
-    for (int j = 0; j < 16; ++j) staging.sums[at.warp][j / 2 * 8 + at.lane * 2 + j % 2] = total[j];
+    for (int j = 0; j < 16; ++j) {
+      staging.totals.put(at.warp, j / 2 * 8 + at.lane * 2 + j % 2, total[j], rows_of(at.warp));
+    }
   }
   staging.meet();
   const int thread = threadIdx.x % 128, column = at.n0 + 64 * c + thread;
-  if (thread < 64 && column < at.n) {
-    const float sum = (staging.sums[0][thread] + staging.sums[1][thread]) +
-                      (staging.sums[2][thread] + staging.sums[3][thread]);
-    const int parts = ceil_div(at.m, ROWS);
-    if (at.m0 < at.m) out.sums[((long long)at.z * parts + at.m0 / ROWS) * at.n + column] = sum;
+  if (thread < 64 && column < at.n && at.m0 < at.m) {
+    const long long parts = ceil_div(at.m, ROWS), place = (at.z * parts + at.m0 / ROWS) * at.n + column;
+    staging.totals.store(thread, out.totals + place, products * parts * at.n, rows_of);
   }
 }
 
 template <int N, class Rows>
 GRADLIB_DEVICE void store(const float (&sum)[M64][N], const Finish& finish, const Fragment& at, Staging& staging,
-                          const Outputs& out, const Rows& rows) {
+                          const Outputs& out, const Rows& rows, int products) {
 #pragma unroll
   for (int c = 0; c < BN / 64; ++c) {
     if (at.n0 + 64 * c >= at.n) break;
     Finish::Columns columns[8];
 #pragma unroll
     for (int j = 0; j < 8; ++j) columns[j] = finish.columns(at.column(8 * c + j), rows.columns_before(at.z));
-    float total[16] = {};
+    ColumnTotal total[16] = {};
     if constexpr (SAVE) emit(sum, c, true, finish, columns, at, staging, out, rows, total);
     emit(sum, c, false, finish, columns, at, staging, out, rows, total);
-    if constexpr (SUMS) add_up(total, c, at, staging, out);
+    if constexpr (TOTALS) add_up(total, c, at, staging, out, products);
   }
 }
 
