@@ -3,6 +3,7 @@
 from .apply import apply
 from .batched import Batched, Frame, at_level, lift, per_example
 from .batching import apply_batched
+from .chained import Chain, Handed, Slope
 from .debug import debug
 from .forward import Linear, jvp
 from .functional import vjp
@@ -23,11 +24,14 @@ __all__ = [
     "PRIMITIVES",
     "UPDATES",
     "Batched",
+    "Chain",
     "Frame",
+    "Handed",
     "Linear",
     "Node",
     "Primitive",
     "Saved",
+    "Slope",
     "Tensor",
     "Update",
     "Version",

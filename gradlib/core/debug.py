@@ -73,6 +73,7 @@ def _count(step: int) -> None:
         _users += step
         primitive._apply = _checked_apply if _users else apply
         reverse.node_vjp = _checked_vjp if _users else node_vjp
+        reverse.chaining = not _users
 
 
 def _checked_apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

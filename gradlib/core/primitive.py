@@ -10,10 +10,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DTypeError, GradientError, message, operand
 from ..spec import Spec, is_complex, is_floating, spec_of
+
+if TYPE_CHECKING:
+    from .chained import Chain
 
 Rule = Callable[..., Any]
 
@@ -80,6 +83,7 @@ class Primitive:
         self.draws = False  # random: under `vmap` every example draws its own
         self.opaque = False  # its backward is a function of its own, not the vjp of the composite
         self.derived = False  # the backward of a fused op: where it is recorded itself, its composite runs
+        self.chain: Chain | None = None  # how its backward shares passes with its neighbours'
         self.strided: set[str] = set()  # devices whose launcher takes arrays of any strides
         self._specs: dict[Any, Any] = {}
         self._backward: Primitive | None = None

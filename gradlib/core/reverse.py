@@ -11,6 +11,7 @@ from typing import Any
 from .. import backend as backends
 from ..errors import DTypeError, GradientError, ShapeError, message, operand
 from ..spec import REDUCED, Spec, float32, is_complex
+from .chained import Neighbours
 from .node import Node, collect
 from .operators import op
 from .scopes import enable_grad, quiet
@@ -70,9 +71,8 @@ def _widen(x: Any) -> Any:
     return op.cast(x, dtype=float32)
 
 
-Pending = dict[
-    Any, Any
-]  # cotangents on their way, summed as they arrive: by leaf Tensor or Node, a list for several outputs
+# Cotangents on their way, summed as they arrive: by leaf Tensor or Node, a list for several outputs.
+Pending = dict[Any, Any]
 
 
 def _arrive(pending: Pending, key: Any, index: int, g: Any) -> None:
@@ -94,12 +94,15 @@ def pull(
     active: set[Any],
     create: bool,
     ends: Iterable[Any] | None = None,
+    pending: Pending | None = None,
 ) -> Pending:
     """Walk `nodes` (oldest first) backwards; return the cotangents of whatever is in `active` and not walked.
 
     Hooks run on what is walked and then on that rest, or on `ends` alone where more will arrive at the others.
+    `pending` is what has arrived before.
     """
-    pending: Pending = {}
+    pending = {} if pending is None else pending
+    neighbours = Neighbours(nodes) if chaining and not create else None
     for y, g in zip(outputs, cotangents, strict=True):
         key = y if y.node is None else y.node
         if key in active and g is not None:
@@ -113,13 +116,20 @@ def pull(
                 g = _hooked_node(node, g, create)
             parents = node.parents
             needs = [parent is not None and parent in active for parent in parents]
-            grads = node_vjp(node, g, needs, create)
+            grads: Any = NotImplemented
+            if neighbours is not None and node.prim.chain is not None:
+                grads = neighbours.vjp(node, g, needs, pending)
+            if grads is NotImplemented:
+                grads = node_vjp(node, g, needs, create)
             for i, need in enumerate(needs):
                 if need and grads[i] is not None:
                     _arrive(pending, parents[i], node.slots[i], grads[i])
         if _hooked:
             _hook_ends(pending, create, list(pending) if ends is None else ends)
     return pending
+
+
+chaining = True  # whether neighbours may share passes: not while `debug` looks at each op by itself
 
 
 # -- hooks
@@ -197,11 +207,14 @@ def backward(y: Tensor, gradient: Any, retain_graph: bool) -> None:
     active: set[Any] = set(nodes)
     leaves = {p for node in nodes for p in node.parents if isinstance(p, Tensor)} or {y}
     active |= leaves
-    pending = pull([y], [g], nodes, active, create=False)
-    arrived = list(pending.items())
-    for tensor, value in arrived:  # only now, when nothing can fail any more, do the leaves change
-        total = value if tensor.grad is None else op.add(tensor.grad.data, value)
-        tensor.grad = Tensor(total)
+    # What is there already comes first, so that it is added to as the rest arrives; a hook is to see the rest alone.
+    before = {t: t.grad.data for t in leaves if t.grad is not None and not hasattr(t, "hooks")}
+    arrived = pull([y], [g], nodes, active, create=False, pending=dict(before))
+    for tensor, value in arrived.items():  # only now, when nothing can fail any more, do the leaves change
+        if value is before.get(tensor):
+            continue  # nothing arrived
+        alone = tensor.grad is None or tensor in before
+        tensor.grad = Tensor(value if alone else op.add(tensor.grad.data, value))
         shared_version(tensor.grad).pinned = True  # x + y hands one array to both: assigning one is not the other's
     if not retain_graph:
         for node in nodes:

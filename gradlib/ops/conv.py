@@ -13,7 +13,7 @@ from .activation import Activation, activate
 from .conv_host import Ints, Pairs
 from .conv_tensor import window_of
 from .conv_triad import conv, infer, triad_samples
-from .dense import column_sums
+from .dense_launch import column_sums
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from .. import backend as backends
-from ..core import Saved, between, fused, op, sample
+from ..core import Chain, Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
-from ..kernel import Kernel, ctype
-from ..spec import Spec, check_one_dtype, float32, is_floating
-from .activation import READS_OUTPUT, Activation, activate, check, fusible
+from ..spec import Spec, check_one_dtype, is_floating
+from . import dense_chain, dense_launch
+from .activation import Activation, activate, check
 from .matmul import matmul
-from .product import Matrix, Outputs, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
-from .tiling import LARGEST, combine, parts, split, tiling
 
 __all__ = ["dense"]
 
@@ -106,8 +102,9 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
     Notes
     -----
     Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: product_sm90.cu (16-bit
-    floats and, as bfloat16 planes, float32; sm_90a), else dense.cu: bias and activation in the product's epilogue;
-    ``dz = g act'`` in a pass that also sums its columns (planes.cu), or in the loads of the backward products.
+    floats and, as bfloat16 planes, float32; sm_90a), product_mma.cu (from sm_80 on), else dense.cu: bias and activation
+    in the product's epilogue.  Backward: ``dz = g act'`` in the epilogue of the next layer's backward where it is dense
+    too, else in a pass that also sums its columns (planes.cu), or in the loads of the products (dense.cu).
 
     Examples
     --------
@@ -121,44 +118,13 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
     return activate(y if bias is None else op.add(y, bias), activation)
 
 
-_forward = Kernel("dense.cu", "dense_forward", "x w b y z | m n k")
-_dx = Kernel("dense.cu", "dense_dx", "g s w dx | m n k")
-_dw = Kernel("dense.cu", "dense_dw", "x g s dw part | m n k rows")
-_db = Kernel("dense.cu", "dense_db", "g s db part | m n rows")
-
-
-def _declines(x: Array, m: int, n: int, k: int, activation: Activation) -> bool:
-    return not is_floating(x.dtype) or not fusible(activation) or max(m, n, k) > LARGEST
-
-
 @dense.kernel("cuda")
-def _launch_forward(input: Array, weight: Array, bias: Array, *, activation: Activation, save: bool) -> Any:
-    m, (k, n) = math.prod(input.shape[:-1]), weight.shape
-    if _declines(input, m, n, k, activation):
-        return NotImplemented
-    backend = backends.backend_of(input)
-    y = backend.empty((*input.shape[:-1], n), input.dtype)
-    z = backend.empty(y.shape, y.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
-    if y.size and not _forward_on_tensor_cores(input, weight, bias, y, z, m, n, k, activation):
-        tile = tiling(m, n)
-        _forward(tile.blocks(m, n), tile.threads, input, weight, bias, y, z, m, n, k, **tile.macros,
-                 T=ctype(y.dtype), ACT=activation or "none")  # fmt: skip
+def _launch(input: Array, weight: Array, bias: Array | None, *, activation: Activation, save: bool) -> Any:
+    out = dense_launch.forward(input, weight, bias, activation, save)
+    if out is NotImplemented:
+        return out
+    y, z = out
     return Saved(y, (y if z is None else z,)) if save and activation is not None else y
-
-
-def _forward_on_tensor_cores(
-    x: Array, w: Array, b: Array | None, y: Array, z: Array | None, m: int, n: int, k: int, activation: Any
-) -> bool:
-    """Compute y, and z where it is wanted, there, if that is faster and the arrays are such that they can be."""
-    if not worthwhile(x, m, n, k):
-        return False
-    left, right = prepared(Matrix(x.reshape(1, m, k))), prepared(Matrix(w[None]))
-    if left is None or right is None:
-        return False
-    steps = Steps(bias=b is not None, activation=activation, save=z is not None)
-    problem = Problem(m, n, k, 1, passes(x), y.dtype.itemsize, steps=steps)
-    product(problem, left, right, Outputs(y.reshape(1, m, n), None if z is None else z.reshape(1, m, n), bias=b))
-    return True
 
 
 @dense.backward.kernel("cuda")
@@ -171,89 +137,10 @@ def _launch_backward(
     activation: Activation,
     needs: tuple[bool, ...],
 ) -> Any:
-    m, (k, n) = math.prod(input.shape[:-1]), weight.shape
-    if _declines(input, m, n, k, activation) or (activation is not None and not residuals):
+    if activation is not None and not residuals:
         return NotImplemented
-    s = residuals[0] if activation is not None else None
-    if m and worthwhile(input, m, n, k):
-        found = _backward_on_tensor_cores(input, weight, g, s, m, n, k, activation, needs)
-        if found is not None:
-            return found
-    macros: dict[str, Any] = {"T": ctype(input.dtype), "ACT": activation or "none"}
-    backend = backends.backend_of(input)
-    dx = dw = db = None
-    if needs[0]:
-        dx = backend.empty(input.shape, input.dtype)
-        if dx.size:
-            tile = tiling(m, k)
-            _dx(tile.blocks(m, k), tile.threads, g, s, weight, dx, m, n, k, **tile.macros, **macros)
-    if needs[1]:
-        dw = backend.empty(weight.shape, weight.dtype)
-        if dw.size:
-            tile = tiling(k, n)
-            splits, rows = split(tile.blocks(k, n), m, 256)
-            part = parts(dw, splits, dw.shape)
-            grid = (tile.blocks(k, n), 1, splits)
-            whole = dw if part is None else None
-            _dw(grid, tile.threads, input, g, s, whole, part, m, n, k, rows, **tile.macros, **macros)
-            if part is not None:
-                combine(part, dw)
-    if needs[2]:
-        db = column_sums(g, s, m, n, activation)
-    return dx, dw, db
+    return dense_launch.backward(input, weight, g, residuals[0] if residuals else None, activation, needs)
 
 
-def _backward_on_tensor_cores(
-    x: Array,
-    w: Array,
-    g: Array,
-    s: Array | None,
-    m: int,
-    n: int,
-    k: int,
-    activation: Any,
-    needs: tuple[bool, ...],
-) -> tuple[Array | None, ...] | None:
-    """Return the gradients: one pass for dz = g act'(s) and its column sums, then dx = dz w^T and dw = x^T dz."""
-    backend = backends.backend_of(x)
-    right = prepared(Matrix(w[None])) if needs[0] else None
-    left = prepared(Matrix(x.reshape(1, m, k))) if needs[1] else None
-    if (needs[0] and right is None) or (needs[1] and left is None):
-        return None
-    rows, dz, sums = g.reshape(1, m, n), None, None
-    if activation is None and g.dtype != float32:
-        dz = prepared(Matrix(rows))  # g itself
-    if dz is None:
-        dz, sums = gradient(rows, None if s is None else s.reshape(1, m, n), activation, planes_of(x))
-    dx = dw = db = None
-    if right is not None:
-        dx = backend.empty(x.shape, x.dtype)
-        problem = Problem(m, k, n, 1, passes(x), x.dtype.itemsize, False, True)
-        product(problem, dz, right._replace(transposed=True), Outputs(dx.reshape(1, m, k)))
-    if left is not None:
-        dw = backend.empty(w.shape, w.dtype)
-        problem = Problem(k, n, m, 1, passes(x), w.dtype.itemsize, True, False)
-        product(problem, left._replace(transposed=True), dz, Outputs(dw[None]))
-    if needs[2] and sums is None:
-        db = column_sums(g, s, m, n, activation)
-    elif needs[2]:
-        db = backend.empty((n,), w.dtype)
-        combine(sums, db)
-    return dx, dw, db
-
-
-def column_sums(g: Array, s: Array | None, m: int, n: int, activation: Activation) -> Array:
-    """Return the gradient of a bias: the column sums of g act'(s), both (m, n), in two levels."""
-    db = backends.backend_of(g).empty((n,), g.dtype)
-    if n:
-        splits, rows = split(-(-n // 32), m, 128)
-        part = parts(db, splits, db.shape)
-        whole = db if part is None else None
-        grid = (-(-n // 32), splits)
-        _db(grid, (32, 8), g, s, whole, part, m, n, rows, T=ctype(g.dtype), ACT=activation or "none")
-        if part is not None:
-            combine(part, db)
-    return db
-
-
+dense.chain = Chain(dense_chain.slope, dense_chain.backward)
 op.register(dense=dense)

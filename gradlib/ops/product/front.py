@@ -12,7 +12,17 @@ from . import choose_mma, choose_sm90, mma, sm90
 from .planes import split
 from .problem import Matrix, Outputs, Problem, Totals
 
-__all__ = ["as_matrix", "gains", "has_tensor_cores", "passes", "planes_of", "prepared", "product", "worthwhile"]
+__all__ = [
+    "as_matrix",
+    "gains",
+    "has_tensor_cores",
+    "in_one_launch",
+    "passes",
+    "planes_of",
+    "prepared",
+    "product",
+    "worthwhile",
+]
 
 Array = Any
 
@@ -65,6 +75,13 @@ def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Totals | No
     family: Any = sm90 if hopper and sm90.serves(a.array) and sm90.serves(b.array) else mma
     found: Totals | None = family.product(problem, a, b, out)
     return found
+
+
+def in_one_launch(problem: Problem, a: Array, b: Array) -> bool:
+    """Whether the product of these operands is computed so, which whatever adds up its columns asks for."""
+    limits = backends.backend_of(a).limits
+    family: Any = choose_sm90 if limits.architecture == "sm_90a" and sm90.serves(a) and sm90.serves(b) else choose_mma
+    return bool(family.choose(problem, limits.multiprocessors).splits == 1)
 
 
 def worthwhile(array: Array, m: int, n: int, k: int, products: int = 1) -> bool:

@@ -1,0 +1,85 @@
+"""Passes that two neighbours on the tape share in a backward walk, without the user knowing.
+
+Where the output of one op has a single consumer, the consumer's backward may multiply the gradient by the slope of
+the activation that stands between them, and add it up over the batch, as it leaves: a pass less over memory.  And a
+gradient that is to be added to another leaves already added.  Only where nothing is recorded: what is handed over is no
+value that a rule could differentiate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .node import Node
+from .scopes import state
+
+__all__ = ["Chain", "Handed", "Neighbours", "Slope"]
+
+Array = Any
+
+
+class Slope(NamedTuple):
+    """What the gradient in an op's output is multiplied by before anything else: act'(s)."""
+
+    activation: str | None
+    s: Array | None  # the output or the pre-activation, as the derivative reads it
+    sums: bool  # whether the column sums are wanted too
+
+
+class Handed(NamedTuple):
+    """The gradient before an activation, dz = g act'(s), in place of g, and its column sums in parts if wanted."""
+
+    dz: Array
+    sums: Array | None
+
+
+class Chain(NamedTuple):
+    """What an op declares in order to take part (`Primitive.chain`); its first input is what it is chained along."""
+
+    slope: Callable[[Node], Slope | None]
+    """Return what a consumer may multiply the gradient in the node's output by; None if it is to be left alone."""
+
+    backward: Callable[[Node, Any, Sequence[bool], Slope | None, Sequence[Array | None]], Any]
+    """Return the gradients of a node's inputs, the first as `Handed` if a slope is given and it was applied.
+
+    To each of the others is added what came before, if anything did.  NotImplemented: walk as usual, which is not
+    allowed where the cotangent itself is `Handed`.
+    """
+
+
+class Neighbours:
+    """The nodes of one backward walk, and which of them have a single consumer in it."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._nodes = nodes
+        self._consumers: Counter[Any] | None = None
+
+    def vjp(self, node: Node, g: Any, needs: Sequence[bool], pending: dict[Any, Any]) -> Any:
+        """Return the gradients of a node's inputs, or NotImplemented; what it adds to is taken out of `pending`."""
+        chain = node.prim.chain
+        if chain is None or state.frame is not None:
+            return NotImplemented
+        parents = node.parents
+        slope = self._slope(parents[0], pending) if needs[0] else None
+        before: list[Any] = [None] * len(needs)
+        for i, parent in enumerate(parents[1:], 1):
+            if needs[i] and type(parent) is not Node:
+                before[i] = pending.get(parent)
+        if slope is None and type(g) is not Handed and not any(b is not None for b in before):
+            return NotImplemented
+        grads = chain.backward(node, g, needs, slope, before)
+        if grads is not NotImplemented:
+            for parent, b in zip(parents, before, strict=True):
+                if b is not None:
+                    del pending[parent]
+        return grads
+
+    def _slope(self, parent: Any, pending: dict[Any, Any]) -> Slope | None:
+        if type(parent) is not Node or parent.prim.chain is None or parent in pending or hasattr(parent, "hooks"):
+            return None
+        if self._consumers is None:
+            inside = set(self._nodes)
+            self._consumers = Counter(p for n in self._nodes for p in n.parents if p in inside)
+        return parent.prim.chain.slope(parent) if self._consumers[parent] == 1 else None

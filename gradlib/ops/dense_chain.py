@@ -1,0 +1,81 @@
+"""How fully connected layers share passes in a backward walk (core/chained.py), on tensor cores.
+
+Of ``y = act(x w + b)``, the layer that takes y computes ``dz = (dz' w'^T) act'(s)`` and its column sums in the epilogue
+of its own product, so that here nothing is left to do but dx and dw.  And dw is added to the gradient that is there
+already as it leaves.  Only in 16 bits: a float32 gradient is split into planes by a pass that can as well multiply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend as backends
+from ..core import Handed, Node, Slope, Tensor, op
+from ..spec import REDUCED
+from .dense_launch import on_tensor_cores, products, sizes
+from .product import Problem, in_one_launch
+
+__all__ = ["backward", "slope"]
+
+Array = Any
+
+
+def slope(node: Node) -> Slope | None:
+    """Return what the consumer of a layer's output may multiply its gradient by."""
+    activation, residuals = node.params["activation"], node.residuals
+    if activation is None and node.parents[2] is None:
+        return None  # nothing to multiply by, nothing to add up
+    if node.inputs is None or (not residuals and activation is not None):
+        return None
+    x, w = (_array(a) for a in node.inputs[:2])
+    if x.dtype not in REDUCED or not _ready(x, w, *residuals) or not on_tensor_cores(x, w, activation):
+        return None
+    return Slope(activation, residuals[0] if residuals else None, node.parents[2] is not None)
+
+
+def backward(node: Node, g: Any, needs: Sequence[bool], slope: Slope | None, before: Sequence[Array | None]) -> Any:
+    """Return the gradients of input, weight and bias."""
+    (x, w, _), _ = node.kept(False)
+    activation, residuals = node.params["activation"], node.residuals
+    handed = g if type(g) is Handed else None
+    if handed is None:
+        if activation is not None and not residuals:
+            return NotImplemented
+        if not _ready(g, x, w, *residuals, before[1]) or not on_tensor_cores(x, w, activation):
+            return NotImplemented
+    if slope is not None and not _gains(x, w):
+        slope = None
+    if handed is None and slope is None and before[1] is None:
+        return NotImplemented
+    s = residuals[0] if activation is not None else None
+    found = products(
+        x, w, None if handed else g, s, activation, needs, slope=slope, before=before[1],
+        dz=handed.dz if handed else None, sums=handed.sums if handed else None,
+    )  # fmt: skip
+    if found is NotImplemented:
+        return found
+    (dx, dw, db), totals = found
+    if db is not None and before[2] is not None:
+        db = op.add(before[2], db)
+    return dx if slope is None else Handed(dx, totals), dw, db
+
+
+def _array(x: Any) -> Array:
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _ready(*arrays: Array | None) -> bool:
+    """Whether these are contiguous arrays of one device that runs kernels."""
+    first = backends.backend_of(arrays[0])
+    return bool(first.runs_kernels) and all(
+        a is None or (backends.backend_of(a) is first and a.flags.c_contiguous) for a in arrays
+    )
+
+
+def _gains(x: Array, w: Array) -> bool:
+    """Whether the product that makes dx can take the slope at no loss: in one launch, into rows that can be loaded."""
+    m, n, k = sizes(x, w)
+    problem = Problem(m, k, n, 1, 1, x.dtype.itemsize, False, True)
+    rows = backends.backend_of(x).limits.architecture != "sm_90a" or k % 8 == 0
+    return x.dtype in REDUCED and rows and in_one_launch(problem, x, w)
