@@ -1,4 +1,4 @@
-"""State dicts in the safetensors format: no code in the file, every dtype, one read."""
+"""State dicts in the safetensors format: no code in the file, every dtype but complex128, one read."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..spec import (
     as_dtype,
     bfloat16,
     bool_,
+    complex64,
     float16,
     float32,
     float64,
@@ -36,6 +37,7 @@ _DTYPES = {
     **{f"I{8 * d.itemsize}": d for d in (int8, int16, int32, int64)},
     **{f"F{8 * d.itemsize}": d for d in (float16, float32, float64)},
     "BF16": bfloat16,
+    "C64": complex64,
 }
 
 
@@ -52,7 +54,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
 
     Raises
     ------
-    DTypeError : a value that is no Tensor or array.
+    DTypeError : a value that is no Tensor or array, or that is complex128.
     OSError : the file cannot be written.
 
     Source: the safetensors format, https://github.com/huggingface/safetensors.
@@ -79,7 +81,11 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
                 f"save(path, state): {name!r} is of type {type(value).__name__}\n  need names to Tensors or arrays"
             )
         data = value.data if isinstance(value, Tensor) else value
-        as_dtype(data.dtype)
+        if as_dtype(data.dtype) not in _DTYPES.values():
+            raise DTypeError(
+                f"save(path, state): {name!r} is {data.dtype}, which the format has not\n"
+                f"  need complex64, or gl.real(x) and gl.imag(x) under two names"
+            )
         entries[name] = np.ascontiguousarray(backends.backend_of(data).to_host(data)).reshape(data.shape)
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

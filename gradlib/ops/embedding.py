@@ -118,6 +118,7 @@ def _gradient_samples() -> list[Any]:
     infer=_infer_gradient,
     vjp=(_gradient_vjp, None),
     jvp=_gradient_jvp,
+    complex=True,
     saves=("indices", ""),
     samples=_gradient_samples,
 )

@@ -149,7 +149,7 @@ def _take(xp: Any, x: Array, indices: Array, *, axis: int) -> Array:
     ],
 )  # fmt: skip
 def _index_add(xp: Any, g: Array, indices: Array, *, axis: int, size: int) -> Array:
-    """y[..., indices[i], ...] += g[..., i, ...], from zeros, in the order of i: the transpose of `take`."""
+    """y[..., indices[i], ...] += g[..., i, ...], from zeros, in an order of its own: the transpose of `take`."""
     before, after = g.shape[:axis], g.shape[axis + indices.ndim :]
     y = xp.zeros((*before, size, *after), g.dtype)
     count = indices.size

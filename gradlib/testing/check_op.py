@@ -183,7 +183,7 @@ def _check_gradients(
         parts = [grads[k] for grads in first if grads[k] is not None]
         for part in parts:
             assert part.dtype == t.dtype, f"{what}: gradient {k} is {part.dtype}"
-        got = parts[0] if len(parts) == 1 else sum((to_numpy(p).astype(np.float64) for p in parts), np.zeros(t.shape))
+        got = parts[0] if len(parts) == 1 else sum((widest(to_numpy(p)) for p in parts), np.zeros(t.shape))
         assert_close(got, e, dtype=t.dtype, what=f"{what}: gradient {k}")
     if not log:  # what runs kernels may depend on the order in which blocks finish
         return

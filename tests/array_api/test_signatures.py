@@ -341,7 +341,7 @@ def test_the_namespace_of_a_tensor() -> None:
     x = gl.ones(2)
     assert x.__array_namespace__() is gl
     assert x.__array_namespace__(api_version="2023.12") is gl
-    with pytest.raises(ValueError, match="2099.12"):
+    with pytest.raises(ValueError, match=r"2099\.12"):
         x.__array_namespace__(api_version="2099.12")
 
 

@@ -11,8 +11,10 @@ import pytest
 import gradlib as gl
 from gradlib.spec import DTYPES
 
+SAVED = [dtype for dtype in DTYPES if dtype != "complex128"]  # which the format has not
 
-@pytest.mark.parametrize("dtype", DTYPES)
+
+@pytest.mark.parametrize("dtype", SAVED)
 def test_every_dtype_and_shape_round_trips(tmp_path: Path, dtype: str) -> None:
     rng = np.random.default_rng(0)
     state = {str(shape): gl.tensor(rng.integers(0, 2, shape), dtype=dtype) for shape in ((), (0, 3), (1,), (5, 7, 2))}
@@ -84,6 +86,8 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> N
     gl.io.save(path, {"x": gl.tensor([1.0])})
     with pytest.raises(gl.DTypeError, match="'y' is of type list"):
         gl.io.save(path, {"x": gl.tensor([2.0]), "y": [1.0]})
+    with pytest.raises(gl.DTypeError, match=r"'z' is complex128(.|\n)*need complex64"):
+        gl.io.save(path, {"x": gl.tensor([2.0]), "z": np.zeros(2, np.complex128)})
     with pytest.raises(OSError, match="missing"):
         gl.io.save(tmp_path / "missing" / "x.safetensors", {"x": gl.tensor([1.0])})
     assert gl.io.load(path)["x"].tolist() == [1.0]

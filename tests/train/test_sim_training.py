@@ -9,6 +9,8 @@ import gradlib as gl
 from gradlib.testing import launches
 from gradlib.train import digits
 
+from ..devices import needs_gpu
+
 STEPS = 10
 
 # What a training step of the digits network must launch: forward and backward of every layer, and the optimizer.
@@ -81,9 +83,6 @@ def test_dropout_masks_agree_to_the_bit(sim: str) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.gpu
+@needs_gpu
 def test_ten_losses_on_a_gpu_agree_with_the_cpu() -> None:
-    there, reason = gl.backend.available("cuda")
-    if not there:
-        pytest.skip(reason.splitlines()[0])
     np.testing.assert_allclose(losses("cuda"), losses("cpu"), rtol=1e-4)
