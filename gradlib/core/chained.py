@@ -21,11 +21,13 @@ Array = Any
 
 
 class Slope(NamedTuple):
-    """What the gradient in an op's output is multiplied by before anything else: act'(s)."""
+    """What the gradient in an op's output is multiplied by before anything else: act'(s), and the mask of a dropout."""
 
     activation: str | None
     s: Array | None  # the output or the pre-activation, as the derivative reads it
     sums: bool  # whether the column sums are wanted too
+    key: Array | None = None  # of the dropout
+    p: float = 0.0
 
 
 class Handed(NamedTuple):
@@ -36,17 +38,19 @@ class Handed(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """What an op declares in order to take part (`Primitive.chain`); its first input is what it is chained along."""
+    """What an op declares in order to take part (`Primitive.chain`).  Its first input is what it is chained along."""
 
     slope: Callable[[Node], Slope | None]
     """Return what a consumer may multiply the gradient in the node's output by; None if it is to be left alone."""
 
-    backward: Callable[[Node, Any, Sequence[bool], Slope | None, Sequence[Array | None]], Any]
+    backward: Callable[[Node, Any, Sequence[bool], Slope | None, Array | None], Any]
     """Return the gradients of a node's inputs, the first as `Handed` if a slope is given and it was applied.
 
-    To each of the others is added what came before, if anything did.  NotImplemented: walk as usual, which is not
+    To that of input `adds` is added what came before, if anything did.  NotImplemented: walk as usual, which is not
     allowed where the cotangent itself is `Handed`.
     """
+
+    adds: int
 
 
 class Neighbours:
@@ -61,19 +65,14 @@ class Neighbours:
         chain = node.prim.chain
         if chain is None or state.frame is not None:
             return NotImplemented
-        parents = node.parents
-        slope = self._slope(parents[0], pending) if needs[0] else None
-        before: list[Any] = [None] * len(needs)
-        for i, parent in enumerate(parents[1:], 1):
-            if needs[i] and type(parent) is not Node:
-                before[i] = pending.get(parent)
-        if slope is None and type(g) is not Handed and not any(b is not None for b in before):
+        first, other = node.parents[0], node.parents[chain.adds]
+        slope = self._slope(first, pending) if needs[0] else None
+        before = pending.get(other) if needs[chain.adds] and type(other) is not Node else None
+        if slope is None and before is None and type(g) is not Handed:
             return NotImplemented
         grads = chain.backward(node, g, needs, slope, before)
-        if grads is not NotImplemented:
-            for parent, b in zip(parents, before, strict=True):
-                if b is not None:
-                    del pending[parent]
+        if before is not None and grads is not NotImplemented:
+            del pending[other]
         return grads
 
     def _slope(self, parent: Any, pending: dict[Any, Any]) -> Slope | None:

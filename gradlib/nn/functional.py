@@ -19,8 +19,9 @@ from typing import Any
 
 from .. import backend as backends
 from .. import ops
-from ..core import Tensor, op
+from ..core import Tensor, op, per_example
 from ..errors import DTypeError, ShapeError, message, operand
+from ..ops import Generator, default_generator
 from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
 from . import functional_activation as _activation
@@ -42,6 +43,7 @@ from . import functional_unpool as _unpool
 from .functional_activation import *
 from .functional_attention import *
 from .functional_dropout import *
+from .functional_dropout import check_probability
 from .functional_embedding import *
 from .functional_fold import *
 from .functional_loss import *
@@ -104,14 +106,39 @@ Activation = str | Callable[[Any], Any] | None
 # -- layers with weights
 
 
-def dense(input: Array, weight: Array, bias: Array | None = None, *, activation: Activation = None) -> Array:
-    """y = activation(input @ weight + bias); also called `linear`.
+def dense(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    activation: Activation = None,
+    residual: Array | None = None,
+    p: float = 0.0,
+    training: bool = True,
+    generator: Generator | None = None,
+) -> Array:
+    """y = dropout(activation(input @ weight + bias), p) + residual; also called `linear`.
 
-    Shapes: input (..., in); weight (in, out); bias (out,); result (..., out).  `activation` is one of
-    PyTorch's lower-case names at its defaults, or a callable, which is applied but not fused.
-    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``dense.cu``.
+    Shapes: input (..., in); weight (in, out); bias (out,); residual and result (..., out).  `activation` is one of
+    PyTorch's lower-case names at its defaults, or a callable, which is applied but not fused.  Nothing is dropped
+    unless a `p` is given, and in training; `generator` as in `dropout`.
+    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``product_sm90.cu``, ``product_mma.cu``: one
+    launch for all of it; ``dense.cu``, which has neither residual nor dropout: these are launches of their own.
+
+    >>> import numpy as np
+    >>> dense(np.array([[1.0, 2.0]]), np.array([[3.0], [-4.0]]), activation="relu", residual=np.array([[7.0]]))
+    array([[7.]])
     """
-    return ops.dense(input, weight, bias, activation=activation)
+    if residual is None and p == 0:
+        return ops.dense(input, weight, bias, activation=activation)
+    name = "dense(input, weight, bias)"
+    check_probability(name, p)
+    key = per_example((generator or default_generator()).key()) if training and p > 0 else None
+    if not callable(activation):
+        return ops.dense_residual(input, weight, bias, residual, key, activation=activation, p=p)
+    y = ops.dense(input, weight, bias, activation=activation)
+    y = y if key is None else ops.dropout(y, key, p=p)
+    return y if residual is None else op.add(y, residual)
 
 
 linear = dense

@@ -29,6 +29,7 @@ from . import create as _create
 from . import cross_entropy as _cross_entropy
 from . import cumulative as _cumulative
 from . import dense as _dense
+from . import dense_residual as _dense_residual
 from . import diagonal as _diagonal
 from . import dropout as _dropout
 from . import dtypes as _dtypes
@@ -61,6 +62,7 @@ from .create import *
 from .cross_entropy import *
 from .cumulative import *
 from .dense import *
+from .dense_residual import *
 from .diagonal import *
 from .dropout import *
 from .dtypes import *
@@ -106,6 +108,7 @@ __all__ += _create.__all__
 __all__ += _cross_entropy.__all__
 __all__ += _cumulative.__all__
 __all__ += _dense.__all__
+__all__ += _dense_residual.__all__
 __all__ += _diagonal.__all__
 __all__ += _einsum.__all__
 __all__ += _dropout.__all__

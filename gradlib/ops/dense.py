@@ -16,7 +16,7 @@ __all__ = ["dense"]
 Array = Any
 
 
-def _infer(input: Spec, weight: Spec, bias: Spec | None = None, *, activation: Activation = None) -> Spec:
+def infer(input: Spec, weight: Spec, bias: Spec | None = None, *, activation: Activation = None) -> Spec:
     what = "dense(input, weight, bias)"
 
     def lines() -> list[str]:
@@ -72,7 +72,7 @@ def _samples() -> list[Any]:
     return smooth + [sample((9, 6), weight, bias, activation=name, smooth=False) for name in kinked]
 
 
-@fused("dense", infer=_infer, samples=_samples)
+@fused("dense", infer=infer, samples=_samples)
 def dense(input: Array, weight: Array, bias: Array | None = None, *, activation: Activation = None) -> Array:
     """y = act(input @ weight + bias).
 
@@ -142,5 +142,5 @@ def _launch_backward(
     return dense_launch.backward(input, weight, g, residuals[0] if residuals else None, activation, needs)
 
 
-dense.chain = Chain(dense_chain.slope, dense_chain.backward)
+dense.chain = Chain(dense_chain.slope, dense_chain.backward, adds=1)
 op.register(dense=dense)

@@ -1,8 +1,9 @@
 """How fully connected layers share passes in a backward walk (core/chained.py), on tensor cores.
 
-Of ``y = act(x w + b)``, the layer that takes y computes ``dz = (dz' w'^T) act'(s)`` and its column sums in the epilogue
-of its own product, so that here nothing is left to do but dx and dw.  And dw is added to the gradient that is there
-already as it leaves.  Only in 16 bits: a float32 gradient is split into planes by a pass that can as well multiply.
+Of ``y = act(x w + b)``, the layer that takes y computes ``dz = (dz' w'^T) act'(s)``, times the mask of a dropout, and
+its column sums in the epilogue of its own product, so that here nothing is left to do but dx and dw.  And dw is added
+to the gradient that is there already as it leaves.  Only in 16 bits: a float32 gradient is split into planes by a pass
+that can as well multiply.
 """
 
 from __future__ import annotations
@@ -23,42 +24,48 @@ Array = Any
 
 def slope(node: Node) -> Slope | None:
     """Return what the consumer of a layer's output may multiply its gradient by."""
-    activation, residuals = node.params["activation"], node.residuals
-    if activation is None and node.parents[2] is None:
-        return None  # nothing to multiply by, nothing to add up
-    if node.inputs is None or (not residuals and activation is not None):
+    if node.inputs is None:
         return None
-    x, w = (_array(a) for a in node.inputs[:2])
+    activation, residuals = node.params["activation"], node.residuals
+    x, w, _, *rest = (_array(a) for a in node.inputs)
+    key = rest[1] if rest else None
+    if activation is None and key is None and node.parents[2] is None:
+        return None  # nothing to multiply by, nothing to add up
+    if (not residuals and activation is not None) or (rest and node.parents[3] is not None):
+        return None  # the gradient itself is wanted: it is that of the residual
     if x.dtype not in REDUCED or not _ready(x, w, *residuals) or not on_tensor_cores(x, w, activation):
         return None
-    return Slope(activation, residuals[0] if residuals else None, node.parents[2] is not None)
+    s = residuals[0] if activation is not None else None
+    if key is not None:
+        key = backends.backend_of(x).asarray(key)  # drawn on the CPU
+    return Slope(activation, s, node.parents[2] is not None, key, node.params.get("p", 0.0))
 
 
-def backward(node: Node, g: Any, needs: Sequence[bool], slope: Slope | None, before: Sequence[Array | None]) -> Any:
-    """Return the gradients of input, weight and bias."""
-    (x, w, _), _ = node.kept(False)
+def backward(node: Node, g: Any, needs: Sequence[bool], slope: Slope | None, before: Array | None) -> Any:
+    """Return the gradients of input, weight and bias, and of a residual, and of a key, which has none."""
+    (x, w, _, *rest), _ = node.kept(False)
     activation, residuals = node.params["activation"], node.residuals
+    key = rest[1] if rest else None
     handed = g if type(g) is Handed else None
     if handed is None:
         if activation is not None and not residuals:
             return NotImplemented
-        if not _ready(g, x, w, *residuals, before[1]) or not on_tensor_cores(x, w, activation):
+        if not _ready(g, x, w, *residuals, before) or not on_tensor_cores(x, w, activation):
             return NotImplemented
     if slope is not None and not _gains(x, w):
         slope = None
-    if handed is None and slope is None and before[1] is None:
-        return NotImplemented
+    if handed is None and slope is None and before is None:
+        return NotImplemented  # nothing to share
+    dz, sums, kept = (handed.dz, handed.sums, None) if handed else (None, None, g)
+    if handed is None and key is not None:
+        kept = op.dropout(g, key, p=node.params["p"])
     s = residuals[0] if activation is not None else None
-    found = products(
-        x, w, None if handed else g, s, activation, needs, slope=slope, before=before[1],
-        dz=handed.dz if handed else None, sums=handed.sums if handed else None,
-    )  # fmt: skip
+    found = products(x, w, kept, s, activation, needs, dz=dz, sums=sums, slope=slope, before=before)
     if found is NotImplemented:
         return found
     (dx, dw, db), totals = found
-    if db is not None and before[2] is not None:
-        db = op.add(before[2], db)
-    return dx if slope is None else Handed(dx, totals), dw, db
+    of_input = dx if slope is None else Handed(dx, totals)
+    return (of_input, dw, db, g, None) if rest else (of_input, dw, db)
 
 
 def _array(x: Any) -> Array:

@@ -14,7 +14,7 @@ from .activation import READS_OUTPUT, Activation, fusible
 from .product import AFTER, Matrix, Outputs, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
 from .tiling import LARGEST, combine, parts, split, tiling
 
-__all__ = ["backward", "column_sums", "forward", "on_tensor_cores", "products", "sizes"]
+__all__ = ["backward", "column_sums", "forward", "on_tensor_cores", "product_of", "products", "sizes"]
 
 Array = Any
 
@@ -45,28 +45,44 @@ def forward(x: Array, w: Array, b: Array | None, activation: Any, save: bool) ->
     m, n, k = sizes(x, w)
     if _declines(x, m, n, k, activation):
         return NotImplemented
+    wanted = save and activation is not None and activation not in READS_OUTPUT
+    if m and worthwhile(x, m, n, k):
+        found = product_of(x, w, b, activation, wanted)
+        if found is not NotImplemented:
+            return found
     backend = backends.backend_of(x)
     y = backend.empty((*x.shape[:-1], n), x.dtype)
-    z = backend.empty(y.shape, y.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
-    if y.size and not _forward_on_tensor_cores(x, w, b, y, z, activation):
+    z = backend.empty(y.shape, y.dtype) if wanted else None
+    if y.size:
         tile = tiling(m, n)
         _forward(tile.blocks(m, n), tile.threads, x, w, b, y, z, m, n, k, **tile.macros,
                  T=ctype(y.dtype), ACT=activation or "none")  # fmt: skip
     return y, z
 
 
-def _forward_on_tensor_cores(x: Array, w: Array, b: Array | None, y: Array, z: Array | None, activation: Any) -> bool:
-    """Compute y, and z where it is wanted, there, if that is faster and the arrays are such that they can be."""
-    m, n, k = sizes(x, w)
-    if not worthwhile(x, m, n, k):
-        return False
+def product_of(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    activation: Any,
+    save: bool,
+    residual: Array | None = None,
+    key: Array | None = None,
+    p: float = 0.0,
+) -> Any:
+    """Return (y, z) by tensor cores: z = x w + b if `save`, y = dropout(act(z)) + residual."""
+    backend, (m, n, k) = backends.backend_of(x), sizes(x, w)
     left, right = prepared(Matrix(x.reshape(1, m, k))), prepared(Matrix(w[None]))
     if left is None or right is None:
-        return False
-    steps = Steps(bias=b is not None, activation=activation, save=z is not None)
-    problem = Problem(m, n, k, 1, passes(x), y.dtype.itemsize, steps=steps)
-    product(problem, left, right, Outputs(y.reshape(1, m, n), None if z is None else z.reshape(1, m, n), bias=b))
-    return True
+        return NotImplemented
+    y = backend.empty((*x.shape[:-1], n), x.dtype)
+    z = backend.empty(y.shape, y.dtype) if save else None
+    steps = Steps(bias=b is not None, activation=activation, save=save, dropout=key is not None,
+                  residual=0 if residual is None else AFTER)  # fmt: skip
+    problem = Problem(m, n, k, 1, passes(x), x.dtype.itemsize, steps=steps)
+    of_y, of_z, added = (None if a is None else a.reshape(1, m, n) for a in (y, z, residual))
+    product(problem, left, right, Outputs(of_y, of_z, bias=b, residual=added, key=key, p=p))
+    return y, z
 
 
 def backward(x: Array, w: Array, g: Array, s: Array | None, activation: Any, needs: Sequence[bool]) -> Any:
@@ -137,8 +153,9 @@ def products(
         dx = backend.empty(x.shape, x.dtype)
         out, steps = Outputs(dx.reshape(1, m, k)), Steps()
         if slope is not None:
-            out = out._replace(slope=None if slope.activation is None else slope.s.reshape(1, m, k))  # type: ignore[union-attr]
-            steps = Steps(slope=slope.activation, sums=slope.sums)
+            s_of_x = None if slope.activation is None else slope.s.reshape(1, m, k)  # type: ignore[union-attr]
+            out = out._replace(slope=s_of_x, key=slope.key, p=slope.p)
+            steps = Steps(slope=slope.activation, dropout=slope.key is not None, sums=slope.sums)
         problem = Problem(m, k, n, 1, passes(x), x.dtype.itemsize, False, True, steps)
         totals = product(problem, of_dz, right._replace(transposed=True), out)
     if left is not None:
