@@ -38,6 +38,8 @@ EPILOGUES: list[dict[str, Any]] = [
         "save": True,
     },
     {"m": 131, "n": 72, "k": 72, "products": 2, "bias": True, "dropout": True, "residual": AFTER},
+    {"m": 131, "n": 72, "k": 72, "products": 2, "residual": AFTER, "onto": True},
+    {"m": 70, "n": 37, "k": 72, "b_transposed": True, "residual": AFTER, "onto": True},
     {"m": 67, "n": 37, "k": 72, "b_transposed": True, "activation": "relu", "dropout": True},
     {"m": 130, "n": 72, "k": 72, "slope": "relu", "dropout": True, "sums": True},
     {"m": 333, "n": 72, "k": 72, "bias": True, "moments": True},
@@ -59,9 +61,10 @@ def check(
     passes: int = 1,
     run: Any = front.product,
     one_b: bool = False,
+    onto: bool = False,
     **steps_given: Any,
 ) -> None:
-    """Run one product and hold y, z and the totals of the columns to float64."""
+    """Run one product and hold y, z and the totals of the columns to float64; `onto`: the residual is y itself."""
     backend, rng, steps = get(device), np.random.default_rng(m + n + k), Steps(**steps_given)
 
     def draw(*shape: int) -> np.ndarray:
@@ -97,6 +100,9 @@ def check(
         y, z if steps.save else None, given(steps.slope, slope), given(steps.residual, residual),
         given(steps.bias, bias), given(steps.scale, scale), given(steps.dropout, key), p,
     )  # fmt: skip
+    if onto:
+        y[...] = out.residual
+        out = out._replace(residual=y)
     with checked(orders=("forward",)) if device == "sim" else nullcontext():
         totals = run(problem, left, right, out)
     # Of 16 bits, the rounding of the result, and a float32 sum; of planes, what they leave out, or the rounding of a
