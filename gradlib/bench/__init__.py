@@ -1,4 +1,4 @@
-"""The bench engine: gradlib beside NumPy, PyTorch and JAX, and against what the machine can do."""
+"""The bench engine: gradlib beside NumPy, PyTorch, JAX and others, and against what the machine can do."""
 
 from .command import main
 

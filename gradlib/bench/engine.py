@@ -21,14 +21,15 @@ def variant_of(who: str) -> str:
 def competitors(case: Case, libraries: dict[str, Any], device: str) -> list[str]:
     """Return who takes part in a case, gradlib first.
 
-    NumPy by hand only in the dtypes NumPy computes in; JAX not in float64, which it makes float32; TF32 on GPUs only.
+    NumPy by hand, and what is built on it, only in the dtypes NumPy computes in; JAX not in float64, which it makes
+    float32; TF32 on GPUs only.
     """
 
     def fits(who: str) -> bool:
         library = variant_of(who)
         if library not in libraries or (who.endswith("tf32") and device != "cuda"):
             return False
-        if library == "numpy":
+        if library in ("numpy", "autograd", "mygrad"):
             return case.dtype in ("float32", "float64")
         return library != "jax" or case.dtype != "float64"
 

@@ -1,6 +1,6 @@
 """The libraries compared, each made to do the same thing in its own way: hold an array, run forward, run backward.
 
-PyTorch and JAX are imported only when asked for, and only where installed.
+The others are imported only when asked for, and only where installed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..core import Tensor, asarray, no_grad
 from ..errors import DeviceError
 from ..kernel.log import launches
 from .case import Passes, Run
+from .tape_libraries import Autograd, Mygrad
 from .timing import Timer, processor, wall
 
 Clock = Callable[[], float]
@@ -251,7 +252,9 @@ class Jax:
         return np.asarray(value).astype(np.float32)
 
 
-_LIBRARIES: dict[str, type[Any]] = {"gradlib": Gradlib, "numpy": Numpy, "torch": Torch, "jax": Jax}
+_LIBRARIES: dict[str, type[Any]] = {
+    "gradlib": Gradlib, "numpy": Numpy, "torch": Torch, "jax": Jax, "autograd": Autograd, "mygrad": Mygrad,
+}  # fmt: skip
 
 
 def libraries(device: str, peers: bool = True, clock: Clock = wall) -> tuple[dict[str, Any], dict[str, str]]:

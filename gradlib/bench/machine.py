@@ -14,7 +14,18 @@ from typing import Any
 
 from .. import backend as backends
 
-PACKAGES = ("numpy", "ml_dtypes", "torch", "jax", "jaxlib", "cupy-cuda13x", "cupy-cuda12x", "nvidia-cuda-nvrtc")
+PACKAGES = (
+    "numpy",
+    "ml_dtypes",
+    "torch",
+    "jax",
+    "jaxlib",
+    "autograd",
+    "mygrad",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "nvidia-cuda-nvrtc",
+)
 
 
 def slug(text: str) -> str:

@@ -37,6 +37,15 @@ _new_tensor = Tensor.__new__
 
 def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Apply `prim`.  Tensors in, Tensors out; plain arrays in, plain arrays out with nothing recorded."""
+    if len(args) == 2 and not params:  # most calls of a backward walk are like this: a short cut, not another meaning
+        a, b = args
+        if type(a) is _ndarray and type(b) is _ndarray and a.dtype is b.dtype and a.dtype in WIDE and prim.impl:
+            try:
+                out = prim.impl(np, a, b)
+            except (ValueError, TypeError, IndexError):
+                prim.spec(args, params)
+                raise
+            return out if type(out) is _ndarray else _owned(_cpu, out)
     arrays: list[Any] = []
     wrap = tracked = numbers = False
     common = None
@@ -88,10 +97,8 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             out = _define(prim, backend, arrays, params, spec)
         elif type(out) is Saved:
             out, residuals = out
-    if type(out) is tuple:
-        out = tuple([o if o is None or type(o) is backend.array_type else backend.coerce(o) for o in out])
-    elif type(out) is not backend.array_type:
-        out = backend.coerce(out)
+    if type(out) is not backend.array_type:
+        out = _owned(backend, out)
     if not wrap:
         return out
     if tracked:
@@ -113,6 +120,13 @@ def install_batching(apply_batched: Callable[..., Any]) -> None:
     """Take the interpreter of calls under `vmap`, which is defined in terms of this module."""
     global _apply_batched
     _apply_batched = apply_batched
+
+
+def _owned(backend: Any, out: Any) -> Any:
+    """Return what an op gave as arrays of the device: of no axes NumPy makes a scalar, of a sim array a plain one."""
+    if type(out) is tuple:
+        return tuple([o if o is None or type(o) is backend.array_type else backend.coerce(o) for o in out])
+    return backend.coerce(out)
 
 
 def _contiguous(backend: Any, array: Any) -> Any:
@@ -287,11 +301,13 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
         if not isinstance(a, Tensor):
             inputs.append(a)
         elif keep[i]:
-            if a.node is None or a.version is not None:  # what can still be assigned, or shares memory with that
+            if a.version is not None or a.node is None:  # what can still be assigned, or shares memory with that
                 if counts is None:
                     counts = [0] * len(args)
                 counts[i] = shared_version(a).count
             inputs.append(a)
+        elif a.node is not None and type(a.node.outputs) is Spec:
+            inputs.append(a.node.outputs)  # the same, and one object less for the collector to visit
         else:
             inputs.append(_new_spec(Spec, (a.data.shape, a.data.dtype)))
     node = _new_node(Node)

@@ -79,7 +79,7 @@ def negative(xp: Any, x: Any) -> Any:
     "floor_divide",
     takes="real number",
     vjp=(no_slope, no_slope),
-    expr="floor_divide(x1, x2)",
+    expr="x1 - x1 == x2 - x2 ? floor_divide(x1, x2) : A(x1 / x2)",  # inf - inf is NaN
     samples=lambda: [
         sample((3, 5), between(0.5, 2, 5), smooth=False),
         sample(between(-9, 9, 7), between(-3, -1, 7), smooth=False),
@@ -87,8 +87,12 @@ def negative(xp: Any, x: Any) -> Any:
     ],
 )
 def floor_divide(xp: Any, x1: Any, x2: Any) -> Any:
-    """y = floor(x1 / x2).  Derivative: zero."""
-    return xp.floor_divide(x1, x2)
+    """y = floor(x1 / x2), also of infinities (where NumPy and Python give NaN and -1).  Derivative: zero."""
+    if not is_differentiable(x1.dtype):
+        return xp.floor_divide(x1, x2)
+    finite = xp.isfinite(x1) & xp.isfinite(x2)  # the others' quotients have nothing to round
+    whole = xp.floor_divide(xp.where(finite, x1, xp.ones_like(x1)), xp.where(finite, x2, xp.ones_like(x2)))
+    return xp.where(finite, whole, xp.divide(x1, x2))
 
 
 @elementwise(

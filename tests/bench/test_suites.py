@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gradlib.bench import by_hand
-from gradlib.bench.libraries import Gradlib, Jax, Numpy, Torch
+from gradlib.bench.engine import competitors
+from gradlib.bench.libraries import Gradlib, Jax, Numpy, Torch, libraries
 from gradlib.bench.suites import SUITES
 
 CASES = [case for suite in SUITES if suite != "sim" for case in SUITES[suite]("tiny", "float32")]
@@ -71,10 +72,15 @@ def losses(case, library, who, count=3):
 
 def test_tape_chain_agrees():
     (case,) = SUITES["tape"]("tiny", "float32")
-    own = case.entries["gradlib"](Gradlib("cpu"), case.inputs())["forward + backward"]()
-    baseline = case.entries["numpy"](Numpy("cpu"), case.inputs())["forward + backward"]()
-    for found, expected in zip(own, baseline, strict=True):
-        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4)
+    there = libraries("cpu")[0]
+    assert set(case.entries) == {"gradlib", "numpy", "torch", "jax without jit", "autograd", "mygrad"}
+    expected = case.entries["numpy"](there["numpy"], case.inputs())["forward + backward"]()
+    for who in competitors(case, there, "cpu"):
+        library = there[who.split()[0]]
+        passes = case.entries[who](library, case.inputs())
+        for _ in range(2):
+            for found, wanted in zip(passes["forward + backward"](), expected, strict=True):
+                np.testing.assert_allclose(library.host(found), wanted, rtol=1e-4, err_msg=who)
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)

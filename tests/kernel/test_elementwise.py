@@ -89,8 +89,11 @@ def test_division_at_the_edges(name: str, dtype: str, sim: str) -> None:
     a, b = (v.ravel() for v in np.meshgrid(edges, edges))
     with np.errstate(all="ignore"):
         expected = getattr(gl, name)(a, b)
-    finite = np.isfinite(a) & np.isfinite(b)  # how NumPy divides by infinities differs between its versions
-    assert np.array_equal(host(getattr(gl, name)(on(sim, a), on(sim, b)))[finite], expected[finite], equal_nan=True)
+    got = host(getattr(gl, name)(on(sim, a), on(sim, b)))
+    if name == "remainder":  # how NumPy takes the remainder of infinities differs between its versions
+        got, expected = (y[np.isfinite(a) & np.isfinite(b)] for y in (got, expected))
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(np.signbit(got)[got == got], np.signbit(expected)[got == got])
 
 
 @pytest.mark.parametrize(

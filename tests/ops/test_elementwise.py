@@ -99,6 +99,13 @@ def test_division_rounds_down() -> None:
     x = gl.tensor([5.5, -5.5])
     assert (x // 2.0).tolist() == [2.0, -3.0]
     assert (x % 2.0).tolist() == [1.5, 0.5]
+    inf = np.inf
+    a, b = np.array([inf, inf, -inf, 3.0, -3.0, 3.0, -3.0]), np.array([2.0, -2.0, 2.0, inf, -inf, -inf, inf])
+    quotient = gl.floor_divide(a, b)  # floor(a / b), as the array standard prefers; NumPy's are NaN and -1
+    assert quotient.tolist() == [inf, -inf, -inf, 0.0, 0.0, 0.0, 0.0]
+    assert np.signbit(quotient[3:]).tolist() == [False, False, True, True]
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(gl.floor_divide(np.array([inf, np.nan, 0.0]), np.array([-inf, 1.0, 0.0]))).all()
 
 
 @pytest.mark.parametrize(("dtype", "ulps"), [("float64", 5), ("float32", 5)])

@@ -56,6 +56,7 @@ def _case(pairs: int, dtype: str) -> Case:
 
     work = {"forward": Work(ops=2 * pairs), "forward + backward": Work(ops=2 * pairs)}
     entries = {"gradlib": simple, "numpy": numpy, "torch": simple, "jax without jit": jax}
+    entries |= {"autograd": simple, "mygrad": simple}
     return Case("tape", f"{2 * pairs} ops on 8 numbers", dtype, work, inputs, entries)
 
 
