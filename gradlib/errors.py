@@ -75,7 +75,9 @@ class KernelFault(KernelError):  # noqa: N818  (a fault is what the kernel did, 
     ----------
     kind : str
         ``"out-of-bounds"``, ``"misaligned"``, ``"uninitialised"``, ``"race"``, ``"barrier"``, ``"warp-mask"``,
-        ``"deadlock"``, ``"async"``, or ``"order"`` (results that differ between orders of the threads).
+        ``"deadlock"``, ``"async"``, ``"arithmetic"`` (what C++ leaves undefined: a division by zero, a shift by the
+        whole width, a float that the integer cannot hold), or ``"order"`` (results that differ between orders of the
+        threads).
     line : int or None
         Line of the kernel's own source, also where the access sits in a header.
     block, thread : tuple of int, or None

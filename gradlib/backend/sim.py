@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import KernelError, KernelFault
+from ..errors import KernelError
 from . import checking, sim_build
 from .protocol import Array, Dim3, Limits, Unit
-from .sim_checked import CheckedFunction, Fault
+from .sim_checked import CheckedFunction
+from .sim_fault import Fault, fast_fault
 from .sim_guard import note_empty
 from .tensor_map import TensorMap, encode_sim, im2col, tiling
 
@@ -69,9 +70,7 @@ class SimFunction:
         if self._launch(self._entry, *grid, *block, shared, packed, None):
             text = f"{self.name} on sim, grid {grid}, block {block}: {self._runtime.gradlib_sim_error().decode()}"
             fault = self._runtime.gradlib_sim_last_fault().contents
-            if fault.kind:
-                raise KernelFault(text, kind=fault.kind.decode(), argument=fault.argument.decode() or None)
-            raise KernelError(text)
+            raise fast_fault(text, fault, self._library) if fault.kind else KernelError(text)
 
     def checked(self) -> CheckedFunction:
         """Return the same entry as one that reports faults; it must come from the checked build."""

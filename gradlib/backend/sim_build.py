@@ -38,16 +38,19 @@ _KERNEL = (
     "-Wno-psabi",
     "-DGRADLIB_SIM=1",
 )
+# On x86 a division by zero, or of the least integer by -1, is a signal that would end the process.
+_DIVISIONS = ("-fsanitize=integer-divide-by-zero,signed-integer-overflow",) if sys.platform == "linux" else ()
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
     "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "shadow.cpp", "checker.cpp",
     "lifetime.cpp", "asynchronous.cpp", "reports.cpp", "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp",
-    "bulk.cpp", "wgmma.cpp", "cluster.cpp", "ptx_calls.cpp",
+    "bulk.cpp", "wgmma.cpp", "cluster.cpp", "ptx_calls.cpp", "arithmetic.cpp",
 )  # fmt: skip
 # The checked build: every access reports itself, as the kernel wrote it (whole vectors, nothing merged), with its line.
 _CHECKED = (
     "-fsanitize=thread",
+    "-fsanitize=shift-exponent,float-cast-overflow",
     "--param=tsan-distinguish-volatile=1",
     "-fno-tree-sra",
     "-fno-tree-vectorize",
@@ -143,7 +146,7 @@ def identity(checked: bool = False) -> str:
 
 
 def _options(checked: bool) -> tuple[str, ...]:
-    return (*_KERNEL, *_CHECKED) if checked else _KERNEL
+    return (*_KERNEL, *_DIVISIONS, *_CHECKED) if checked else (*_KERNEL, *_DIVISIONS)
 
 
 def _compile(arguments: list[str], folder: Path, what: str) -> str:

@@ -1,6 +1,6 @@
-"""A launch of the checked build of `sim`: several orders of the threads on guarded copies, faults with lines.
+"""A launch of the checked build of `sim`: several orders of the threads on guarded copies.
 
-The runtime watches every access (kernels/sim/checker.h); what it finds becomes a `KernelFault` here.
+The runtime watches every access (kernels/sim/checker.h); what it finds becomes a `KernelFault` in sim_fault.py.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import KernelError, KernelFault, message
+from ..errors import KernelError
 from .checking import ORDERS, Checks, current
 from .protocol import Dim3, Reached
+from .sim_fault import checked_fault, order_fault
 from .sim_guard import Named, Span, spans_of
-from .sim_symbols import line_of, variables_of
+from .sim_symbols import variables_of
 
-__all__ = ["CheckedFunction", "Fault"]
+__all__ = ["CheckedFunction"]
 
 
 class _Argument(ctypes.Structure):
@@ -41,23 +42,6 @@ class _Options(ctypes.Structure):
         ("quiet", ctypes.c_uint64),
         ("variables", ctypes.c_uint64),
         ("data", ctypes.c_uint64),
-    )
-
-
-class Fault(ctypes.Structure):
-    """What the runtime says of a fault (kernels/sim/fault.h)."""
-
-    _fields_ = (
-        ("kind", ctypes.c_char * 16),
-        ("text", ctypes.c_char * 512),
-        ("argument", ctypes.c_char * 64),
-        ("block", ctypes.c_uint32 * 3),
-        ("thread", ctypes.c_uint32 * 3),
-        ("has_thread", ctypes.c_uint32),
-        ("frame_count", ctypes.c_uint32),
-        ("address", ctypes.c_uint64),
-        ("frames", ctypes.c_uint64 * 16),
-        ("other", ctypes.c_uint64),
     )
 
 
@@ -108,7 +92,7 @@ class CheckedFunction:
         At the first fault; the arrays are then as they were before the launch.
     """
 
-    __slots__ = ("_cluster", "_entry", "_library", "_runtime", "_source", "name", "parameter_bytes")
+    __slots__ = ("_cluster", "_entry", "_library", "_runtime", "name", "parameter_bytes")
     describes_arrays = True  # a Launch passes name, array and offset of each array parameter
 
     def __init__(
@@ -122,8 +106,6 @@ class CheckedFunction:
     ) -> None:
         self.name, self.parameter_bytes, self._cluster = name, parameter_bytes, cluster
         self._runtime, self._library, self._entry = runtime, library, entry
-        text = ctypes.cast(getattr(library, "gradlib_sim_source"), ctypes.c_char_p).value or b""  # noqa: B009
-        self._source = text.decode()
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, arrays: Sequence[Named] = (),
                  unwritten: Collection[str] = (), reached: Sequence[Reached] = ()) -> None:  # fmt: skip
@@ -192,26 +174,7 @@ class CheckedFunction:
             if not fault.kind:
                 text = self._runtime.gradlib_sim_error().decode()
                 raise KernelError(f"{self.name} on sim, grid {grid}, block {block}: {text}")
-            raise self._fault(fault, grid, block, order)
-
-    def _fault(self, fault: Fault, grid: Dim3, block: Dim3, order: str) -> KernelFault:
-        line = line_of(self._library._name, self._source, fault.frames[: fault.frame_count])
-        kind, text, argument = (part.decode(errors="replace") for part in (fault.kind, fault.text, fault.argument))
-        if fault.other:
-            other = line_of(self._library._name, self._source, [fault.other])
-            text = text.replace("{other}", f" at line {other}" if other else "")
-        where, thread = tuple(fault.block), tuple(fault.thread) if fault.has_thread else None
-        place = f"{self._source}:{line}" if line is not None else self._source
-        subject = f"line {line} " if line is not None and text.partition(" ")[0] in _VERBS else ""
-        rows = [f"place: {place}, entry {self.name}", f"launch: grid {grid}, block {block}, threads {order}"]
-        rows.append(f"thread: {thread} of block {where}" if thread else f"block: {where}")
-        if fault.address:
-            rows.append(f"address: {fault.address:#x}")
-        fix = _FIX.get((kind, argument)) or _FIX.get(kind, "")
-        return KernelFault(
-            message(f"{self.name} on sim: {kind}: {subject}{text}", rows, fix),
-            kind=kind, line=line, block=where, thread=thread, argument=argument or None,
-        )  # fmt: skip
+            raise checked_fault(fault, self.name, self._library, f"grid {grid}, block {block}, threads {order}")
 
     def _compare(
         self, order: str, checks: Checks, grid: Dim3, block: Dim3, first: list[Any], spans: list[Span]
@@ -221,40 +184,9 @@ class CheckedFunction:
             if (checks.float_atomics and (floating or span.in_place)) or np.array_equal(span.copy, expected):
                 continue
             byte = int(np.flatnonzero(span.copy != expected)[0])
-            writer = self._runtime.gradlib_sim_last_writer(span.address + byte)
-            line = line_of(self._library._name, self._source, [writer]) if writer else None
             size = np.dtype(span.dtype).itemsize
             start = byte // size * size
             got, wanted = (a[start : start + size].view(span.dtype)[0] for a in (span.copy, expected))
-            name = " / ".join(span.names)
-            raise KernelFault(
-                message(
-                    f"{self.name} on sim: order: element {byte // size} of {name} depends on the order of the threads",
-                    [
-                        f"{checks.orders[0]}: {wanted!r}",
-                        f"{order}: {got!r}",
-                        f"written: {self._source}:{line}",
-                        f"launch: grid {grid}, block {block}",
-                    ],
-                    _FIX["order"],
-                ),
-                kind="order", line=line, argument=name,
-            )  # fmt: skip
-
-
-_VERBS = ("reads", "writes", "updates", "initialises", "waits", "asynchronously", "wgmma", "a")
-_FIX: dict[Any, str] = {
-    "out-of-bounds": "need an index below the array's length",
-    (
-        "out-of-bounds",
-        "dynamic shared memory",
-    ): "need an index below its size, which the launch sets (shared_mem=BYTES)",
-    "misaligned": "need an address that is a multiple of the access's size",
-    "uninitialised": "need a value written before it is read",
-    "race": "need a barrier (or a release and an acquire) between the two",
-    "barrier": "need every thread of the block at the same barrier",
-    "warp-mask": "need every lane of the mask at the same call",
-    "async": "need a wait for the asynchronous operation between the two",
-    "deadlock": "need a thread that ends the wait",
-    "order": "need a result that no order of the threads changes (float_atomics=True exempts floating arrays)",
-}
+            rows = [f"{checks.orders[0]}: {wanted!r}", f"{order}: {got!r}", f"launch: grid {grid}, block {block}"]
+            writer = self._runtime.gradlib_sim_last_writer(span.address + byte)
+            raise order_fault(self.name, self._library, writer, " / ".join(span.names), byte // size, rows)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gradlib.errors import KernelError
 
-__all__ = ["clusters", "included", "rewrite"]
+__all__ = ["clusters", "code_of", "included", "rewrite"]
 
 _hidden = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9A-Fa-f])\'(?:\\.|[^\'\\\n])*\'', re.S)
 _directive = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
@@ -28,6 +28,15 @@ _pairs = {"(": ")", "[": "]", "{": "}"}
 
 def _blank(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", match.group())
+
+
+def _blank_hidden(text: str) -> str:
+    return _hidden.sub(_blank, text)
+
+
+def code_of(text: str) -> str:
+    """Return `text` with spaces in place of its comments, literals and directives."""
+    return _directive.sub(_blank, _blank_hidden(text))
 
 
 def _matching(text: str, start: int) -> int:
@@ -143,7 +152,7 @@ def rewrite(text: str, name: str) -> str:
     """Return `text` with its shared variables rewritten; `name` is what errors call it."""
     if "__shared__" not in text:
         return text
-    masked = _hidden.sub(_blank, text)
+    masked = _blank_hidden(text)
     code = _directive.sub(_blank, masked)
     out, done = [], 0
     for declaration in _declarations(masked, code, name):
@@ -184,7 +193,7 @@ def clusters(text: str, entries: tuple[str, ...]) -> dict[str, str]:
     """Return the arguments of `__cluster_dims__` of each entry that has it."""
     found = {}
     if "__cluster_dims__" in text:
-        masked = _hidden.sub(_blank, text)
+        masked = _blank_hidden(text)
         for entry in entries:
             for match in re.finditer(rf"\b{entry}\s*\(", masked):
                 head = masked[max(masked.rfind(mark, 0, match.start()) for mark in ";}") + 1 : match.start()]

@@ -13,7 +13,7 @@ import numpy as np
 
 from .sim_guard import Span
 
-__all__ = ["line_of", "variables_of"]
+__all__ = ["line_of", "source_of", "variables_of"]
 
 _SOURCE = "gradlib_sim_source"  # a symbol that every kernel's file has
 _DATA, _CONSTANT = frozenset("bBdDrR"), frozenset("rR")  # what nm calls zeroed, initialised and constant data
@@ -44,6 +44,11 @@ def line_of(library: str, source: str, addresses: Sequence[int]) -> int | None:
             if file == source:
                 return line
     return None
+
+
+def source_of(library: ctypes.CDLL) -> str:
+    """Return the name of the `.cu` file that a loaded kernel was made of."""
+    return (ctypes.cast(getattr(library, _SOURCE), ctypes.c_char_p).value or b"").decode()
 
 
 @lru_cache(maxsize=1024)

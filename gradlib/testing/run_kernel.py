@@ -56,7 +56,7 @@ def run_kernel(
     shared_mem
         Bytes of dynamic shared memory.
     check
-        False: the fast build, which only sees barriers without end and writes just past shared memory.
+        False: the fast build, which only sees barriers without end, writes just past shared memory and divisions by 0.
     outputs
         Names of parameters whose arrays hold nothing yet: a kernel that reads them before it writes is at fault.
     macros

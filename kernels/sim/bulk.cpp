@@ -40,10 +40,16 @@ void Engine::bulk(const BulkCopy& copy) {
     }
 }
 
-// PTX, "Restriction on Tensor Copy instructions" and "im2col mode: Bounding Box".
+// PTX, "Restriction on Tensor Copy instructions" and "im2col mode: Bounding Box".  That rows begin at a multiple of 16
+// bytes PTX does not say: an H200 answers anything else with an illegal instruction, in every swizzle mode.
 void Engine::check_coordinates(const BulkCopy& copy) {
     const Site& site = copy.site;
     const TensorMapBits& map = copy.map;
+    if ((long long)copy.at[0] * map.element_bytes % 16) {
+        worker_.fault_at("misaligned", nullptr,
+                         "%s at %s:%d: coordinate 0 is %d, of elements of %d bytes (need a multiple of %d),", site.what,
+                         site.file, site.line, copy.at[0], map.element_bytes, 16 / map.element_bytes);
+    }
     for (int d = 0; d < map.rank && !copy.load; ++d) {
         if (copy.at[d] >= 0) continue;
         worker_.fault_at("out-of-bounds", nullptr, "%s at %s:%d: coordinate %d of a store is %d (need 0 or more),",

@@ -47,7 +47,11 @@ void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
         c.linear = waiting->linear;
         current_ = const_cast<Fiber*>(waiting);
     }
-    if (checker_) checker_->describe(parts, 0, waiting ? waiting->frame : __builtin_frame_address(0));
+    if (checker_) {
+        checker_->describe(parts, 0, waiting ? waiting->frame : __builtin_frame_address(0));
+    } else {
+        place(parts, c.block, c.linear);
+    }
     job_->fail(text + std::string(where), parts);
 }
 
@@ -139,6 +143,8 @@ bool Worker::check_guards() {
                  c.block.y, c.block.z);
         Fault parts{};
         snprintf(parts.kind, sizeof parts.kind, "out-of-bounds");
+        const uint32_t block[3] = {c.block.x, c.block.y, c.block.z};
+        memcpy(parts.block, block, sizeof block);
         snprintf(parts.argument, sizeof parts.argument, "%.60s", v.name);
         snprintf(parts.text, sizeof parts.text, "%s", text);
         job_->fail(text, parts);

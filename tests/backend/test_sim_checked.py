@@ -15,7 +15,10 @@ from gradlib.testing import samples
 from ..devices import needs_gpu
 
 FAULTS = sorted((Path(__file__).parents[1] / "faults").glob("*.cu"))
-KINDS = {"out-of-bounds", "misaligned", "uninitialised", "race", "barrier", "warp-mask", "deadlock", "async", "order"}
+KINDS = {
+    "out-of-bounds", "misaligned", "uninitialised", "race", "barrier", "warp-mask", "deadlock", "async", "arithmetic",
+    "order",
+}  # fmt: skip
 
 
 def kind_of(path: Path) -> str:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from gradlib.errors import KernelError
+from gradlib.errors import KernelError, KernelFault
 
 OVERWRITE = """
 extern "C" __global__ void k(int index, int block) {
@@ -160,6 +160,27 @@ def test_assertions_and_traps(kernel, good):
     with pytest.raises(KernelError, match=r"__trap\(\) was called, thread \(2, 0, 0\) in block"):
         check(3, 4, x, 1)
     check(3, 4, x + 1, 0)
+    good()
+
+
+@pytest.mark.parametrize(("dividend", "divisor"), [(7, 0), (-(2**31), -1)])
+@pytest.mark.parametrize("operator", "/%")
+def test_a_division_that_the_processor_refuses(kernel, good, operator, dividend, divisor):
+    divide = kernel(f"""extern "C" __global__ void k(const int* a, const int* b, int* y) {{
+    int i = threadIdx.x;
+    __syncthreads();
+    y[i] = a[i] {operator} b[i];
+}}""")
+    a, b, y = np.full(40, dividend, np.int32), np.full(40, 5, np.int32), np.zeros(40, np.int32)
+    b[33] = divisor
+    says = f"divides {dividend} by {divisor} at test.cu:4, thread (33, 0, 0) in block (0, 0, 0)"
+    for _ in range(3):
+        with pytest.raises(KernelFault, match=re.escape(says)) as error:
+            divide(1, 40, a, b, y)
+        fault = error.value
+        assert (fault.kind, fault.line, fault.block, fault.thread) == ("arithmetic", 4, (0, 0, 0), (33, 0, 0))
+    divide(1, 33, a, b, y)
+    assert (y[:33] == (int(np.fix(dividend / 5)) if operator == "/" else np.fmod(dividend, 5))).all()
     good()
 
 

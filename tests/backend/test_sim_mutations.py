@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,34 +27,29 @@ from gradlib.testing import check_op, check_update
 
 from ..ops.product.against_float64 import BACKWARD, F32, FORWARD
 from ..ops.product.against_float64 import check as check_product
-
-_NAMES = (
-    r"__syncthreads|__syncwarp|__threadfence|ptx::(?:\w*wait\w*|\w*fence\w*|\w*commit_group|bar_(?:sync|arrive)|cluster_sync|"
-    r"barrier_cluster_\w+|mbarrier_arrive\w*)|(?:staging\.)?meet"
-)
-WAIT = re.compile(rf"(?<![\w.])(?:{_NAMES})(?:<[^;<>]*>)?\s*\((?:[^();]|\([^()]*\))*\)\s*;")
+from .waits import Wait, waits_in
 
 # Redundant ones, with the reason.
 DRAIN = "copies that nobody reads are waited for before the block's memory is another's; PTX does not say who must"
 REDUNDANT = {
-    "attention_float.cu:217": DRAIN,
-    "attention_float.cu:303": DRAIN,
-    "attention_float.cu:370": DRAIN,
-    "block.cuh:40": "the barrier after it releases the mbarriers too",
-    "update.cuh:124": "the barrier after it is a fence to sim; to CUDA it is one for the block alone",
+    "attention_float.cu attention_forward: ptx::cp_async_wait_all(); (3)": DRAIN,
+    "attention_float.cu attention_dq: ptx::cp_async_wait_all(); (3)": DRAIN,
+    "attention_float.cu attention_dkv: ptx::cp_async_wait_all(); (2)": DRAIN,
+    "sm90/block.cuh run: ptx::fence_mbarrier_init();": "the barrier after it releases the mbarriers too",
+    "update.cuh last_block: __threadfence(); (2)": "the barrier after it is a fence to sim; to CUDA it is one for the "
+    "block alone",
 }
 
 
-def waits() -> list[tuple[Path, int]]:
-    """List file (below the kernels' folder) and line of every barrier and fence in a kernel."""
+def all_waits() -> list[Wait]:
+    """List every barrier and fence in a kernel; paths are below the kernels' folder."""
     base = folder()
-    files = [*base.glob("*.cu"), *base.glob("include/**/*.cuh")]
+    files = [path.relative_to(base) for path in sorted([*base.glob("*.cu"), *base.glob("include/**/*.cuh")])]
     return [
-        (path.relative_to(base), number)
-        for path in sorted(files)
-        if not any(path.relative_to(base).is_relative_to(name) for name in VOCABULARY)
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if WAIT.search(line.partition("//")[0])
+        wait
+        for path in files
+        if not any(path.is_relative_to(name) for name in VOCABULARY)
+        for wait in waits_in(path, (base / path).read_text())
     ]
 
 
@@ -181,17 +175,20 @@ def test_the_kernels_are_clean_there(sim: str, launch: Callable[[str], None]) ->
 
 
 def test_every_file_with_barriers_has_a_user() -> None:
-    assert {path.as_posix() for path, _ in waits()} == set(USERS)
+    assert {wait.path.as_posix() for wait in all_waits()} == set(USERS)
 
 
-@pytest.mark.parametrize(("path", "number"), waits(), ids=lambda part: getattr(part, "name", part))
-def test_without_this_barrier_there_is_a_fault(sim: str, mutable: Path, path: Path, number: int) -> None:
-    lines = (mutable / path).read_text().splitlines(keepends=True)
-    lines[number - 1] = WAIT.sub(";", lines[number - 1], count=1)
-    (mutable / path).write_text("".join(lines))
+def test_every_redundant_one_is_there() -> None:
+    assert set(REDUNDANT) <= {wait.name for wait in all_waits()}
+
+
+@pytest.mark.parametrize("wait", all_waits(), ids=lambda wait: wait.name)
+def test_without_this_barrier_there_is_a_fault(sim: str, mutable: Path, wait: Wait) -> None:
+    file = mutable / wait.path
+    file.write_text(wait.removed_from(file.read_text()))
     found = None
     with backend.checked(orders=("forward",)):
-        for name in USERS[path.as_posix()]:
+        for name in USERS[wait.path.as_posix()]:
             try:
                 if callable(name):
                     name(sim)
@@ -204,5 +201,35 @@ def test_without_this_barrier_there_is_a_fault(sim: str, mutable: Path, path: Pa
                 break
             except AssertionError:
                 continue  # a wrong result, and no fault
-    redundant = f"{path.name}:{number}" in REDUNDANT
-    assert (found is None) == redundant, f"{path}:{number} is {'needed' if redundant else 'not missed'}: {found}"
+    redundant = wait.name in REDUNDANT
+    assert (found is None) == redundant, f"{wait.name} is {'needed' if redundant else 'not missed'}: {found}"
+
+
+def test_a_name_says_nothing_of_what_is_elsewhere() -> None:
+    text = """// meet();
+namespace n {
+struct S {
+  template <int N> __device__ void put(int (&x)[N]) const {
+    if (x[0] > 0) { __syncthreads(); }
+    auto f = [&](int i) { __syncwarp(); };
+    for (int i = 0; i < 2; ++i) {
+      ptx::cp_async_wait_group<1>(); ptx::cp_async_wait_group<1>();
+    }
+  }
+};
+}
+#if defined(A) && B(1)
+extern "C" __global__ void __launch_bounds__(256) k(int* y) { __syncthreads(); }
+#endif
+"""
+    names = [
+        "a.cu put: __syncthreads();",
+        "a.cu put: __syncwarp();",
+        "a.cu put: ptx::cp_async_wait_group<1>();",
+        "a.cu put: ptx::cp_async_wait_group<1>(); (2)",
+        "a.cu k: __syncthreads();",
+    ]
+    assert [wait.name for wait in waits_in(Path("a.cu"), text)] == names
+    longer = text.replace("struct", "__device__ void g() { __syncthreads(); }\n\nstruct")
+    assert [wait.name for wait in waits_in(Path("a.cu"), longer)] == ["a.cu g: __syncthreads();", *names]
+    assert waits_in(Path("a.cu"), text)[1].removed_from(text) == text.replace("__syncwarp();", ";")
