@@ -271,6 +271,11 @@ class Module:
 
     # -- hooks
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether anything is called before or after `forward`."""
+        return bool(vars(self).get("_forward_pre_hooks") or vars(self).get("_forward_hooks"))
+
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call ``hook(module, args)`` before each forward; what it returns, if not None, replaces the arguments."""
         return Handle(vars(self).setdefault("_forward_pre_hooks", {}))._add(hook)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import op
 from .attention import KeyValueCache, MultiheadAttention
-from .dense import Dense
+from .dense import Dense, then_dropped
 from .functional import Activation
 from .module import Module
 from .more_norms import LayerNorm
@@ -64,8 +64,12 @@ class _Layer(Module):
             return op.add(x, dropout(block(norm(x))))
         return norm(op.add(x, dropout(block(x))))
 
-    def _feed(self, x: Array) -> Array:
-        return self.linear2(self.dropout(self.linear1(x)))
+    def _feed(self, i: int, x: Array) -> Array:
+        """Return x + the two dense layers of x, as `_around` would: each one op with what follows it."""
+        norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
+        hidden = then_dropped(self.linear1, norm(x) if self.norm_first else x, self.dropout)
+        y = then_dropped(self.linear2, hidden, dropout, x)
+        return y if self.norm_first else norm(y)
 
     def extra_repr(self) -> str:
         """Return what differs from the default."""
@@ -110,7 +114,7 @@ class TransformerEncoderLayer(_Layer):
                 x, x, x, src_key_padding_mask, need_weights=False, attn_mask=src_mask, is_causal=is_causal, cache=cache
             )[0]
 
-        return self._around(2, self._around(1, src, attend), self._feed)
+        return self._feed(2, self._around(1, src, attend))
 
 
 class TransformerDecoderLayer(_Layer):
@@ -166,4 +170,4 @@ class TransformerDecoderLayer(_Layer):
 
         x = self._around(1, tgt, attend)
         x = self._around(2, x, attend_to_memory)
-        return self._around(3, x, self._feed)
+        return self._feed(3, x)
