@@ -76,9 +76,16 @@ class Neighbours:
         return grads
 
     def _slope(self, parent: Any, pending: dict[Any, Any]) -> Slope | None:
+        """Return what to multiply the gradient of a node's input by, if nobody else has a part in it."""
         if type(parent) is not Node or parent.prim.chain is None or parent in pending or hasattr(parent, "hooks"):
             return None
+        slope = parent.prim.chain.slope(parent)
+        if slope is None or self._consumers_of(parent) != 1:
+            return None
+        return slope
+
+    def _consumers_of(self, node: Node) -> int:
         if self._consumers is None:
             inside = set(self._nodes)
             self._consumers = Counter(p for n in self._nodes for p in n.parents if p in inside)
-        return parent.prim.chain.slope(parent) if self._consumers[parent] == 1 else None
+        return self._consumers[node]
