@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ...core import Primitive, op
-from ...core.batching import one_by_one
-from ...ops.index import Cut
-from .rule import rule, spread, spread_all
+from ...ops.index import Cut, check_bounds
+from .rule import is_followed, rule, spread, spread_all
 
 
 def _joined(indices: Any, n: int) -> Any:
     """Return (batch, ...) indices into axes of n as indices into the joined axis of batch * n."""
+    check_bounds(indices, n)  # one too large would be of the next example
     size = indices.shape[0]
     wrapped = op.where(op.less(indices, 0), op.add(indices, n), indices)
     first = (np.arange(size) * n).reshape(size, *(1,) * (len(indices.shape) - 1))
@@ -50,23 +50,21 @@ def _index_add(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> A
 @rule("embedding")
 def _embedding(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     weight, indices = xs
-    special = params["padding_idx"] is not None or params["scale_grad_by_freq"]
-    if special:  # the gradient is the example's own
-        return one_by_one(prim, size, spread_all(xs, over, size), (True, True), params)
-    if not over[0]:
+    own = params["padding_idx"] is not None or params["scale_grad_by_freq"]  # each example's gradient is its own
+    if not over[0] and not (own and is_followed(weight)):
         return prim(weight, indices, **params)
+    weight, indices = spread(weight, over[0], size), spread(indices, over[1], size)
     rows, width = weight.shape[1:]
-    joined = _joined(spread(indices, over[1], size), rows)
-    return prim(op.reshape(weight, (size * rows, width)), joined, **params)
+    tables = {**params, "tables": size * params["tables"]}
+    return prim(op.reshape(weight, (size * rows, width)), _joined(indices, rows), **tables)
 
 
 @rule("embedding_gradient")
 def _embedding_gradient(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     g, indices = spread_all(xs, over, size)
-    if params["padding_idx"] is not None or params["scale_grad_by_freq"]:
-        return one_by_one(prim, size, (g, indices), (True, True), params)
     rows = params["rows"]
-    added = prim(g, _joined(indices, rows), **{**params, "rows": size * rows})
+    tables = {**params, "rows": size * rows, "tables": size * params["tables"]}
+    added = prim(g, _joined(indices, rows), **tables)
     return op.reshape(added, (size, rows, added.shape[-1]))
 
 

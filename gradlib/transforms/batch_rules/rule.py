@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...core import PRIMITIVES, Primitive, op
+from ...core import PRIMITIVES, Batched, Primitive, Tensor, op
 
 Rule = Callable[[Primitive, int, Sequence[Any], Sequence[bool], dict[str, Any]], Any]
 
@@ -28,6 +28,15 @@ def spread(x: Any, over: bool, size: int) -> Any:
 
 def spread_all(xs: Sequence[Any], over: Sequence[bool], size: int) -> list[Any]:
     return [x if x is None else spread(x, o, size) for x, o in zip(xs, over, strict=True)]
+
+
+def is_followed(x: Any) -> bool:
+    """Whether a value is on the tape of anything around this `vmap`."""
+    while isinstance(x, (Tensor, Batched)):
+        if isinstance(x, Tensor) and x.requires_grad:
+            return True
+        x = x.data if isinstance(x, Tensor) else x.value
+    return False
 
 
 def behind(axis: Any) -> Any:
