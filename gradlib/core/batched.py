@@ -74,20 +74,21 @@ class Batched:
         value = self.value.data if isinstance(self.value, Tensor) else self.value
         return value.physical if isinstance(value, Batched) else value
 
-    def _refuse(self, what: str) -> VmapError:
+    def refuse(self, what: str) -> VmapError:
+        """Return the error of reading a value that differs from example to example."""
         return VmapError(
             f"{what}: under vmap this value ({self.dtype}{list(self.shape)}) differs from example to example\n"
             f"  need ops of gradlib on it (gl.where instead of if), or to read it outside of vmap"
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._refuse("numpy()")
+        raise self.refuse("numpy()")
 
     def __bool__(self) -> bool:
-        raise self._refuse("bool()")
+        raise self.refuse("bool()")
 
     def __getattr__(self, name: str) -> Any:  # only reached for what is not there
-        raise self._refuse(name)
+        raise self.refuse(name)
 
     def __repr__(self) -> str:
         return f"Batched({self.dtype}{list(self.shape)}, batch of {self.frame.size}: {self.value!r})"

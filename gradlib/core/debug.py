@@ -83,11 +83,17 @@ def _checked_apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any
     outputs = out if type(out) is tuple else (out,)
     for y in outputs:
         if isinstance(y, Tensor) and y.node is not None and not hasattr(y.node, "where"):
-            y.node.where = user_line()
+            note_line(y)
     if _settings.nans:
         for y in outputs:
             _check(prim, args, y)
     return out
+
+
+def note_line(y: Tensor) -> None:
+    """Under `debug`, remember the user's line at the Node of `y`, which no call of an op has put on the tape."""
+    if _settings.on and y.node is not None:
+        y.node.where = user_line()
 
 
 def _check(prim: Primitive, args: Sequence[Any], y: Any) -> None:

@@ -65,7 +65,7 @@ class Node:
         if self.inputs is None:
             raise GradientError(
                 f"backward: the tape through {self.prim.name} was already used and freed\n"
-                f"  need backward(retain_graph=True) the first time"
+                f"  need backward(retain_graph=True) the first time{self._hint()}"
             )
         values: list[Any] = []
         for i, x in enumerate(self.inputs):
@@ -89,8 +89,15 @@ class Node:
                 f"backward: an input of {self.prim.name} was changed in place after it was used",
                 [operand(self.name_of(i), x)],
                 f"version {count}, used at version {0 if self.counts is None else self.counts[i]}; "
-                f"need backward() before assign() or the optimizer's step",
+                f"need backward() before assign() or the optimizer's step{self._hint()}",
             )
+        )
+
+    def _hint(self) -> str:
+        return (
+            ""
+            if hasattr(self, "where")
+            else f"\n  gl.debug() around the computation names the line of {self.prim.name}"
         )
 
     def name_of(self, i: int) -> str:

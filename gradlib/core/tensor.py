@@ -146,7 +146,12 @@ class Tensor(ArrayMethods, Interchange):
     def _only(self, what: str) -> Any:
         if self.size != 1:
             raise ShapeError(message(f"{what}(x): x has {self.size} elements, not 1", [operand("x", self)]))
+        self._refuse_example(f"{what}(x)")
         return self.numpy().reshape(())[()]
+
+    def _refuse_example(self, what: str) -> None:
+        if hasattr(type(self.data), "physical"):
+            raise self.data.refuse(what)
 
     def _real(self, what: str) -> Any:
         if is_complex(self.dtype):
@@ -161,6 +166,7 @@ class Tensor(ArrayMethods, Interchange):
 
     def numpy(self) -> Any:
         """Return the values as a NumPy array: a read-only view on the CPU, a copy from other devices."""
+        self._refuse_example("x.numpy()")
         host = backends.backend_of(self.data).to_host(self.data).view()
         host.flags.writeable = False
         return host

@@ -24,37 +24,44 @@ def _check_indices(indices: Spec) -> None:
         raise DTypeError(message(what, [operand("indices", indices)], "need an integer dtype"))
 
 
-def _infer(weight: Spec, indices: Spec, *, padding_idx: int | None, scale_grad_by_freq: bool) -> Spec:
+def _infer(weight: Spec, indices: Spec, *, padding_idx: int | None, scale_grad_by_freq: bool, tables: int) -> Spec:
     _check_indices(indices)
     lines = [operand("weight", weight, "rows, width"), operand("indices", indices)]
     if weight.ndim != 2:
         raise ShapeError(message(f"{_CALL}: weight has {weight.ndim} dimensions", lines, "need (rows, width)"))
-    if padding_idx is not None and not 0 <= padding_idx < weight.shape[0]:
-        what = f"{_CALL}: padding_idx is {padding_idx}, weight has {weight.shape[0]} rows"
+    rows = weight.shape[0] // tables
+    if padding_idx is not None and not 0 <= padding_idx < rows:
+        what = f"{_CALL}: padding_idx is {padding_idx}, weight has {rows} rows"
         raise ShapeError(message(what, lines, "need 0 <= padding_idx < weight.shape[0]"))
     return Spec((*indices.shape, weight.shape[1]), weight.dtype)
 
 
-def _infer_gradient(g: Spec, indices: Spec, *, rows: int, padding_idx: int | None, scale_grad_by_freq: bool) -> Spec:
+def _infer_gradient(g: Spec, indices: Spec, *, rows: int, **params: Any) -> Spec:
     return Spec((rows, g.shape[-1]), g.dtype)
 
 
-def _vjp(g: Array, ans: Any, weight: Any, indices: Array, padding_idx: int | None, scale_grad_by_freq: bool) -> Array:
-    params = {"padding_idx": padding_idx, "scale_grad_by_freq": scale_grad_by_freq}
+def _vjp(g: Array, ans: Any, weight: Any, indices: Array, **params: Any) -> Array:
     return _gradient(g, indices, rows=weight.shape[0], **params)
 
 
-def _jvp(ts: Any, ans: Any, weight: Any, indices: Array, padding_idx: int | None, scale_grad_by_freq: bool) -> Array:
-    return embedding(ts[0], indices, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq)
+def _jvp(ts: Any, ans: Any, weight: Any, indices: Array, **params: Any) -> Array:
+    return embedding(ts[0], indices, **params)
 
 
 def _gradient_vjp(
-    h: Array, ans: Any, g: Any, indices: Array, rows: int, padding_idx: int | None, scale_grad_by_freq: bool
+    h: Array,
+    ans: Any,
+    g: Any,
+    indices: Array,
+    rows: int,
+    padding_idx: int | None,
+    scale_grad_by_freq: bool,
+    tables: int,
 ) -> Array:
     """The rows of h, 0 for `padding_idx`, divided by how often each occurs."""
     back = op.take(h, indices, axis=0)
     if padding_idx is not None:
-        outside = op.not_equal(op.remainder(indices, rows), padding_idx)
+        outside = op.not_equal(op.remainder(indices, rows // tables), padding_idx)
         back = op.where(op.expand_dims(outside, axis=-1), back, 0.0)
     if scale_grad_by_freq:
         ones = op.ones_like(op.getitem(back, (..., slice(0, 1))))
@@ -63,13 +70,11 @@ def _gradient_vjp(
     return back
 
 
-def _gradient_jvp(
-    ts: Any, ans: Any, g: Any, indices: Array, rows: int, padding_idx: int | None, scale_grad_by_freq: bool
-) -> Array:
-    return _gradient(ts[0], indices, rows=rows, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq)
+def _gradient_jvp(ts: Any, ans: Any, g: Any, indices: Array, **params: Any) -> Array:
+    return _gradient(ts[0], indices, **params)
 
 
-_PLAIN: dict[str, Any] = {"padding_idx": None, "scale_grad_by_freq": False}
+_PLAIN: dict[str, Any] = {"padding_idx": None, "scale_grad_by_freq": False, "tables": 1}
 
 
 def _samples() -> list[Any]:
@@ -81,18 +86,26 @@ def _samples() -> list[Any]:
         sample((4, 2), integers(0, 4), **_PLAIN),
         sample((3, 2), integers(0, 3, 0), **_PLAIN),
         # the gradient is not the derivative's transpose: that is what these settings are for
-        sample((5, 8), integers(0, 5, 40), padding_idx=2, scale_grad_by_freq=True, smooth=False),
+        sample((5, 8), integers(0, 5, 40), padding_idx=2, scale_grad_by_freq=True, tables=1, smooth=False),
+        sample((6, 8), integers(0, 6, 40), padding_idx=2, scale_grad_by_freq=True, tables=2, smooth=False),
     ]
 
 
 @leaf("embedding", infer=_infer, vjp=(_vjp, None), jvp=_jvp, saves=("indices", ""), moves=True, samples=_samples)
 def embedding(
-    xp: Any, weight: Array, indices: Array, *, padding_idx: int | None = None, scale_grad_by_freq: bool = False
+    xp: Any,
+    weight: Array,
+    indices: Array,
+    *,
+    padding_idx: int | None = None,
+    scale_grad_by_freq: bool = False,
+    tables: int = 1,
 ) -> Array:
     """y[...] = weight[indices[...]].
 
     The gradient of row `padding_idx` is 0; with `scale_grad_by_freq` that of any row is divided by how often it
-    occurs.  Negative indices count from the end.
+    occurs.  Negative indices count from the end.  Under `vmap` the weights are so many `tables` one after the other,
+    each with a row `padding_idx`.
 
     Shapes: weight (rows, width); indices any; y (*indices.shape, width).  Dtypes: weight any, indices integer.
     Raises: ShapeError, DTypeError; IndexError (on ``cpu``) for an index that is no row: on ``sim`` and ``cuda`` its
@@ -108,8 +121,9 @@ def _gradient_samples() -> list[Any]:
         sample((90, 8), integers(0, 2, 90), rows=3, **_PLAIN),
         sample((40, 520), integers(0, 3, 40), rows=3, **_PLAIN),
         sample((0, 2), integers(0, 3, 0), rows=3, **_PLAIN),
-        sample((40, 8), integers(0, 5, 40), rows=5, padding_idx=2, scale_grad_by_freq=True),
-        sample((9, 4), integers(0, 5, 9), rows=5, padding_idx=0, scale_grad_by_freq=False),
+        sample((40, 8), integers(0, 5, 40), rows=5, padding_idx=2, scale_grad_by_freq=True, tables=1),
+        sample((9, 4), integers(0, 5, 9), rows=5, padding_idx=0, scale_grad_by_freq=False, tables=1),
+        sample((9, 4), integers(-6, 6, 9), rows=6, padding_idx=1, scale_grad_by_freq=True, tables=3),
     ]
 
 
@@ -123,7 +137,14 @@ def _gradient_samples() -> list[Any]:
     samples=_gradient_samples,
 )
 def _gradient(
-    xp: Any, g: Array, indices: Array, *, rows: int, padding_idx: int | None, scale_grad_by_freq: bool
+    xp: Any,
+    g: Array,
+    indices: Array,
+    *,
+    rows: int,
+    padding_idx: int | None,
+    scale_grad_by_freq: bool,
+    tables: int = 1,
 ) -> Array:
     """dweight[r] = the sum of g[...] where indices[...] == r; 0 for `padding_idx`, or divided by their count."""
     places = indices.reshape(-1)
@@ -132,7 +153,7 @@ def _gradient(
         counts = xp.bincount(places % rows, minlength=rows).reshape(rows, 1)
         y /= xp.maximum(counts, 1).astype(y.dtype)
     if padding_idx is not None:
-        y[padding_idx] = 0
+        y[padding_idx :: rows // tables] = 0
     return y
 
 
@@ -156,7 +177,7 @@ def _launch(groups: int, width: int, itemsize: int) -> tuple[tuple[int, int], tu
 
 
 @embedding.kernel("cuda")
-def _(weight: Array, indices: Array, *, padding_idx: int | None, scale_grad_by_freq: bool) -> Any:
+def _(weight: Array, indices: Array, **params: Any) -> Any:
     rows, width = weight.shape
     if not is_floating(weight.dtype) or indices.dtype not in (int32, int64) or rows == 0 or width >= 2**31:
         return NotImplemented
@@ -169,7 +190,7 @@ def _(weight: Array, indices: Array, *, padding_idx: int | None, scale_grad_by_f
 
 
 @_gradient.kernel("cuda")
-def _(g: Array, indices: Array, *, rows: int, padding_idx: int | None, scale_grad_by_freq: bool) -> Any:
+def _(g: Array, indices: Array, *, rows: int, padding_idx: int | None, scale_grad_by_freq: bool, tables: int) -> Any:
     width = g.shape[-1]
     if not is_floating(g.dtype) or width >= 2**31 or g.size == 0:
         return NotImplemented
@@ -182,10 +203,13 @@ def _(g: Array, indices: Array, *, rows: int, padding_idx: int | None, scale_gra
     chunks = -(-count // _CHUNK)
     part = backend.empty((chunks, 2, width), float32 if g.dtype in REDUCED else g.dtype)
     grid, block = _launch(chunks, width, g.dtype.itemsize)
-    rest = (count, width, -1 if padding_idx is None else padding_idx, int(scale_grad_by_freq))
+    padding = -1 if padding_idx is None or tables > 1 else padding_idx
+    rest = (count, width, padding, int(scale_grad_by_freq))
     _backward(grid, block, g, order, ordered, dweight, part, *rest, T=g.dtype)
     if chunks > 1:
         _finish(grid, block, part, ordered, dweight, *rest, T=g.dtype)
+    if padding_idx is not None and tables > 1:
+        dweight[padding_idx :: rows // tables] = 0
     return dweight
 
 

@@ -318,7 +318,7 @@ def _pick(x: Any, picks: dict[int, Any]) -> Any:
         return _take(x, picks[axes[0]], axis=front)
     place: Any = None
     for indices, size in zip(broadcast_arrays(*picks.values()), sizes, strict=True):
-        _check_bounds(indices, size)
+        check_bounds(indices, size)
         indices = cast(indices, int64)
         indices = where(less(indices, 0), add(indices, size), indices)
         place = indices if place is None else add(multiply(place, size), indices)
@@ -326,9 +326,10 @@ def _pick(x: Any, picks: dict[int, Any]) -> Any:
     return _take(x, place, axis=front)
 
 
-def _check_bounds(indices: Any, size: int) -> None:
+def check_bounds(indices: Any, size: int) -> None:
     """On the CPU, refuse an index outside the axis (on a GPU that would mean waiting for it)."""
     array = indices.data if isinstance(indices, Tensor) else indices
+    array = getattr(array, "physical", array)  # of all examples, under vmap
     if type(array) is np.ndarray and array.size and not (-size <= array.min() and array.max() < size):
         raise IndexError(f"x[index]: indices from {array.min()} to {array.max()} on an axis of size {size}")
 

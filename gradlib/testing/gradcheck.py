@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import backend as backends
 from ..core import Tensor, jvp, no_grad, vjp
 from ..spec import is_complex, is_differentiable
+from ..transforms.tree import flatten
 from .tolerance import FINITE_DIFFERENCE, to_numpy, widest
 
 Arrays = Sequence["np.ndarray[Any, Any]"]
@@ -58,24 +60,37 @@ def gradcheck(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """Check the derivatives of `f` at `inputs`, entry by entry, against central differences in float64.
 
     Checks the vjp for a random cotangent, the jvp along a random direction, and that both belong to
-    one Jacobian.  Raises `AssertionError` that names the input, the entry, and both numbers.
+    one Jacobian.  Raises `AssertionError` that names the input, the worst entry, and both numbers.
 
     Parameters
     ----------
-    f : a function of Tensors that returns a Tensor (or a tuple of them), smooth at `inputs`.
-    inputs : Tensors or arrays; floating and complex ones are checked, in float64 and complex128.  Up to a few thousand
-        elements in all.
+    f : a function that is smooth at `inputs` and returns Tensors, or a container of them.
+    inputs : Tensors, arrays, or containers of them (dicts, networks, ...); floating and complex leaves are checked, in
+        float64 and complex128.  Up to a few thousand elements in all.
+
+    >>> import gradlib as gl
+    >>> gl.testing.gradcheck(lambda x, p: gl.sum(x * p["w"]), gl.ones((2,)), {"w": gl.ones((2,))})
+    >>> gl.testing.gradcheck(lambda x: x * gl.stop_gradient(x), gl.ones((2,)))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    AssertionError: gradcheck(<lambda>): vjp, input 0: entry (1,) is ... by the tape, ... by finite differences ...
     """
     rng = np.random.default_rng(seed)
-    args = [widest(to_numpy(x)) if is_differentiable(to_numpy(x).dtype) else to_numpy(x) for x in inputs]
+    leaves, rebuild = flatten(inputs)
+    args = [widest(to_numpy(x)) if is_differentiable(to_numpy(x).dtype) else to_numpy(x) for x in leaves]
     active = [is_differentiable(a.dtype) for a in args]
-    gs = [like(rng, y) for y in outputs_of(f, [Tensor(a) for a in args])]
     name = getattr(f, "__name__", "f")
+    names = _names(inputs)
 
     def on_tensors(*xs: Any) -> Any:
-        result = f(*[x if isinstance(x, Tensor) else Tensor(x) for x in xs])
-        return tuple(result) if isinstance(result, (tuple, list)) else result
+        found = flatten(f(*rebuild([x if isinstance(x, Tensor) else Tensor(x) for x in xs])))[0]
+        results = [y for y in found if y is not None]
+        for y in results:
+            if not (isinstance(y, Tensor) or backends.is_array(y)):
+                raise TypeError(f"gradcheck({name}): the function returned a {type(y).__name__}, need Tensors")
+        return tuple(results)
 
+    gs = [like(rng, y) for y in outputs_of(on_tensors, args)]
     _, pullback = vjp(on_tensors, args, active)
     grads = iter(to_numpy(g) for g in pullback(gs))
     exact = [next(grads) if on else None for on in active]
@@ -89,10 +104,19 @@ def gradcheck(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
                 t[index] = unit
                 along = directional(on_tensors, args, [t if j == k else None for j in range(len(args))])
                 numeric[index] += inner(gs, along) * np.conj(unit)
-        _compare(f"gradcheck({name}): vjp, input {k}", grad, numeric)
+        _compare(f"gradcheck({name}): vjp, {names[k]}", grad, numeric)
     ts = [like(rng, a) if on else None for a, on in zip(args, active, strict=True)]
     for k, (t, d) in enumerate(zip(jvp(on_tensors, args, ts)[1], directional(on_tensors, args, ts), strict=True)):
         _compare(f"gradcheck({name}): jvp, output {k}", to_numpy(t), d)
+
+
+def _names(inputs: Sequence[Any]) -> list[str]:
+    """Return what to call each leaf: by its input, and by its place where the input is a container of several."""
+    names: list[str] = []
+    for k, x in enumerate(inputs):
+        count = len(flatten(x)[0])
+        names += [f"input {k}" if count == 1 else f"input {k}, leaf {i}" for i in range(count)]
+    return names
 
 
 def _compare(what: str, exact: np.ndarray[Any, Any], numeric: np.ndarray[Any, Any]) -> None:

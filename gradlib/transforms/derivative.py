@@ -79,7 +79,7 @@ def value_and_grad(
         for n in chosen:
             if not -len(args) <= n < len(args):
                 raise IndexError(f"grad({name}, argnums={argnums}): the function was called with {len(args)} arguments")
-        aux: list[Any] = []
+        aux: Any = None
 
         def scalar(*primals: Any) -> Any:
             full = list(args)
@@ -87,19 +87,29 @@ def value_and_grad(
                 full[n] = primal
             value = f(*full, **kwargs)
             if has_aux:
-                value, extra = value
-                aux.append(extra)
-            return _checked_scalar(name, value, holomorphic)
+                nonlocal aux
+                value, aux = value
+            return _checked_scalar(name, value, holomorphic), [x for x in flatten(aux)[0] if _is_made(x)]
 
         scalar.__name__ = name
-        value, pullback = _pulled_back("grad", scalar, tuple(args[n] for n in chosen))
+        (value, made), pullback = _pulled_back("grad", scalar, tuple(args[n] for n in chosen))
         one = asarray(1, dtype=value.dtype, device=_device(value))
         ones = one.reshape(value.shape) if value.shape else one
-        grads = pullback(ones if isinstance(value, Tensor) else ones.data)
+        grads = pullback((ones if isinstance(value, Tensor) else ones.data, [None] * len(made)))
         result = grads[0] if isinstance(argnums, int) else grads
-        return ((value, aux[0]), result) if has_aux else (value, result)
+        if not has_aux:
+            return value, result
+        if made:  # auxiliary results are not on the tape of this derivative either
+            leaves, rebuild = flatten(aux)
+            released = iter(made)
+            aux = rebuild([next(released) if _is_made(x) else x for x in leaves])
+        return (value, aux), result
 
     return compute
+
+
+def _is_made(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.node is not None
 
 
 def _checked_scalar(name: str, value: Any, holomorphic: bool) -> Any:
@@ -128,7 +138,8 @@ def _device(value: Any) -> str:
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Return ``(f(*primals), pullback)``: the pullback maps a cotangent g to ``g^T J``, one entry per primal.
 
-    The cotangent has the structure, shapes and dtypes of the result; the pullback may be called again.
+    The cotangent has the structure, shapes and dtypes of the result (None stands for zeros); the pullback may be
+    called again.
     It is the transpose of the differential, without conjugating: Re <pullback(g), t> = Re <g, J t> with
     <u, v> the sum of u v, for complex numbers too.
 
@@ -161,6 +172,8 @@ def _pulled_back(
         if len(gs) != len(ys):
             raise ShapeError(f"pullback of {_name(f)}: got {len(gs)} cotangents for {len(ys)} outputs")
         for g, y in zip(gs, ys, strict=True):
+            if g is None:
+                continue
             _check_like(f"pullback of {_name(f)}", "cotangent", g, "output", y)
         return rebuild([_result(g, plain) for g in back(gs)])  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ from typing import Any
 from .. import backend as backends
 from ..core import Batched, Primitive, Tensor
 from ..core.apply import record
+from ..core.debug import note_line
 from ..core.scopes import state
 
 Backward = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]  # inputs, cotangents -> one gradient per input
@@ -39,7 +40,10 @@ def put_on_tape(
     prim.opaque = True
     prim._backward = derivative  # type: ignore[assignment]
     prim._plan_keeps = lambda mask, count: (list(kept), False)  # type: ignore[method-assign]
-    return record(prim, tuple(inputs), {}, tuple(outputs), ())  # type: ignore[no-any-return]
+    results: tuple[Tensor, ...] = record(prim, tuple(inputs), {}, tuple(outputs), ())
+    for y in results:
+        note_line(y)
+    return results
 
 
 def is_tracked(x: Any) -> bool:

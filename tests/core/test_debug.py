@@ -83,6 +83,38 @@ def test_an_error_of_the_backward_names_the_line() -> None:
         del gl.core.PRIMITIVES["test_wrong_rule"]
 
 
+def test_the_line_of_functions_with_a_backward_of_their_own() -> None:
+    @gl.custom_vjp
+    def f(x: Tensor) -> Tensor:
+        return gl.sin(x)
+
+    f.defvjp(lambda x: (gl.sin(x), x), lambda x, g: (gl.ones((3,)),))
+    x = gl.ones((2,), requires_grad=True)
+    with gl.debug():
+        line = here(1)
+        y = f(x)
+        with pytest.raises(gl.ShapeError, match=r"in the backward of custom_vjp\(f\)") as caught:
+            gl.sum(y).backward()
+        assert line in str(caught.value)
+        line = here(1)
+        y = gl.checkpoint(gl.sqrt)(x * 0.0)
+        with pytest.raises(gl.GradientError, match=r"in the backward of sqrt|in the backward of checkpoint") as caught:
+            gl.sum(y).backward()
+        assert line in str(caught.value)
+
+
+def test_without_debug_an_error_of_the_backward_says_how_to_find_the_line() -> None:
+    x, w = (gl.ones((2,), requires_grad=True) for _ in range(2))
+    y = gl.sum(x * w)
+    w.assign([3.0, 4.0])
+    with pytest.raises(gl.GradientError, match=r"gl\.debug\(\) around the computation names the line of multiply"):
+        y.backward()
+    z = gl.sum(gl.exp(x))
+    z.backward()
+    with pytest.raises(gl.GradientError, match=r"already used(.|\n)*gl\.debug\(\)"):
+        z.backward()
+
+
 def test_nothing_remains_of_it() -> None:
     with gl.debug(), gl.debug(nans=False):
         assert primitive._apply is not apply

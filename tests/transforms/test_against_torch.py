@@ -8,6 +8,7 @@ import pytest
 import gradlib as gl
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("torch.utils.checkpoint")
 RNG = np.random.default_rng(2)
 W, X, V = RNG.standard_normal((4, 3)), RNG.standard_normal((5, 4)), RNG.standard_normal(4)
 
@@ -25,7 +26,51 @@ def layer(w, x):  # type: ignore[no-untyped-def]
 
 
 t = torch.tensor
+
+
+@gl.custom_vjp
+def clipped(x):  # type: ignore[no-untyped-def]
+    return gl.exp(x)
+
+
+clipped.defvjp(lambda x: (gl.exp(x), gl.exp(x)), lambda y, g: (gl.clip(g * y, -1.0, 1.0),))
+
+
+class Clipped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x.exp())
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, g):  # type: ignore[no-untyped-def]
+        return (g * ctx.saved_tensors[0]).clip(-1.0, 1.0)
+
+
+def torch_grad(f, x):  # type: ignore[no-untyped-def]
+    leaf = t(x, requires_grad=True)
+    return torch.autograd.grad(f(leaf), leaf)[0]
+
+
 CASES = {
+    "value_and_grad": (
+        lambda: np.append(*reversed(gl.value_and_grad(ours, argnums=1)(W, X[0]))),
+        lambda: torch.cat([a.reshape(-1) for a in torch.func.grad_and_value(theirs, 1)(t(W), t(X[0]))]),
+    ),
+    "checkpoint": (
+        lambda: gl.grad(gl.checkpoint(lambda x: ours(gl.tensor(W), x)))(X[0]),
+        lambda: torch_grad(
+            lambda x: torch.utils.checkpoint.checkpoint(lambda x: theirs(t(W), x), x, use_reentrant=False), X[0]
+        ),
+    ),
+    "stop_gradient": (
+        lambda: gl.grad(lambda x: gl.sum(gl.sin(x) * gl.stop_gradient(gl.exp(x))))(X[0]),
+        lambda: torch.func.grad(lambda x: torch.sum(torch.sin(x) * torch.exp(x).detach()))(t(X[0])),
+    ),
+    "custom_vjp": (
+        lambda: gl.grad(lambda x: gl.sum(clipped(gl.sin(x)) * x))(X[0]),
+        lambda: torch_grad(lambda x: torch.sum(Clipped.apply(torch.sin(x)) * x), X[0]),
+    ),
     "grad": (lambda: gl.grad(ours)(W, X[0]), lambda: torch.func.grad(theirs)(t(W), t(X[0]))),
     "vmap of grad": (
         lambda: gl.vmap(gl.grad(ours), (None, 0))(W, X),

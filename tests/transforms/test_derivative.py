@@ -85,6 +85,16 @@ def test_argnums_aux_and_containers() -> None:
     assert aux == {"shape": (2,)}
     assert g["w"].tolist() == [3.0, 4.0]
     assert g["bias"][0].item() == 1.0
+    network = gl.nn.Dense(2, 1)
+    aux = gl.grad(lambda x: (gl.sum(x * x), {"y": gl.sin(x), "k": network, "n": "text"}), has_aux=True)
+    _, found = aux(np.array([1.0, 2.0]))
+    assert type(found["y"]) is np.ndarray  # as the arguments are
+    _, found = aux(gl.tensor([1.0, 2.0]))
+    assert not found["y"].requires_grad  # nothing holds the tape of a derivative that is done
+    assert found["n"] == "text"
+    assert gl.grad(lambda x: (x * x, network), has_aux=True)(1.0)[1] is network
+    second = gl.grad(lambda x: gl.sum(gl.grad(lambda t: (gl.sum(t * t * t), gl.sin(t)), has_aux=True)(x)[1]))
+    np.testing.assert_allclose(second(np.array([1.0, 2.0])), np.cos([1.0, 2.0]))  # that around it goes through them
     gx, gw = gl.grad(lambda w, x: gl.sum(w * x), argnums=(1, 0))(gl.tensor([1.0, 2.0]), gl.tensor([3.0, 4.0]))
     assert (gx.tolist(), gw.tolist()) == ([1.0, 2.0], [3.0, 4.0])
 

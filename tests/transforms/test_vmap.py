@@ -126,6 +126,33 @@ def test_the_number_of_nodes_does_not_depend_on_the_batch() -> None:
     assert count(2) == count(7)
 
 
+@pytest.mark.parametrize("by_frequency", [False, True])
+@pytest.mark.parametrize("padding", [None, 1, -1])
+def test_embedding_is_one_node_and_each_examples_own(padding: int | None, by_frequency: bool) -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((4, 3))
+
+    def loss(w: Tensor, i: Tensor) -> Tensor:
+        return gl.sum(gl.sin(nn.functional.embedding(i, w, padding, scale_grad_by_freq=by_frequency)))
+
+    def through(batch: int) -> int:
+        w = gl.tensor(weight, requires_grad=True)
+        return nodes(gl.vmap(loss, (None, 0))(w, gl.tensor(rng.integers(0, 4, (batch, 6)))))
+
+    assert through(2) == through(9)
+    indices = rng.integers(-4, 4, (5, 2, 6))
+    one = gl.grad(loss)
+    expected = np.stack([[one(weight, i) for i in pair] for pair in indices])
+    nested = gl.vmap(gl.vmap(one, (None, 0)), (None, 0))(weight, indices)
+    np.testing.assert_allclose(nested, expected, rtol=1e-12)
+    summed = gl.grad(lambda w: gl.sum(gl.vmap(gl.vmap(loss, (None, 0)), (None, 0))(w, indices)))(weight)
+    np.testing.assert_allclose(summed, expected.sum((0, 1)), rtol=1e-12)
+    own = rng.standard_normal((5, 4, 3))
+    np.testing.assert_allclose(
+        gl.vmap(one)(own, indices[:, 0]), np.stack([one(w, i) for w, i in zip(own, indices[:, 0], strict=True)])
+    )
+
+
 def test_per_example_gradients_of_a_network() -> None:
     gl.manual_seed(0)
     net = nn.Sequential(
@@ -198,8 +225,14 @@ def test_errors() -> None:
         gl.vmap(lambda a: a, in_axes=(0, 0))(X)
     with pytest.raises(gl.ShapeError, match="the batch is empty"):
         gl.vmap(lambda a: a)(X[:0])
-    for read in (bool, float, lambda x: x.item(), lambda x: x.numpy(), lambda x: gl.tensor(X[0])[gl.zeros(3) < x]):
-        with pytest.raises(gl.VmapError, match="differs from example to example"):
+    for read, name in (
+        (bool, r"bool\(x\)"),
+        (float, r"float\(x\)"),
+        (lambda x: x.item(), r"item\(x\)"),
+        (lambda x: x.numpy(), r"x\.numpy\(\)"),
+        (lambda x: gl.tensor(X[0])[gl.zeros(3) < x], ""),
+    ):
+        with pytest.raises(gl.VmapError, match=f"^{name}.*differs from example to example"):
             gl.vmap(read)(X[:, 0])
     with pytest.raises(gl.VmapError, match="out_axes=None"):
         gl.vmap(lambda x: x, out_axes=None)(X)
@@ -210,6 +243,13 @@ def test_errors() -> None:
         gl.vmap(norm)(gl.ones((4, 2, 3)))
     assert norm.running_mean.tolist() == [0.0, 0.0, 0.0]
     assert gl.vmap(norm.eval())(gl.ones((4, 2, 3))).shape == (4, 2, 3)
+    for f in (lambda r, i: gl.take(r, i), lambda r, i: r[i], lambda r, i: r.at[i].add(1.0)):
+        for index in (3, -4):
+            indices = np.array([0, index, 0, 0, 1])
+            with pytest.raises(IndexError):
+                gl.vmap(f)(X, indices)  # not an element of the next example
+            with pytest.raises(IndexError):
+                gl.vmap(gl.vmap(f))(X[None], indices[None])
     assert gl.core.scopes.state.frame is None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import gradlib as gl
 from gradlib.core import PRIMITIVES, Primitive
+from gradlib.core.node import collect
 from gradlib.spec import is_floating
 from gradlib.testing.check_op import draw
 from gradlib.transforms.batch_rules import loops
@@ -95,3 +96,23 @@ def test_per_example_gradients(name: str) -> None:
             e = np.stack([row[k] for row in expected])
             np.testing.assert_allclose(inside[k], e, rtol=1e-10, atol=1e-10, err_msg=f"{name} {number}")
             np.testing.assert_allclose(through[k], e, rtol=1e-10, atol=1e-10, err_msg=f"{name} {number}")
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].differentiable and not PRIMITIVES[n].draws])
+def test_nodes_do_not_depend_on_the_batch(name: str) -> None:
+    """The tape around vmap, for every op and every choice of what is batched."""
+    prim = PRIMITIVES[name]
+    for number, sample in enumerate(prim.samples()):
+        for draws, over in cases(prim, number, sample):
+            counts = set()
+            for size in (2, SIZE):
+                batch = [np.stack([d[i] for d in draws[:size]]) if o else draws[0][i] for i, o in enumerate(over)]
+                tensors = [
+                    None if a is None else gl.tensor(a, requires_grad=is_floating(a.dtype) and a.size > 0)
+                    for a in batch
+                ]
+                f = gl.vmap(lambda *xs, p=sample.params: prim(*xs, **p), in_axes=tuple(0 if o else None for o in over))
+                ys = f(*tensors)
+                ys = ys if isinstance(ys, tuple) else (ys,)
+                counts.add(len(collect([y.node for y in ys if y is not None and y.node is not None])))
+            assert len(counts) == 1, (number, over, counts)

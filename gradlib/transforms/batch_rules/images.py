@@ -1,0 +1,55 @@
+"""Images: the batch joins the examples' own, or (for filters of each example) the channels, as groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core import Primitive, op
+from .rule import example_by_composite, rule, spread_all
+
+
+def _fold(x: Any) -> Any:
+    return op.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+def _unfold(y: Any, size: int) -> Any:
+    return op.reshape(y, (size, y.shape[0] // size, *y.shape[1:]))
+
+
+def _into_channels(x: Any) -> Any:
+    """(B, ..., C) -> (..., B * C)."""
+    x = op.moveaxis(x, 0, -2)
+    return op.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
+
+
+def _out_of_channels(y: Any, size: int) -> Any:
+    return op.moveaxis(op.reshape(y, (*y.shape[:-1], size, y.shape[-1] // size)), -2, 0)
+
+
+@rule("conv", "convolution", "conv_data_gradient")
+def _conv(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x, *filters = xs
+    if not any(over[1:]):
+        return _unfold(prim(_fold(x), *filters, **params), size)
+    if prim.name == "convolution":
+        return example_by_composite(prim, xs, over, params)
+    x, w = spread_all(xs, over, size)
+    grouped = {**params, "groups": size * params["groups"]}
+    return _out_of_channels(prim(_into_channels(x), _into_channels(w), **grouped), size)
+
+
+@rule("conv_weight_gradient")
+def _conv_weight_gradient(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x, g = spread_all(xs, over, size)
+    grouped = {**params, "groups": size * params["groups"]}
+    return _out_of_channels(prim(_into_channels(x), _into_channels(g), **grouped), size)
+
+
+@rule("max_pool", "avg_pool", "windows_max", "windows_sum", "windows_spread", "windows_select", "windows_select_back")
+def _windows(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    return _unfold(prim(*[_fold(x) for x in spread_all(xs, over, size)], **params), size)
+
+
+@rule("standardize")
+def _standardize(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    return tuple(_out_of_channels(y, size) for y in prim(_into_channels(xs[0]), **params))
