@@ -29,8 +29,8 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        bias: bool = True,
         *,
+        bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
