@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..core import Tensor, enable_grad, no_grad, op
-from ..errors import CheckpointError, DeviceError
+from ..errors import CheckpointError, DeviceError, GradientError
 from ..spec import promote
 from .optimizer import Optimizer
 from .settings import at_least_zero
 from .wolfe import Point, strong_wolfe
 
 Array = Any
+
+_CLOSURE = "  need one that clears the gradients, computes the loss, calls backward and returns the loss"
 
 
 def _dot(a: Array, b: Array) -> float:
@@ -36,6 +38,7 @@ class LBFGS(Optimizer):
     ------
     ValueError : several groups, or an unknown line search.
     DeviceError : parameters on several devices.
+    TypeError, GradientError : (a step) a closure that is missing, returns no loss, or leaves no gradient.
 
     Source: Nocedal and Wright, "Numerical optimization", 2nd edition, Algorithms 7.4 and 7.5.
 
@@ -139,9 +142,13 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take up to `max_iter` steps; return the loss before the first."""
         if closure is None:
-            raise TypeError("LBFGS.step() needs a closure that computes the loss and its gradient again")
+            raise TypeError(f"LBFGS.step(closure): there is no closure\n{_CLOSURE}")
         with enable_grad():
             loss = closure()
+        if loss is None:
+            raise TypeError(f"LBFGS.step(closure): the closure returned None, not the loss\n{_CLOSURE}")
+        if all(p.grad is None for p in self._params):
+            raise GradientError(f"LBFGS.step(closure): after the closure no parameter has a gradient\n{_CLOSURE}")
         with no_grad():
             self.memory["func_evals"] += 1
             self._iterate(closure, float(loss))

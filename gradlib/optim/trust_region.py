@@ -72,7 +72,10 @@ class TrustRegionGradientDescent(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Try a step; return f where the parameters are after it."""
         if closure is None:
-            raise TypeError("TrustRegionGradientDescent.step() needs the closure that evaluates the loss")
+            raise TypeError(
+                "TrustRegionGradientDescent.step(closure): there is no closure\n"
+                "  need one that clears the gradients, computes the loss, calls backward and returns the loss"
+            )
         if self.value is None:
             self.value = self._evaluate(closure)
         active = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
