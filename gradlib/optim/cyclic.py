@@ -190,7 +190,10 @@ class OneCycleLR(Schedule):
         name = "OneCycleLR"
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ValueError(f"{name}: need total_steps, or epochs and steps_per_epoch")
+                raise ValueError(
+                    "OneCycleLR(total_steps): the number of steps is not given\n"
+                    "  need total_steps, or epochs and steps_per_epoch"
+                )
             total_steps = epochs * steps_per_epoch
         positive(name, "total_steps", total_steps)
         if not 0 <= pct_start <= 1:
