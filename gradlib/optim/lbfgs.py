@@ -93,16 +93,17 @@ class LBFGS(Optimizer):
     # -- parameters and gradient as one vector
 
     def _flat_gradient(self) -> Array:
-        dtype = promote(p.dtype for p in self._params)
-        grads = [op.zeros_like(p.data) if p.grad is None else p.grad.data for p in self._params]
-        return op.concat([op.cast(op.reshape(g, shape=(-1,)), dtype=dtype) for g in grads])
+        return self._flat([op.zeros_like(p.data) if p.grad is None else p.grad.data for p in self._params])
 
-    def _move(self, values: list[Array], t: float, direction: Array) -> None:
+    def _flat(self, arrays: list[Array]) -> Array:
+        dtype = promote(p.dtype for p in self._params)
+        return op.concat([op.cast(op.reshape(a, shape=(-1,)), dtype=dtype) for a in arrays])
+
+    def _move(self, values: Array, t: float, direction: Array) -> None:
         """Set the parameters to values + t direction."""
-        start = 0
-        for p, value in zip(self._params, values, strict=True):
-            part = op.reshape(direction[start : start + p.size], shape=p.shape)
-            p.assign(op.add(value, op.cast(op.multiply(part, t), dtype=p.dtype)))
+        start, new = 0, op.add(values, op.multiply(direction, t))
+        for p in self._params:
+            p.assign(op.cast(op.reshape(new[start : start + p.size], shape=p.shape), dtype=p.dtype))
             start += p.size
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[float, Array]:
@@ -172,7 +173,7 @@ class LBFGS(Optimizer):
             origin = Point(0.0, value, _dot(gradient, d), gradient)
             if origin.slope > -group["tolerance_change"]:
                 return
-            values = [p.data.copy() for p in self._params]
+            values = self._flat([p.data for p in self._params])
             last = iteration == group["max_iter"]
             if group["line_search_fn"] is not None:
                 point = self._search(closure, origin, t, d, values, budget)
@@ -194,7 +195,7 @@ class LBFGS(Optimizer):
         return value, _dot(gradient, d), gradient
 
     def _search(
-        self, closure: Callable[[], Any], origin: Point, t: float, d: Array, values: list[Array], budget: int
+        self, closure: Callable[[], Any], origin: Point, t: float, d: Array, values: Array, budget: int
     ) -> Point:
         def evaluate(t: float) -> Point:
             self._move(values, t, d)
