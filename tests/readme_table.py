@@ -26,7 +26,9 @@ ROWS = {
     "shapes, resizing": ("shape", "resizing", "folding"),
     "normalisation": ("norm", "more_norms"),
     "dropout": ("regularize",),
-    "sequences": ("embedding", "recurrent", "attention", "position", "transformer", "transformer_stack"),
+    "sequences": (
+        *("embedding", "recurrent", "recurrent_cells", "attention", "position", "transformer", "transformer_stack"),
+    ),
     "losses, distances": ("loss", "losses", "margin_losses", "adaptive_softmax"),
     "containers": ("containers", "parameter_containers"),
 }

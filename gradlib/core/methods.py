@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .elementwise_methods import ElementwiseMethods
+from .hints import Hints
 from .operators import op
 
 
-class ArrayMethods(ElementwiseMethods):
+class ArrayMethods(ElementwiseMethods, Hints):
     """Operators and methods of `Tensor`; every array function is also a method with the same keywords."""
 
     __slots__ = ()

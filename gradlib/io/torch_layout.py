@@ -14,7 +14,8 @@ import numpy as np
 from ..core import Tensor
 from ..nn import Bilinear, Dense, Module, MultiheadAttention, Parameter
 from ..nn.conv import Windowed
-from ..nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from ..nn.recurrent import GRU, LSTM, RNN
+from ..nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from ..nn.utils.hooked_norms import _SpectralNormHook
 from ..nn.utils.parametrizations import SpectralNorm
 from ..nn.utils.parametrize import ParametrizationList

@@ -111,7 +111,8 @@ from .pooling_more import (
 )
 from .position import LearnedPositionalEncoding, PositionalEncoding, RotaryEmbedding
 from .rbf import RBF
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .regularize import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .resizing import PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from .shape import Flatten, Identity, Unflatten

@@ -10,6 +10,19 @@ from ..errors import DTypeError
 from .module import Module
 
 
+def _module(container: str, module: Any) -> Module:
+    """Return a Module; refuse what is none: a function, a class, a list of Modules."""
+    if isinstance(module, Module):
+        return module
+    if isinstance(module, (list, tuple)) and all(isinstance(part, Module) for part in module):
+        what, need = f"a {type(module).__name__} of Modules", f"{container}(*modules)"
+    elif isinstance(module, type) and issubclass(module, Module):
+        what, need = f"the class {module.__name__}", f"a Module of it: {module.__name__}(...)"
+    else:
+        what, need = repr(module), "a Module, such as nn.ReLU()"
+    raise DTypeError(f"{container}: {what} is not a Module\n  need {need}")
+
+
 class ModuleList(Module):
     """A list of modules whose parameters are found; their names are their positions.
 
@@ -22,13 +35,13 @@ class ModuleList(Module):
     """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
+        if isinstance(modules, Module) and not isinstance(modules, ModuleList):
+            raise DTypeError(f"{type(self).__name__}(modules): modules is one Module\n  need a list of them: [module]")
         for module in modules:
             self.append(module)
 
     def _set(self, name: str, module: Module) -> None:
-        if not isinstance(module, Module):
-            raise DTypeError(f"{type(self).__name__}: {module!r} is not a Module\n  need one, such as nn.ReLU()")
-        setattr(self, name, module)
+        setattr(self, name, _module(type(self).__name__, module))
 
     def append(self, module: Module) -> ModuleList:
         """Add a module at the end; return the list."""
@@ -45,10 +58,22 @@ class ModuleList(Module):
         """Put a module before the one at `index`; the names of those behind it change."""
         modules = list(self.children())
         modules.insert(index, module)
-        names = [name for name, _ in self.named_children()]
-        for name in names:
+        self._replace(modules)
+
+    def _replace(self, modules: list[Module]) -> None:
+        for name in [name for name, _ in self.named_children()]:
             delattr(self, name)
         self.extend(modules)
+
+    def __delitem__(self, index: int) -> None:
+        self.pop(index)
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module away and return it; the names of those behind it change."""
+        modules = list(self.children())
+        taken = modules.pop(index)
+        self._replace(modules)
+        return taken
 
     def __setitem__(self, index: int, module: Module) -> None:
         self._set([name for name, _ in self.named_children()][index], module)
@@ -123,8 +148,7 @@ class ModuleDict(Module):
             self[name] = module
 
     def __setitem__(self, name: str, module: Module) -> None:
-        if not isinstance(module, Module):
-            raise DTypeError(f"ModuleDict: {module!r} is not a Module\n  need one, such as nn.ReLU()")
+        _module("ModuleDict", module)
         if hasattr(ModuleDict, name) or "." in name or not name:
             raise ValueError(f"ModuleDict: {name!r} cannot be a name\n  need none of a dict's methods, and no dot")
         setattr(self, name, module)
@@ -136,8 +160,18 @@ class ModuleDict(Module):
         raise KeyError(name)
 
     def __delitem__(self, name: str) -> None:
-        self[name]
+        self.pop(name)
+
+    def pop(self, name: str) -> Module:
+        """Take a module away and return it."""
+        module = self[name]
         delattr(self, name)
+        return module
+
+    def clear(self) -> None:
+        """Take all modules away."""
+        for name in self.keys():
+            delattr(self, name)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())

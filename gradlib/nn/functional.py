@@ -57,6 +57,7 @@ from .functional_product import *
 from .functional_resize import *
 from .functional_sample import *
 from .functional_spatial import *
+from .functional_spatial import laid_out
 from .functional_unpool import *
 from .host import known, plain
 from .running import move_towards
@@ -162,9 +163,11 @@ def conv2d(
     is an int, two of them, ``"valid"`` or ``"same"`` (stride 1; an odd zero goes below and right).
     Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv2d.cu``, ``depthwise.cu``.
     """
-    return ops.conv2d(
-        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
-    )
+    settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    try:
+        return ops.conv2d(input, weight, bias, activation=activation, **settings)
+    except ShapeError as error:
+        raise laid_out(error, input, weight.shape[-2] * groups) from None
 
 
 def batch_norm(
@@ -245,8 +248,11 @@ def nll_loss(
     Kernel: composition.
     """
     classes = input.shape[-1]
+    operands = [operand("input", input, "..., classes"), operand("target", target, "...")]
+    if target.dtype not in INTEGER:
+        what = f"nll_loss(input, target): target is {target.dtype}"
+        raise DTypeError(message(what, operands, "need class numbers: target.to('int64')"))
     if tuple(target.shape) != tuple(input.shape[:-1]):
-        operands = [operand("input", input, "..., classes"), operand("target", target, "...")]
         raise ShapeError(
             message("nll_loss(input, target): the shapes do not fit", operands, "need target.shape == input.shape[:-1]")
         )
@@ -334,7 +340,11 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     """
     values = tensor.data if isinstance(tensor, Tensor) else tensor
     if values.dtype not in INTEGER:
-        raise DTypeError(message("one_hot(tensor): tensor is not of integers", [operand("tensor", tensor)]))
+        raise DTypeError(
+            message(
+                "one_hot(tensor): tensor is not of integers", [operand("tensor", tensor)], "need tensor.to('int64')"
+            )
+        )
     low, high = (int(values.min()), int(values.max())) if values.size else (0, -1)
     count = high + 1 if num_classes < 0 else num_classes
     if low < 0 or high >= count:

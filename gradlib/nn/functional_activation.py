@@ -145,7 +145,7 @@ def threshold(input: Array, threshold: float, value: float, inplace: bool = Fals
 
 
 def prelu(input: Array, weight: Array) -> Array:
-    """y = x for x > 0, else weight x.  Shapes: weight (1,), or (channels,) for the last axis.
+    """y = x for x > 0, else weight x.  Shapes: weight (1,), or (channels,) for the last axis.  Raises: ShapeError.
 
     Source: He et al., "Delving deep into rectifiers", ICCV 2015, equation 1.
 
@@ -153,7 +153,15 @@ def prelu(input: Array, weight: Array) -> Array:
     >>> prelu(np.array([1.0, -2.0]), np.array([0.25]))
     array([ 1. , -0.5])
     """
-    return op.where(op.greater(input, 0), input, op.multiply(input, weight))
+    if weight.size != 1 and tuple(weight.shape) != tuple(input.shape[-1:]):
+        lines = [operand("input", input, "..., channels"), operand("weight", weight, "1 or channels")]
+        what = f"prelu(input, weight): weight has {weight.size} slopes, input {input.shape[-1]} channels"
+        raise ShapeError(message(what, lines, "need weight.shape == (1,) or (input.shape[-1],)"))
+    return _sloped(input, weight)
+
+
+def _sloped(input: Array, slopes: Array) -> Array:
+    return op.where(op.greater(input, 0), input, op.multiply(input, slopes))
 
 
 def rrelu(
@@ -176,7 +184,7 @@ def rrelu(
     if not training:
         return op.leaky_relu(input, negative_slope=(lower + upper) / 2.0)
     slopes = uniform(tuple(input.shape), lower, upper, dtype=input.dtype, device=device_of(input), generator=generator)
-    return prelu(input, slopes if isinstance(input, Tensor) else slopes.data)
+    return _sloped(input, slopes if isinstance(input, Tensor) else slopes.data)
 
 
 def glu(input: Array, dim: int = -1) -> Array:

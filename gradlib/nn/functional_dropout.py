@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..core import Tensor, op, per_example
 from ..errors import ShapeError, message, operand
@@ -48,8 +50,8 @@ def dropout(
 
 def check_probability(name: str, p: float) -> None:
     """Raise ShapeError for a p outside [0, 1]."""
-    if not 0 <= p <= 1:
-        raise ShapeError(f"{name}: p is {p}\n  need 0 <= p <= 1")
+    if not (isinstance(p, (int, float, np.floating)) and 0 <= p <= 1):
+        raise ShapeError(f"{name}: p is {p!r}\n  need 0 <= p <= 1")
 
 
 def _channel_ones(input: Array) -> Array:

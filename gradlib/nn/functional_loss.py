@@ -12,6 +12,7 @@ from typing import Any
 from ..core import op
 from ..errors import ShapeError, message, operand
 from ..ops.operands import of_arrays
+from .host import device_of, known, plain
 
 __all__ = [
     "binary_cross_entropy",
@@ -38,7 +39,8 @@ def reduced(name: str, losses: Array, reduction: str, weight: Array | None = Non
     if reduction == "none":
         return losses
     if reduction not in ("mean", "sum"):
-        raise ValueError(f"{name}(reduction): {reduction!r} is unknown\n  need 'mean', 'sum' or 'none'")
+        known = "'mean', 'batchmean', 'sum' or 'none'" if name == "kl_div" else "'mean', 'sum' or 'none'"
+        raise ValueError(f"{name}(reduction): {reduction!r} is unknown\n  need {known}")
     return op.mean(losses) if reduction == "mean" else op.sum(losses)
 
 
@@ -194,14 +196,22 @@ def _log_at_least(x: Array) -> Array:
 def binary_cross_entropy(input: Array, target: Array, weight: Array | None = None, reduction: str = "mean") -> Array:
     """loss = -(t log x + (1 - t) log(1 - x)), x = input a probability, t = target; logarithms are at least -100.
 
-    Shapes: input and target equal; weight broadcasts.  Raises: ShapeError.  Derivative: 0 where a logarithm
-    is cut off.  For x = sigmoid(z), `binary_cross_entropy_with_logits` of z is more accurate.
+    Shapes: input and target equal; weight broadcasts.  Raises: ShapeError; ValueError (on ``cpu``) for an input that
+    is no probability.  Derivative: 0 where a logarithm is cut off.
+    For x = sigmoid(z), `binary_cross_entropy_with_logits` of z is more accurate.
 
     >>> import numpy as np
     >>> round(float(binary_cross_entropy(np.array([0.5]), np.array([1.0]))), 4)
     0.6931
     """
     same_shape("binary_cross_entropy", input, target)
+    if known(input) and device_of(input) == "cpu" and input.size:
+        low, high = float(plain(input).min()), float(plain(input).max())
+        if not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"binary_cross_entropy(input, target): input has values from {low:g} to {high:g}\n"
+                f"  need probabilities: sigmoid(input), or binary_cross_entropy_with_logits"
+            )
     yes = op.multiply(target, _log_at_least(input))
     no = op.multiply(op.subtract(1.0, target), _log_at_least(op.subtract(1.0, input)))
     return reduced("binary_cross_entropy", op.negative(op.add(yes, no)), reduction, weight)

@@ -87,6 +87,10 @@ def margin_ranking_loss(
     >>> float(margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
     2.0
     """
+    if not tuple(input1.shape) == tuple(input2.shape) == tuple(target.shape):
+        lines = [operand("input1", input1), operand("input2", input2), operand("target", target)]
+        what = "margin_ranking_loss(input1, input2, target): shapes differ"
+        raise ShapeError(message(what, lines, "need equal shapes"))
     gap = op.multiply(target, op.subtract(input1, input2))
     return reduced("margin_ranking_loss", positive_part(op.subtract(margin, gap)), reduction)
 
@@ -137,6 +141,13 @@ def triplet_margin_with_distance_loss(
     >>> float(triplet_margin_with_distance_loss(a, a, a, distance_function=lambda x, y: (x - y).sum(-1)))
     1.0
     """
+    if not margin > 0:
+        raise ValueError(f"triplet_margin_loss(margin): margin is {margin}\n  need margin > 0")
+    if not tuple(anchor.shape) == tuple(positive.shape) == tuple(negative.shape):
+        three = (("anchor", anchor), ("positive", positive), ("negative", negative))
+        lines = [operand(name, x, "..., features") for name, x in three]
+        what = "triplet_margin_loss(anchor, positive, negative): shapes differ"
+        raise ShapeError(message(what, lines, "need equal shapes"))
     d = distance_function or pairwise_distance
     far = d(anchor, negative)
     if swap:
@@ -157,6 +168,12 @@ def cosine_embedding_loss(
     >>> float(cosine_embedding_loss(x, y, np.array([1])))
     1.0
     """
+
+    if tuple(input1.shape) != tuple(input2.shape) or tuple(target.shape) != tuple(input1.shape[:-1]):
+        lines = [operand("input1", input1, "..., features"), operand("input2", input2, "..., features")]
+        lines.append(operand("target", target, "..."))
+        what = "cosine_embedding_loss(input1, input2, target): the shapes do not fit"
+        raise ShapeError(message(what, lines, "need input1.shape == input2.shape, target.shape == input1.shape[:-1]"))
 
     def square(x: Array) -> Array:
         return op.add(op.sum(op.multiply(x, x), axis=-1), 1e-12)
@@ -187,7 +204,8 @@ def multi_margin_loss(
         raise ValueError(f"multi_margin_loss(p): p is {p}\n  need 1 or 2")
     if tuple(target.shape) != tuple(input.shape[:-1]):
         lines = [operand("input", input, "..., classes"), operand("target", target, "...")]
-        raise ShapeError(message("multi_margin_loss(input, target): the shapes do not fit", lines))
+        need = "need target.shape == input.shape[:-1]"
+        raise ShapeError(message("multi_margin_loss(input, target): the shapes do not fit", lines, need))
     index = op.expand_dims(target, axis=-1)
     gap = op.add(op.subtract(input, op.take_along_axis(input, index, axis=-1)), margin)
     losses = positive_part(gap)
@@ -280,12 +298,14 @@ def ctc_loss(
             operand("log_probs", log_probs, "batch, length, classes"),
             operand("targets", targets, "batch, longest"),
         ]
-        raise ShapeError(message("ctc_loss(log_probs, targets): the shapes do not fit", lines))
+        need = "need equal batches; PyTorch's log_probs are (length, batch, classes): gl.swapaxes(log_probs, 0, 1)"
+        raise ShapeError(message("ctc_loss(log_probs, targets): the shapes do not fit", lines, need))
     batch, steps, _ = log_probs.shape
     longest = targets.shape[1]
     for name, ends, most in (("input_lengths", input_lengths, steps), ("target_lengths", target_lengths, longest)):
         if known(ends) and on_host(ends).max(initial=0) > most:
-            raise ShapeError(f"ctc_loss({name}): lengths up to {on_host(ends).max()} of {most}")
+            longest_given = on_host(ends).max()
+            raise ShapeError(f"ctc_loss({name}): a length of {longest_given}, of {most} steps\n  need 0 to {most}")
     dtype = log_probs.dtype
     wide = op.cast(log_probs, dtype="float32") if dtype.itemsize < 4 else log_probs
     labels, lengths, sizes = (placed(x, wide) for x in (targets, input_lengths, target_lengths))

@@ -110,7 +110,7 @@ def multi_head_attention_forward(
     if add_zero_attn:
         k, v = (op.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0))) for x in (k, v))
         extra += 1
-    hidden = _hidden(attn_mask, key_padding_mask, num_heads)
+    hidden = _hidden(attn_mask, key_padding_mask, num_heads, q.shape[0], q.shape[2], k.shape[2] - extra)
     fused = is_causal and not extra and not need_weights  # then the kernel knows the triangle
     if is_causal and not fused and (q.shape[2], k.shape[2]) != (1, past + 1 + extra):
         hidden.append(op.logical_not(causal_mask(q, q.shape[2], k.shape[2] - extra, past)))
@@ -173,17 +173,29 @@ def join_heads(x: Array) -> Array:
     return op.reshape(op.swapaxes(x, 1, 2), shape=(batch, length, heads * size))
 
 
-def _hidden(attn_mask: Array | None, key_padding_mask: Array | None, heads: int) -> list[Array]:
+def _hidden(
+    attn_mask: Array | None, key_padding_mask: Array | None, heads: int, batch: int, length: int, keys: int
+) -> list[Array]:
     """Return the masks that are given, each fit for (batch, heads, length, keys)."""
     masks = []
     if attn_mask is not None:
+        shape = tuple(attn_mask.shape)
+        if shape not in ((length, keys), (batch * heads, length, keys)):
+            need = f"need {(length, keys)}, or {(batch * heads, length, keys)} for each head of each example"
+            raise _misfit("attn_mask", attn_mask, "[batch * heads,] length, keys", need)
         if len(attn_mask.shape) == 3:
             attn_mask = _apart(attn_mask, heads)
         masks.append(attn_mask)
     if key_padding_mask is not None:
-        batch, keys = key_padding_mask.shape
+        if tuple(key_padding_mask.shape) != (batch, keys):
+            raise _misfit("key_padding_mask", key_padding_mask, "batch, keys", f"need {(batch, keys)}")
         masks.append(op.reshape(key_padding_mask, shape=(batch, 1, 1, keys)))
     return masks
+
+
+def _misfit(name: str, mask: Array, role: str, need: str) -> ShapeError:
+    what = f"multi_head_attention_forward(query, key, value): {name} does not fit"
+    return ShapeError(message(what, [operand(name, mask, role)], need))
 
 
 def _seen(hidden: list[Array], extra: int) -> Array | None:

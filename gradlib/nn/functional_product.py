@@ -38,7 +38,8 @@ def bilinear(input1: Array, input2: Array, weight: Array, bias: Array | None = N
     ):
         lines = [operand("input1", input1, "..., in1"), operand("input2", input2, "..., in2")]
         lines.append(operand("weight", weight, "in1, in2, out"))
-        raise ShapeError(message("bilinear(input1, input2, weight): the shapes do not fit", lines))
+        need = "need input1.shape[-1] == weight.shape[0] and input2.shape[-1] == weight.shape[1]"
+        raise ShapeError(message("bilinear(input1, input2, weight): the shapes do not fit", lines, need))
     one, two, out = weight.shape
     across = op.matmul(input1, op.reshape(weight, shape=(one, two * out)))
     across = op.reshape(across, shape=(*input1.shape[:-1], two, out))

@@ -158,9 +158,12 @@ def interpolate(
         raise ValueError(f"interpolate(antialias): mode is {mode!r}\n  need 2 spatial axes and one of {[*_SMOOTH]}")
     known = ("nearest", "nearest-exact", "area", linear.get(ndim), "bicubic" if ndim == 2 else None)
     if mode not in known and not antialias:
-        raise ValueError(f"interpolate(mode): {mode!r} is none for {ndim} spatial axes")
+        raise ValueError(
+            f"interpolate(mode): {mode!r} is none for {ndim} spatial axes\n"
+            f"  need one of {', '.join(repr(kind) for kind in known if kind)}"
+        )
     if (size is None) == (scale_factor is None):
-        raise ValueError("interpolate(size, scale_factor): need one of them")
+        raise ValueError(f"interpolate(size, scale_factor): they are {size!r} and {scale_factor!r}\n  need one of them")
     now = tuple(input.shape[1:-1])
     scales: list[float | None]
     if size is not None:
@@ -199,7 +202,9 @@ def pixel_shuffle(input: Array, upscale_factor: int) -> Array:
     h, w = spatial("pixel_shuffle", input, 2)
     batch, channels = input.shape[0], input.shape[-1]
     if r < 1 or channels % (r * r):
-        raise ShapeError(message(f"pixel_shuffle(input, {r}): the channels do not divide", [operand("input", input)]))
+        lines = [operand("input", input, "batch, height, width, channels")]
+        what = f"pixel_shuffle(input, {r}): {channels} channels are not a multiple of {r * r}"
+        raise ShapeError(message(what, lines, "need channels a multiple of upscale_factor^2, upscale_factor >= 1"))
     apart = op.reshape(input, shape=(batch, h, w, channels // (r * r), r, r))
     return op.reshape(op.permute_dims(apart, (0, 1, 4, 2, 5, 3)), shape=(batch, h * r, w * r, channels // (r * r)))
 
@@ -215,6 +220,8 @@ def pixel_unshuffle(input: Array, downscale_factor: int) -> Array:
     h, w = spatial("pixel_unshuffle", input, 2)
     batch, channels = input.shape[0], input.shape[-1]
     if r < 1 or h % r or w % r:
-        raise ShapeError(message(f"pixel_unshuffle(input, {r}): the size does not divide", [operand("input", input)]))
+        lines = [operand("input", input, "batch, height, width, channels")]
+        what = f"pixel_unshuffle(input, {r}): {h} by {w} places are not multiples of {r}"
+        raise ShapeError(message(what, lines, "need sizes that are multiples of downscale_factor, itself 1 or more"))
     apart = op.reshape(input, shape=(batch, h // r, r, w // r, r, channels))
     return op.reshape(op.permute_dims(apart, (0, 1, 3, 5, 2, 4)), shape=(batch, h // r, w // r, channels * r * r))

@@ -39,10 +39,18 @@ Size = int | Sequence[int]
 
 def sizes_of(name: str, argument: str, value: Any, count: int) -> tuple[int, ...]:
     """Return an int, or `count` of them, as `count`."""
-    values = (value,) * count if isinstance(value, int) else tuple(value)
-    if len(values) != count or not all(isinstance(v, int) for v in values):
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * count
+    if len(values) != count or not all(isinstance(v, (int, np.integer)) for v in values):
         raise ShapeError(f"{name}: {argument} is {value!r}\n  need an int, or {count} of them")
     return values
+
+
+def laid_out(error: ShapeError, input: Array, channels: int) -> ShapeError:
+    """Return an error that also says so where an input looks as PyTorch lays it out, with the channels second."""
+    shape = tuple(input.shape)
+    if len(shape) > 2 and shape[1] == channels != shape[-1]:
+        return ShapeError(f"{error}\n  or, of PyTorch's (batch, channels, ...): gl.moveaxis(input, 1, -1)")
+    return error
 
 
 def spatial(name: str, input: Array, count: int) -> tuple[int, ...]:
@@ -67,9 +75,11 @@ def conv1d(
     activation: Any = None,
 ) -> Array:
     """y = activation(conv(input, weight) + bias): input (batch, length, in), weight (k, in / groups, out)."""
-    return ops.conv1d(
-        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
-    )
+    settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    try:
+        return ops.conv1d(input, weight, bias, activation=activation, **settings)
+    except ShapeError as error:
+        raise laid_out(error, input, weight.shape[-2] * groups) from None
 
 
 def conv3d(
@@ -84,9 +94,11 @@ def conv3d(
     activation: Any = None,
 ) -> Array:
     """y = activation(conv(input, weight) + bias): input (batch, d, h, w, in), weight (kd, kh, kw, in / groups, out)."""
-    return ops.conv3d(
-        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
-    )
+    settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    try:
+        return ops.conv3d(input, weight, bias, activation=activation, **settings)
+    except ShapeError as error:
+        raise laid_out(error, input, weight.shape[-2] * groups) from None
 
 
 def _transposed(
@@ -107,7 +119,8 @@ def _transposed(
     if len(weight.shape) != ndim + 2 or weight.shape[-1] != input.shape[-1] or input.shape[-1] % groups:
         lines = [operand("input", input, "batch, ..., in"), operand("weight", weight, "..., out / groups, in")]
         need = f"need weight.shape[-1] == input.shape[-1], a multiple of groups ({groups})"
-        raise ShapeError(message(f"{name}(input, weight): the channels do not fit", lines, need))
+        error = ShapeError(message(f"{name}(input, weight): the channels do not fit", lines, need))
+        raise laid_out(error, input, weight.shape[-1])
     if any(e >= s or e < 0 for e, s in zip(extra, steps, strict=True)):
         raise ShapeError(f"{name}: output_padding is {extra}, stride {steps}\n  need 0 <= output_padding < stride")
     kernel = tuple(weight.shape[:-2])

@@ -16,7 +16,7 @@ from ..core import Tensor, current_backend
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, normal, uniform
 from ..spec import as_dtype, default_float, int64, is_floating
-from .init_structured import dirac_, eye_, orthogonal_, sparse_, trunc_normal_
+from .init_structured import dirac_, eye_, orthogonal_, sparse_, tensor_of, trunc_normal_
 
 __all__ = [
     "calculate_gain",
@@ -57,9 +57,13 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     ------
     ShapeError : fewer than two dimensions.
     """
-    if tensor.ndim < 2:
+    if tensor_of("fans", tensor).ndim < 2:
         raise ShapeError(
-            message("fans(tensor): a weight has at least two axes", [operand("tensor", tensor, "..., in, out")])
+            message(
+                f"fans(tensor): tensor has {tensor.ndim} dimensions, a weight at least 2",
+                [operand("tensor", tensor, "..., in, out")],
+                "need a weight; for a vector normal_, uniform_ or zeros_",
+            )
         )
     field = math.prod(tensor.shape[:-2])
     return field * tensor.shape[-2], field * tensor.shape[-1]
@@ -86,6 +90,7 @@ calculate_gain = gain
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one number."""
+    tensor_of("constant_", tensor)
     return tensor.assign(np.broadcast_to(np.asarray(val, tensor.dtype), tensor.shape))
 
 
@@ -100,12 +105,18 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Draw from U[a, b)."""
+    """Draw from U[a, b).  Raises: ValueError unless a <= b."""
+    tensor_of("uniform_", tensor)
+    if not a <= b:
+        raise ValueError(f"uniform_(tensor, a, b): a is {a}, b {b}\n  need a <= b")
     return tensor.assign(uniform(tensor.shape, a, b, dtype=tensor.dtype, device=tensor.device, generator=generator))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Draw from N(mean, std^2)."""
+    """Draw from N(mean, std^2).  Raises: ValueError unless std >= 0."""
+    tensor_of("normal_", tensor)
+    if not std >= 0:
+        raise ValueError(f"normal_(tensor, mean, std): std is {std}\n  need std >= 0")
     return tensor.assign(normal(tensor.shape, mean, std, dtype=tensor.dtype, device=tensor.device, generator=generator))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, op
-from ..errors import ShapeError, message, operand
+from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, normal, uniform
 
 __all__ = ["dirac_", "eye_", "orthogonal_", "sparse_", "trunc_normal_"]
@@ -21,9 +21,19 @@ def _draw(kind: Any, shape: tuple[int, ...], generator: Generator | None) -> Arr
     return kind(shape, dtype="float64", device="cpu", generator=generator).numpy()
 
 
+def tensor_of(name: str, tensor: Any) -> Tensor:
+    """Return a Tensor; refuse a plain array, a layer and the like."""
+    if not isinstance(tensor, Tensor):
+        raise DTypeError(
+            f"{name}(tensor): tensor is of type {type(tensor).__name__}\n  need a Tensor, such as layer.weight"
+        )
+    return tensor
+
+
 def _matrix(name: str, tensor: Tensor) -> None:
-    if tensor.ndim != 2:
-        raise ShapeError(message(f"{name}(tensor): need a matrix", [operand("tensor", tensor, "in, out")]))
+    if tensor_of(name, tensor).ndim != 2:
+        lines = [operand("tensor", tensor, "in, out")]
+        raise ShapeError(message(f"{name}(tensor): tensor has {tensor.ndim} dimensions", lines, "need a matrix"))
 
 
 def erfinv(y: Array) -> Array:
@@ -61,6 +71,7 @@ def trunc_normal_(
     >>> bool((w >= -2).all()), bool((w <= 2).all())
     (True, True)
     """
+    tensor_of("trunc_normal_", tensor)
     if not (a < b and std > 0):
         raise ValueError(f"trunc_normal_(tensor, mean, std, a, b): std is {std}, a {a}, b {b}\n  need std > 0, a < b")
     scale = std * math.sqrt(2.0)
@@ -87,7 +98,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     >>> bool(np.allclose(q.numpy().T @ q.numpy(), np.eye(3)))
     True
     """
-    if tensor.ndim < 2:
+    if tensor_of("orthogonal_", tensor).ndim < 2:
         raise ShapeError(message("orthogonal_(tensor): need two axes", [operand("tensor", tensor, "..., in, out")]))
     columns = tensor.shape[-1]
     numbers = _draw(normal, (tensor.size // max(columns, 1), columns), generator)
@@ -152,7 +163,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     >>> gl.nn.init.dirac_(gl.tensor(np.ones((3, 2, 2)))).tolist()[1]
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    if not 3 <= tensor.ndim <= 5 or groups < 1 or tensor.shape[-1] % groups:
+    if not 3 <= tensor_of("dirac_", tensor).ndim <= 5 or groups < 1 or tensor.shape[-1] % groups:
         raise ShapeError(
             message(
                 f"dirac_(tensor, groups={groups}): not a convolution's weight",

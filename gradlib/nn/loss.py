@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import Tensor
+from ..errors import DTypeError
 from . import functional as F
 from .module import Module
 
@@ -32,6 +33,11 @@ class CrossEntropyLoss(Module):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
+        if not isinstance(ignore_index, int):
+            raise DTypeError(
+                f"CrossEntropyLoss(weight, ignore_index): ignore_index is of type {type(ignore_index).__name__}\n"
+                f"  need an int; the loss of an input and a target is CrossEntropyLoss()(input, target)"
+            )
         self.register_buffer("weight", weight)
         self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
 

@@ -10,8 +10,9 @@ import numpy as np
 from .. import backend as backends
 from ..core import Tensor, no_grad
 from ..core.transfer import to_device
-from ..errors import CheckpointError, DTypeError, operand
+from ..errors import CheckpointError, DeviceError, DTypeError, operand
 from ..spec import as_dtype, is_floating
+from .access import Access
 from .parameter import Buffer, Parameter
 
 Hook = Callable[..., Any]
@@ -33,7 +34,7 @@ class Handle:
         self._hooks.pop(self._key, None)
 
 
-class Module:
+class Module(Access):
     """Base class of layers and networks.
 
     Assign Parameters and Modules as attributes, and define ``forward``; calling the module calls that.
@@ -63,7 +64,10 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; each subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define forward\n"
+            f"  need def forward(self, ...); of a ModuleList or a ModuleDict the parts are called"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         hooks = self.__dict__
@@ -252,6 +256,11 @@ class Module:
         """
         if isinstance(dtype, str) and dtype in backends.DEVICES:
             dtype, device = None, dtype
+        elif isinstance(dtype, str) and not hasattr(np, dtype) and dtype != "bfloat16":
+            raise DeviceError(
+                f"Module.to({dtype!r}): it is neither a device nor a dtype\n"
+                f"  need one of {', '.join(backends.DEVICES)}, float16, bfloat16, float32, float64"
+            )
         wanted = None if dtype is None else as_dtype(dtype)
         if wanted is not None and not is_floating(wanted):
             raise DTypeError(f"Module.to(dtype): a module cannot be {wanted}\n  need a floating dtype")

@@ -115,8 +115,8 @@ class GroupNorm(Module):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
-        bias: bool = True,
         *,
+        bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
@@ -155,8 +155,8 @@ class _InstanceNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
-        bias: bool = True,
         *,
+        bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -9,6 +9,7 @@ from ..errors import ShapeError, message, operand
 from ..ops.replay import replaying
 from . import functional as F
 from . import init
+from .functional_spatial import laid_out
 from .module import Module
 from .parameter import Parameter
 
@@ -29,8 +30,8 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        bias: bool = True,
         *,
+        bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
@@ -66,13 +67,14 @@ class _BatchNorm(Module):
     def forward(self, input: Any) -> Any:
         """Return the normalised input; in training, move the running statistics towards the batch's."""
         if len(input.shape) not in self.dimensions or input.shape[-1] != self.num_features:
-            raise ShapeError(
+            error = ShapeError(
                 message(
                     f"{type(self).__name__}({self.num_features})(input): the input does not fit",
                     [operand("input", input, self.layout)],
                     f"need {' or '.join(map(str, self.dimensions))} dimensions, the last of size {self.num_features}",
                 )
             )
+            raise laid_out(error, input, self.num_features)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None and not replaying():
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)  # read on the host only where it is needed

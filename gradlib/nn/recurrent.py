@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU, their cells, with PyTorch's equations and parameter names.
+"""RNN, LSTM and GRU, with PyTorch's equations and parameter names.
 
 Weights are (in, gates * hidden), the gates side by side in PyTorch's order: i, f, g, o (LSTM); r, z, n (GRU).
 A product makes the part of the input of all steps at once; then come the steps in turn (`ops.recurrent`).
@@ -9,30 +9,30 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
-
-from .. import backend as backends
-from ..core import Tensor, op
+from ..core import op
 from ..errors import ShapeError, message, operand
 from ..ops.recurrent import GATES, times
 from . import functional as F
 from . import init
+from .functional_dropout import check_probability
+from .host import beside, on_host
 from .module import Module
 from .parameter import Parameter
 from .utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["GRU", "LSTM", "RNN"]
 
 Array = Any
 State = tuple[Array, ...]
 
 
-_KINDS = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}  # the ops of a layer; GATES says how wide their rows are
+KINDS = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}  # the ops of a layer; GATES says how wide their rows are
 
 
-def _beside(values: Any, like: Array) -> Array:
-    plain = like.data if isinstance(like, Tensor) else like
-    return backends.backend_of(plain).asarray(np.ascontiguousarray(values))
+def check_nonlinearity(name: str, nonlinearity: str) -> None:
+    """Raise ValueError for what is not 'tanh' or 'relu'."""
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"{name}(nonlinearity): {nonlinearity!r} is unknown\n  need 'tanh' or 'relu'")
 
 
 class _Recurrent(Module):
@@ -41,31 +41,31 @@ class _Recurrent(Module):
     kind: ClassVar[str]
     states: ClassVar[int] = 1
 
-    def __init__(
+    def _build(
         self,
         input_size: int,
         hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        device: str | None,
+        dtype: Any,
         *,
         nonlinearity: str = "tanh",
         proj_size: int = 0,
-        device: str | None = None,
-        dtype: Any = None,
     ) -> None:
         name = type(self).__name__
         if min(input_size, hidden_size, num_layers) < 1 or not 0 <= proj_size < hidden_size:
             sizes = f"sizes {input_size}, {hidden_size}, {num_layers} layers, proj_size {proj_size}"
             raise ShapeError(f"{name}: {sizes}\n  need 1 or more, and proj_size below hidden_size")
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"{name}(nonlinearity): {nonlinearity!r} is unknown\n  need 'tanh' or 'relu'")
+        check_nonlinearity(name, nonlinearity)
+        check_probability(f"{name}(dropout)", dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional, self.nonlinearity, self.proj_size = bidirectional, nonlinearity, proj_size
-        out, wide = proj_size or hidden_size, GATES[_KINDS[self.kind]] * hidden_size
+        out, wide = proj_size or hidden_size, GATES[KINDS[self.kind]] * hidden_size
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
                 into = input_size if layer == 0 else out * (2 if bidirectional else 1)
@@ -98,7 +98,7 @@ class _Recurrent(Module):
         if self.proj_size:
             return self._projected(fed, state, own, lengths, reverse)
         params = {"nonlinearity": self.nonlinearity} if self.kind == "RNN" else {}
-        sequence = getattr(op, _KINDS[self.kind])
+        sequence = getattr(op, KINDS[self.kind])
         y, *last = sequence(fed, own["weight_hh"], own["bias_hh"], *state, lengths, reverse=reverse, **params)
         return y, tuple(last)
 
@@ -126,6 +126,10 @@ class _Recurrent(Module):
             zero = op.zeros_like(x[0, :, :1])
             return [tuple(op.broadcast_to(zero, (x.shape[1], n)) for n in sizes)] * count
         several = hx if isinstance(hx, (tuple, list)) else (hx,)
+        if len(several) != self.states:
+            lines = [operand(f"hx[{i}]" if len(several) > 1 else "hx", given) for i, given in enumerate(several)]
+            need = "need a pair, (h, c)" if self.states == 2 else "need one tensor"
+            raise ShapeError(message(f"{type(self).__name__}(input, hx): hx does not fit", lines, need))
         for given, n in zip(several, sizes, strict=True):
             if tuple(given.shape) != (count, x.shape[1], n):
                 lines = [operand("hx", given, "layers * directions, batch, hidden")]
@@ -148,13 +152,13 @@ class _Recurrent(Module):
             raise ShapeError(message(name, lines, f"need 3 dimensions, none empty, the last of size {self.input_size}"))
         x = op.swapaxes(input, 0, 1) if self.batch_first else input
         if lengths is not None:
-            plain = lengths.data if isinstance(lengths, Tensor) else lengths
-            lengths = np.asarray(backends.backend_of(plain).to_host(plain) if backends.is_array(plain) else plain)
+            lengths = on_host(lengths)
             if lengths.shape != (x.shape[1],) or lengths.min() < 1 or lengths.max() > x.shape[0]:
                 raise ShapeError(
-                    f"{type(self).__name__}(lengths): {lengths}\n  need {x.shape[1]} from 1 to {x.shape[0]}"
+                    f"{type(self).__name__}(lengths): lengths are {lengths.tolist()}, the input has {x.shape[1]} "
+                    f"sequences of {x.shape[0]} steps\n  need {x.shape[1]} numbers from 1 to {x.shape[0]}"
                 )
-            lengths = _beside(lengths, x)
+            lengths = beside(lengths, x)
         starts = self._start(x, hx)
         ends: list[State] = []
         for layer in range(self.num_layers):
@@ -228,8 +232,8 @@ class RNN(_Recurrent):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        settings = {"nonlinearity": nonlinearity, "device": device, "dtype": dtype}
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **settings)
+        sizes = (input_size, hidden_size, num_layers)
+        self._build(*sizes, bias, batch_first, dropout, bidirectional, device, dtype, nonlinearity=nonlinearity)
 
 
 class LSTM(_Recurrent):
@@ -253,6 +257,23 @@ class LSTM(_Recurrent):
     kind = "LSTM"
     states = 2
 
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        sizes = (input_size, hidden_size, num_layers)
+        self._build(*sizes, bias, batch_first, dropout, bidirectional, device, dtype, proj_size=proj_size)
+
 
 class GRU(_Recurrent):
     """h_t = (1 - z) n + z h_(t-1), n = tanh(x_n + r h_n); r, z = sigmoid of x_r + h_r, x_z + h_z.
@@ -274,91 +295,17 @@ class GRU(_Recurrent):
 
     kind = "GRU"
 
-
-class _Cell(Module):
-    """One step."""
-
-    kind: ClassVar[str]
-
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
+        num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         *,
-        nonlinearity: str = "tanh",
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.input_size, self.hidden_size, self.nonlinearity = input_size, hidden_size, nonlinearity
-        wide = GATES[_KINDS[self.kind]] * hidden_size
-        self.weight_ih = Parameter(init.allocate((input_size, wide), dtype, device))
-        self.weight_hh = Parameter(init.allocate((hidden_size, wide), dtype, device))
-        self.bias_ih = Parameter(init.allocate((wide,), dtype, device)) if bias else None
-        self.bias_hh = Parameter(init.allocate((wide,), dtype, device)) if bias else None
-        for parameter in self.parameters():
-            init.uniform_(parameter, -1.0 / math.sqrt(hidden_size), 1.0 / math.sqrt(hidden_size))
-
-    def forward(self, input: Array, hx: Any = None) -> Any:
-        """Return the next state."""
-        count = 2 if self.kind == "LSTM" else 1
-        if hx is None:
-            fed = F.dense(input, self.weight_ih)
-            state: State = (op.zeros_like(fed[..., : self.hidden_size]),) * count
-        else:
-            state = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
-        hidden = F.dense(state[0], self.weight_hh, self.bias_hh)
-        fed = F.dense(input, self.weight_ih, self.bias_ih)
-        if self.kind == "RNN":
-            return op.rnn_cell(fed, hidden, nonlinearity=self.nonlinearity)
-        return (op.lstm_cell if self.kind == "LSTM" else op.gru_cell)(fed, hidden, state[-1])
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias_ih is not None else ", bias=False")
-
-
-class RNNCell(_Cell):
-    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it; (batch, input_size), (batch, hidden_size); see `RNN`.
-
-    Shapes: input (batch, input_size), h (batch, hidden_size); weights as `RNN`'s, without _l0.
-
-    Examples
-    --------
-    >>> import gradlib as gl, numpy as np
-    >>> gl.nn.RNNCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32))).shape
-    (2, 5)
-    """
-
-    kind = "RNN"
-
-
-class LSTMCell(_Cell):
-    """c' = f c + i g, h' = o tanh(c'), of x and (h, c): one step of `LSTM`.
-
-    Shapes: input (batch, input_size), h and c (batch, hidden_size); weights as `LSTM`'s, without _l0.
-
-    Examples
-    --------
-    >>> import gradlib as gl, numpy as np
-    >>> h, c = gl.nn.LSTMCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32)))
-    >>> h.shape, c.shape
-    ((2, 5), (2, 5))
-    """
-
-    kind = "LSTM"
-
-
-class GRUCell(_Cell):
-    """h' = (1 - z) n + z h, of x and h: one step of `GRU`.
-
-    Shapes: input (batch, input_size), h (batch, hidden_size); weights as `GRU`'s, without _l0.
-
-    Examples
-    --------
-    >>> import gradlib as gl, numpy as np
-    >>> gl.nn.GRUCell(3, 5)(gl.tensor(np.ones((2, 3), np.float32))).shape
-    (2, 5)
-    """
-
-    kind = "GRU"
+        self._build(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..core import op
+from ..errors import ShapeError, message, operand
 from ..spec import normalize_axis
 from . import functional as F
 from .module import Module
@@ -77,6 +79,11 @@ class Unflatten(Module):
         """Return the input with more axes."""
         axis = normalize_axis("Unflatten(dim)", self.dim, len(input.shape))
         shape = tuple(input.shape)
+        if shape[axis] != math.prod(self.unflattened_size):
+            what = f"Unflatten({self.extra_repr()})(input): axis {axis} has {shape[axis]} places, not "
+            what += str(math.prod(self.unflattened_size))
+            need = f"need input.shape[{axis}] == prod(unflattened_size)"
+            raise ShapeError(message(what, [operand("input", input)], need))
         return op.reshape(input, shape=(*shape[:axis], *self.unflattened_size, *shape[axis + 1 :]))
 
     def extra_repr(self) -> str:

@@ -74,6 +74,11 @@ def _shapes(output: Any) -> list[str]:
 
 
 def _inputs(model: Module, input_shape: Sequence[Any], dtype: Any) -> list[Any]:
+    if not isinstance(input_shape, (list, tuple)):
+        raise ShapeError(
+            f"summary(model, input_shape): input_shape is {input_shape!r}\n"
+            f"  need a shape with the batch, such as (1, 28, 28, 1), or a list of them"
+        )
     shapes = list(input_shape)
     one = all(isinstance(n, int) for n in shapes)
     several = [tuple(shapes)] if one else shapes

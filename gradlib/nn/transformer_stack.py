@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, current_backend
-from ..errors import ShapeError, message, operand
+from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import as_dtype
 from . import init
 from .attention import KeyValueCache
@@ -24,7 +24,14 @@ __all__ = ["Transformer", "TransformerDecoder", "TransformerEncoder"]
 Array = Any
 
 
-def _copies(layer: Module, count: int) -> ModuleList:
+def _copies(name: str, layer: Any, count: int) -> ModuleList:
+    if not isinstance(layer, Module):
+        kind = f"{name.removeprefix('Transformer')} layer"
+        raise DTypeError(
+            f"{name}({kind.lower().replace(' ', '_')}): {layer!r} is not a Module\n  need a {name}Layer(...)"
+        )
+    if not isinstance(count, int) or count < 0:
+        raise ShapeError(f"{name}(num_layers): num_layers is {count!r}\n  need an int of at least 0")
     return ModuleList(copy.deepcopy(layer) for _ in range(count))
 
 
@@ -51,7 +58,7 @@ class TransformerEncoder(Module):
         enable_nested_tensor: bool = True,
         mask_check: bool = True,
     ) -> None:
-        self.layers = _copies(encoder_layer, num_layers)
+        self.layers = _copies("TransformerEncoder", encoder_layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
 
     def forward(
@@ -87,7 +94,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(decoder_layer, num_layers)
+        self.layers = _copies("TransformerDecoder", decoder_layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
 
     def forward(

@@ -127,6 +127,9 @@ def _infer_cross_entropy(
     if len(input.shape) < 1:
         raise ShapeError(message(f"{name}: input has no axis of classes", operands))
     expected = input.shape if is_floating(target.dtype) else input.shape[:-1]
+    if is_floating(target.dtype) and target.shape == input.shape[:-1]:
+        what, need = f"{name}: target is {target.dtype}, as probabilities are", "need class numbers: target.to('int64')"
+        raise DTypeError(message(what, operands, need))
     if target.shape != expected:
         raise ShapeError(
             message(

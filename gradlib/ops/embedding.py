@@ -111,7 +111,14 @@ def embedding(
     Raises: ShapeError, DTypeError; IndexError (on ``cpu``) for an index that is no row: on ``sim`` and ``cuda`` its
     row is NaN.  Derivative: every order; the same bits every time.  Kernel: ``embedding.cu``.
     """
-    return xp.take(weight, indices, 0)
+    try:
+        return xp.take(weight, indices, 0)
+    except IndexError:
+        rows = weight.shape[0]
+        wrong = indices[(indices < -rows) | (indices >= rows)]
+        raise IndexError(
+            f"{_CALL}: an index is {int(wrong[0])}, weight has {rows} rows\n  need 0 <= index < {rows}"
+        ) from None
 
 
 def _gradient_samples() -> list[Any]:

@@ -9,7 +9,7 @@ from ..core import Update
 from ..ops.update import adam
 from ..ops.update_adam import amsgrad as with_maximum
 from .optimizer import Optimizer
-from .settings import ignore
+from .settings import at_least_zero, below_one, ignore
 
 
 class Adam(Optimizer):
@@ -56,16 +56,12 @@ class Adam(Optimizer):
         ignore(type(self).__name__, ignored)
         self.decoupled = self.decoupled or decoupled_weight_decay
         settings = {"weight_decay": weight_decay, "maximize": maximize, "amsgrad": amsgrad}
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, **settings})
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
-        betas = settings["betas"]
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{self._name}(betas): betas is {betas!r}\n  need two numbers in [0, 1)")
-        for key in ("eps", "weight_decay"):
-            if not settings[key] >= 0:
-                raise ValueError(f"{self._name}({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
+        below_one(self._name, "betas", *settings["betas"])
+        at_least_zero(self._name, settings, "eps", "weight_decay")
 
     def rule_for(self, settings: Mapping[str, Any]) -> Update:
         """Return Adam's step, or AMSGrad's."""

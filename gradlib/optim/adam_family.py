@@ -55,7 +55,7 @@ class Adamax(_Moments):
     ) -> None:
         ignore("Adamax", ignored)
         settings = {"weight_decay": weight_decay, "maximize": maximize}
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, **settings})
 
 
 class NAdam(_Moments):
@@ -98,7 +98,7 @@ class NAdam(_Moments):
         ignore("NAdam", ignored)
         settings: dict[str, Any] = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
         settings |= {"weight_decay": weight_decay, "momentum_decay": momentum_decay}
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, **settings})
 
     def start(self, name: str, param: Tensor, settings: Mapping[str, Any]) -> Tensor:
         """Return zeros for the moments, 1 for the product of the momenta."""
@@ -143,6 +143,4 @@ class RAdam(_Moments):
     ) -> None:
         ignore("RAdam", ignored)
         settings = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
-        super().__init__(
-            params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, **settings}
-        )
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, **settings})

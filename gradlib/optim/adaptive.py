@@ -180,7 +180,7 @@ class Rprop(Optimizer):
         **ignored: Any,
     ) -> None:
         ignore("Rprop", ignored)
-        super().__init__(params, {"lr": lr, "etas": tuple(etas), "step_sizes": tuple(step_sizes), "maximize": maximize})
+        super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize})
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""

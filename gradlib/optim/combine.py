@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import CheckpointError
 from .cyclic import Each, each
 from .optimizer import Optimizer
-from .schedule import Schedule
+from .schedule import Schedule, groups_of
 
 
 def _of_one_optimizer(name: str, optimizer: Optimizer, schedulers: Sequence[Schedule]) -> None:
@@ -157,6 +157,7 @@ class ReduceLROnPlateau(Schedule):
         eps: float = 1e-8,
     ) -> None:
         name = "ReduceLROnPlateau"
+        groups_of(name, optimizer)
         if not factor < 1:
             raise ValueError(f"{name}(factor): factor is {factor}\n  need factor < 1")
         for key, value, known in (("mode", mode, ("min", "max")), ("threshold_mode", threshold_mode, ("rel", "abs"))):
@@ -171,7 +172,9 @@ class ReduceLROnPlateau(Schedule):
     def step(self, metrics: Any = None) -> None:
         """Take notice of a metric (a number, or a tensor of one) and set the rates."""
         if metrics is None:
-            raise TypeError("ReduceLROnPlateau.step() needs the metric that it watches")
+            raise TypeError(
+                "ReduceLROnPlateau.step(metrics): there is no metric to watch\n  need the validation loss, or another"
+            )
         current = float(metrics)
         self.count += 1
         sign = 1.0 if self.mode == "min" else -1.0

@@ -6,17 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 
 from .optimizer import Optimizer
-from .schedule import Schedule, positive
+from .schedule import Schedule, groups_of, positive
+from .settings import is_number
 
 Each = float | Sequence[float]
 
 
 def each(name: str, key: str, optimizer: Optimizer, value: Each) -> list[float]:
     """Return a number for every group."""
-    count = len(optimizer.param_groups)
-    values = [float(value)] * count if isinstance(value, (int, float)) else [float(v) for v in value]
+    count = len(groups_of(name, optimizer))
+    given = value if isinstance(value, Sequence) else [value] * count
+    if not all(map(is_number, given)):
+        raise ValueError(f"{name}({key}): {key} is {value!r}\n  need a number, or one for each group")
+    values = [float(v) for v in given]
     if len(values) != count:
-        raise ValueError(f"{name}({key}): {len(values)} values for {count} groups")
+        raise ValueError(f"{name}({key}): {len(values)} values for {count} groups\n  need one, or one for each")
     return values
 
 
@@ -186,7 +190,10 @@ class OneCycleLR(Schedule):
         name = "OneCycleLR"
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ValueError(f"{name}: need total_steps, or epochs and steps_per_epoch")
+                raise ValueError(
+                    "OneCycleLR(total_steps): the number of steps is not given\n"
+                    "  need total_steps, or epochs and steps_per_epoch"
+                )
             total_steps = epochs * steps_per_epoch
         positive(name, "total_steps", total_steps)
         if not 0 <= pct_start <= 1:

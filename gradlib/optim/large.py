@@ -43,7 +43,7 @@ class Lion(_Moments):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "weight_decay": weight_decay, "maximize": maximize})
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize})
 
 
 class LAMB(_Moments):
@@ -79,7 +79,7 @@ class LAMB(_Moments):
         maximize: bool = False,
     ) -> None:
         settings = {"weight_decay": weight_decay, "maximize": maximize}
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, **settings})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, **settings})
 
 
 class Muon(Optimizer):

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..core import Tensor, enable_grad, no_grad, op
-from ..errors import CheckpointError, DeviceError
+from ..errors import CheckpointError, DeviceError, GradientError
 from ..spec import promote
 from .optimizer import Optimizer
 from .settings import at_least_zero
 from .wolfe import Point, strong_wolfe
 
 Array = Any
+
+_CLOSURE = "  need one that clears the gradients, computes the loss, calls backward and returns the loss"
 
 
 def _dot(a: Array, b: Array) -> float:
@@ -36,6 +38,7 @@ class LBFGS(Optimizer):
     ------
     ValueError : several groups, or an unknown line search.
     DeviceError : parameters on several devices.
+    TypeError, GradientError : (a step) a closure that is missing, returns no loss, or leaves no gradient.
 
     Source: Nocedal and Wright, "Numerical optimization", 2nd edition, Algorithms 7.4 and 7.5.
 
@@ -90,16 +93,17 @@ class LBFGS(Optimizer):
     # -- parameters and gradient as one vector
 
     def _flat_gradient(self) -> Array:
-        dtype = promote(p.dtype for p in self._params)
-        grads = [op.zeros_like(p.data) if p.grad is None else p.grad.data for p in self._params]
-        return op.concat([op.cast(op.reshape(g, shape=(-1,)), dtype=dtype) for g in grads])
+        return self._flat([op.zeros_like(p.data) if p.grad is None else p.grad.data for p in self._params])
 
-    def _move(self, values: list[Array], t: float, direction: Array) -> None:
+    def _flat(self, arrays: list[Array]) -> Array:
+        dtype = promote(p.dtype for p in self._params)
+        return op.concat([op.cast(op.reshape(a, shape=(-1,)), dtype=dtype) for a in arrays])
+
+    def _move(self, values: Array, t: float, direction: Array) -> None:
         """Set the parameters to values + t direction."""
-        start = 0
-        for p, value in zip(self._params, values, strict=True):
-            part = op.reshape(direction[start : start + p.size], shape=p.shape)
-            p.assign(op.add(value, op.cast(op.multiply(part, t), dtype=p.dtype)))
+        start, new = 0, op.add(values, op.multiply(direction, t))
+        for p in self._params:
+            p.assign(op.cast(op.reshape(new[start : start + p.size], shape=p.shape), dtype=p.dtype))
             start += p.size
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[float, Array]:
@@ -139,9 +143,13 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take up to `max_iter` steps; return the loss before the first."""
         if closure is None:
-            raise TypeError("LBFGS.step() needs a closure that computes the loss and its gradient again")
+            raise TypeError(f"LBFGS.step(closure): there is no closure\n{_CLOSURE}")
         with enable_grad():
             loss = closure()
+        if loss is None:
+            raise TypeError(f"LBFGS.step(closure): the closure returned None, not the loss\n{_CLOSURE}")
+        if all(p.grad is None for p in self._params):
+            raise GradientError(f"LBFGS.step(closure): after the closure no parameter has a gradient\n{_CLOSURE}")
         with no_grad():
             self.memory["func_evals"] += 1
             self._iterate(closure, float(loss))
@@ -165,7 +173,7 @@ class LBFGS(Optimizer):
             origin = Point(0.0, value, _dot(gradient, d), gradient)
             if origin.slope > -group["tolerance_change"]:
                 return
-            values = [p.data.copy() for p in self._params]
+            values = self._flat([p.data for p in self._params])
             last = iteration == group["max_iter"]
             if group["line_search_fn"] is not None:
                 point = self._search(closure, origin, t, d, values, budget)
@@ -187,7 +195,7 @@ class LBFGS(Optimizer):
         return value, _dot(gradient, d), gradient
 
     def _search(
-        self, closure: Callable[[], Any], origin: Point, t: float, d: Array, values: list[Array], budget: int
+        self, closure: Callable[[], Any], origin: Point, t: float, d: Array, values: Array, budget: int
     ) -> Point:
         def evaluate(t: float) -> Point:
             self._move(values, t, d)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from ..errors import CheckpointError, DTypeError, GradientError, ShapeError, ope
 from ..kernel import Table
 from ..ops.update import count_up
 from ..spec import REDUCED, float32, float64, int64, is_floating
+from .settings import as_pair, at_least_zero
 
 
 class ParameterGroup(dict[str, Any]):
@@ -27,20 +27,14 @@ class ParameterGroup(dict[str, Any]):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
         self._rates: dict[str, Tensor] = {}
-        self._check_rate(self["lr"])
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key == "lr":
-            self._check_rate(value)
+            at_least_zero("optimizer", {"lr": value}, "lr")
             value = float(value)
             for rate in self._rates.values():
                 rate.assign(np.array([value]))
         super().__setitem__(key, value)
-
-    @staticmethod
-    def _check_rate(value: Any) -> None:
-        if not (isinstance(value, (int, float, np.floating)) and 0 <= value < math.inf):
-            raise ValueError(f"optimizer: lr is {value!r}\n  need a finite number of at least 0")
 
     def rate(self, device: str) -> Tensor:
         """Return the learning rate as float64[1] on a device."""
@@ -57,7 +51,8 @@ class Optimizer:
 
     Parameters
     ----------
-    params : Parameters, or dicts with ``"params"`` and settings of their own: parameter groups.
+    params : Parameters, pairs of a name and a Parameter, or dicts with ``"params"`` and settings of their own:
+        parameter groups.
     defaults : the settings of groups that do not give their own.
 
     Raises
@@ -77,6 +72,11 @@ class Optimizer:
         self._name = type(self).__name__
         if isinstance(params, Tensor):
             raise DTypeError(f"{self._name}(params): params is a single Tensor\n  need a list: [tensor]")
+        if isinstance(params, Mapping) or not isinstance(params, Iterable):
+            raise DTypeError(
+                f"{self._name}(params): params is of type {type(params).__name__}\n"
+                f"  need Parameters: model.parameters(), called"
+            )
         groups = list(params)
         if not groups:
             raise ShapeError(
@@ -94,10 +94,14 @@ class Optimizer:
                 f"  need 'params', and any of {', '.join(self._defaults)}"
             )
         members = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        members = [p[1] if isinstance(p, tuple) and len(p) == 2 else p for p in members]  # of named_parameters()
         known = {id(p) for other in self.param_groups for p in other["params"]}
         for i, p in enumerate(members):
             if not isinstance(p, Tensor) or not is_floating(p.dtype):
-                raise DTypeError(f"{self._name}(params): {operand(f'params[{i}]', p)} is not a floating Tensor")
+                raise DTypeError(
+                    f"{self._name}(params): {operand(f'params[{i}]', p)} is not a floating Tensor\n"
+                    f"  need Parameters, such as model.parameters()"
+                )
             if p.node is not None:
                 raise GradientError(
                     f"{self._name}(params): params[{i}] is the result of {p.node.prim.name}\n  need a leaf"
@@ -106,8 +110,15 @@ class Optimizer:
                 raise GradientError(f"{self._name}(params): params[{i}] occurs twice: it would be updated twice a step")
             known.add(id(p))
         settings = {**self._defaults, **group, "params": members}
-        self.check(settings)
+        self._check(settings)
         self.param_groups.append(ParameterGroup(settings))
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        at_least_zero(self._name, settings, "lr")
+        for key in ("betas", "etas", "step_sizes"):
+            if key in settings:
+                settings[key] = as_pair(self._name, key, settings[key])
+        self.check(settings)
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
@@ -248,8 +259,7 @@ class Optimizer:
             for g, other in zip(self.param_groups, groups, strict=True)
         ]
         for settings in new:
-            self.check(settings)
-            ParameterGroup._check_rate(settings["lr"])
+            self._check(settings)
         for group, settings in zip(self.param_groups, new, strict=True):
             for key, value in settings.items():
                 group[key] = value

@@ -11,16 +11,34 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import CheckpointError
-from .optimizer import Optimizer
+from ..errors import CheckpointError, DTypeError
+from .optimizer import Optimizer, ParameterGroup
+from .settings import is_number
 
 Lambda = Callable[[int], float]
 
 
-def positive(name: str, key: str, value: int) -> None:
-    """Raise ValueError for a count below 1."""
-    if value < 1:
-        raise ValueError(f"{name}({key}): {key} is {value}\n  need 1 or more")
+def positive(name: str, key: str, value: Any) -> None:
+    """Raise ValueError for a count below 1, or no number."""
+    if not (is_number(value) and value >= 1):
+        raise ValueError(f"{name}({key}): {key} is {value!r}\n  need 1 or more")
+
+
+def factors(name: str, **settings: Any) -> None:
+    """Raise ValueError for a setting that is negative, or no number."""
+    for key, value in settings.items():
+        if not (is_number(value) and value >= 0):
+            raise ValueError(f"{name}({key}): {key} is {value!r}\n  need a number of at least 0")
+
+
+def groups_of(name: str, optimizer: Any) -> list[ParameterGroup]:
+    """Return the groups of an optimizer; refuse what is none, such as a model."""
+    if not isinstance(optimizer, Optimizer):
+        raise DTypeError(
+            f"{name}(optimizer): optimizer is of type {type(optimizer).__name__}\n"
+            f"  need an optimizer, such as gl.optim.SGD(model.parameters(), lr=0.1)"
+        )
+    return optimizer.param_groups
 
 
 class Schedule:
@@ -31,14 +49,15 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self.optimizer = optimizer
-        for group in optimizer.param_groups:
+        for group in groups_of(type(self).__name__, optimizer):
             if last_epoch == -1:
                 group.setdefault("initial_lr", float(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
-                    f"{type(self).__name__}(last_epoch={last_epoch}): a group has no 'initial_lr' to go on from"
+                    f"{type(self).__name__}(last_epoch={last_epoch}): a group has no 'initial_lr' to go on from\n"
+                    f"  need last_epoch=-1 to begin, or groups with 'initial_lr'"
                 )
+        self.optimizer = optimizer
         self.base = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self.count = last_epoch + 1
         self._set()
@@ -100,10 +119,15 @@ class LambdaLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1) -> None:
-        count = len(optimizer.param_groups)
+        name = type(self).__name__
+        count = len(groups_of(name, optimizer))
+        if not callable(lr_lambda) and not isinstance(lr_lambda, Sequence):
+            raise ValueError(f"{name}(lr_lambda): lr_lambda is {lr_lambda!r}\n  need a function, lambda n: ...")
         self.lambdas: list[Lambda] = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
         if len(self.lambdas) != count:
-            raise ValueError(f"{type(self).__name__}(lr_lambda): {len(self.lambdas)} functions for {count} groups")
+            raise ValueError(
+                f"{name}(lr_lambda): {len(self.lambdas)} functions for {count} groups\n  need one, or one for each"
+            )
         super().__init__(optimizer, last_epoch)
 
     def rate(self, n: int, now: float, group: int) -> float:
@@ -146,6 +170,7 @@ class StepLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         positive("StepLR", "step_size", step_size)
+        factors("StepLR", gamma=gamma)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -169,6 +194,9 @@ class MultiStepLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        factors("MultiStepLR", gamma=gamma)
+        if not isinstance(milestones, Iterable):
+            raise ValueError(f"MultiStepLR(milestones): milestones is {milestones!r}\n  need a list of steps")
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
@@ -192,7 +220,7 @@ class ConstantLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
-        if not 0 < factor <= 1:
+        if not (is_number(factor) and 0 < factor <= 1):
             raise ValueError(f"ConstantLR(factor): factor is {factor}\n  need 0 < factor <= 1")
         self.scale, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
@@ -258,6 +286,7 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        factors("ExponentialLR", gamma=gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -280,6 +309,7 @@ class PolynomialLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         positive("PolynomialLR", "total_iters", total_iters)
+        factors("PolynomialLR", power=power)
         self.total_iters, self.power = total_iters, power
         super().__init__(optimizer, last_epoch)
 

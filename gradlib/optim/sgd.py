@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ops.update import sgd
 from .optimizer import Optimizer
-from .settings import ignore
+from .settings import at_least_zero, ignore, is_number
 
 
 class SGD(Optimizer):
@@ -63,11 +63,14 @@ class SGD(Optimizer):
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
-        for key in ("momentum", "weight_decay"):
-            if not settings[key] >= 0:
-                raise ValueError(f"SGD({key}): {key} is {settings[key]!r}\n  need a number of at least 0")
+        at_least_zero("SGD", settings, "momentum", "weight_decay")
+        if not is_number(settings["dampening"]):
+            raise ValueError(f"SGD(dampening): dampening is {settings['dampening']!r}\n  need a number")
         if settings["nesterov"] and (settings["momentum"] <= 0 or settings["dampening"] != 0):
-            raise ValueError("SGD(nesterov=True): Nesterov's momentum needs momentum > 0 and dampening == 0")
+            raise ValueError(
+                f"SGD(nesterov=True): momentum is {settings['momentum']}, dampening {settings['dampening']}\n"
+                f"  need momentum > 0 and dampening == 0"
+            )
 
     def buffers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the momentum's buffer, where there is momentum."""

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..core import Tensor, enable_grad, no_grad, op
+from ..kernel import Table
 from ..nn.utils import get_total_norm
+from ..ops.update import sgd
 from .optimizer import Optimizer
+from .settings import number
 
 
 class TrustRegionGradientDescent(Optimizer):
@@ -21,7 +24,7 @@ class TrustRegionGradientDescent(Optimizer):
     ``step(closure)`` goes on by one and returns f where the parameters are now; `closure` forgets the gradients,
     computes the loss, calls ``backward`` and returns the loss.  ``minimize(closure)`` repeats that until an accepted
     step changes f by at most `eps`, the gradient is 0, or the radius has become too small to change anything:
-    then `converged` is true.  All groups share one radius.
+    then `converged` is true.  All groups share one radius.  Kernel: ``update.cu``, for all parameters at once.
 
     Raises: ValueError unless 0 <= accept <= low < high and shrink < 1 < grow.
     Source: Nocedal and Wright, "Numerical optimization", 2nd edition, Algorithm 4.1, with a linear model.
@@ -64,15 +67,29 @@ class TrustRegionGradientDescent(Optimizer):
         self.accept, self.low, self.high, self.shrink, self.grow = accept, low, high, shrink, grow
         self.value: float | None = None
         self.converged = False
+        self._kept: dict[Any, Table] = {}
 
     def _evaluate(self, closure: Callable[[], Any]) -> float:
         with enable_grad():
             return float(closure())
 
+    def _move(self, params: list[Tensor], length: float) -> None:
+        """w <- w - length g for all parameters: one launch for those of a dtype."""
+        alike: dict[Any, list[Tensor]] = {}
+        for p in params:
+            alike.setdefault((p.device, p.dtype), []).append(p)
+        for kind, members in alike.items():
+            rate, once = number(members[0], length), op.cast(number(members[0], 1.0), dtype="int64")
+            calls = [(p, None, p.grad) for p in members]
+            sgd.each(calls, rate, once, table=self._kept.setdefault(kind, Table()))
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Try a step; return f where the parameters are after it."""
         if closure is None:
-            raise TypeError("TrustRegionGradientDescent.step() needs the closure that evaluates the loss")
+            raise TypeError(
+                "TrustRegionGradientDescent.step(closure): there is no closure\n"
+                "  need one that clears the gradients, computes the loss, calls backward and returns the loss"
+            )
         if self.value is None:
             self.value = self._evaluate(closure)
         active = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
@@ -82,8 +99,7 @@ class TrustRegionGradientDescent(Optimizer):
             self.converged = norm == 0
             return self.value
         with no_grad():
-            for p, start, grad in before:
-                p.assign(op.subtract(start, op.cast(op.multiply(grad.detach(), radius / norm), dtype=p.dtype)))
+            self._move(active, radius / norm)
         moved = any(bool(op.any(op.not_equal(p.data, start.data))) for p, start, _ in before)
         new = self._evaluate(closure)
         rho = (self.value - new) / (radius * norm) if math.isfinite(new) else -math.inf

@@ -169,7 +169,7 @@ def test_functional_call_differentiates_and_maps_over_parameters() -> None:
     both = gl.vmap(lambda p: nn.utils.functional_call(model, p, x))(many)
     np.testing.assert_allclose(both[0].numpy(), model(x).numpy(), rtol=1e-6)
     assert all(dict(model.named_parameters())[k] is v for k, v in weights.items())
-    with pytest.raises(gl.CheckpointError, match=r"has no tensor '0\.scale'"):
+    with pytest.raises(gl.CheckpointError, match=r"not Sequential's\n  unexpected  0\.scale\n  need names"):
         nn.utils.functional_call(model, {"0.weight": x, "0.scale": x}, x)
     assert model[0].weight is weights["0.weight"]
 
@@ -202,10 +202,22 @@ def test_bad_arguments() -> None:
         (lambda: parametrize.register_parametrization(layer, "weight", nn.Flatten(0)), gl.ShapeError, "changes shape"),
         (lambda: parametrize.remove_parametrizations(layer, "weight"), gl.DTypeError, "no parametrization"),
         (lambda: parametrizations.spectral_norm(layer, n_power_iterations=0), ValueError, "1 or more"),
-        (lambda: parametrizations.spectral_norm(layer, "gain"), gl.ShapeError, "is no weight"),
+        (lambda: parametrizations.spectral_norm(layer, "gain"), gl.ShapeError, "has no tensor 'gain'"),
         (lambda: utils.weight_norm(layer, "gain"), gl.DTypeError, "no Parameter"),
         (lambda: utils.spectral_norm(layer, n_power_iterations=0), ValueError, "1 or more"),
     ):
         with pytest.raises(error, match=text):
             call()  # type: ignore[no-untyped-call]
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+def test_functional_call_ties_what_the_module_ties() -> None:
+    encoder, decoder, x = nn.Dense(2, 2, bias=False), nn.Dense(2, 2, bias=False), gl.tensor([[1.0, 2.0]])
+    decoder.weight = encoder.weight
+    model, twice = nn.Sequential(encoder, decoder), {"0.weight": gl.tensor([[2.0, 0.0], [0.0, 2.0]])}
+    assert nn.utils.functional_call(model, twice, x, strict=False).tolist() == [[4.0, 8.0]]
+    alone = nn.utils.functional_call(model, twice, x, tie_weights=False)
+    np.testing.assert_allclose(alone.numpy(), decoder(x * 2.0).numpy(), rtol=1e-6)
+    with pytest.raises(gl.CheckpointError, match=r"missing     1\.weight"):
+        nn.utils.functional_call(model, twice, x, strict=True)
+    assert model[0].weight is model[1].weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,15 @@ CASES: list[tuple[str, dict[str, Any], int]] = [  # name, settings, launches of 
     ("ASGD", {"t0": 1.0}, 1),
     ("Lion", {"weight_decay": 0.1}, 1),
     ("LAMB", {"weight_decay": 0.1}, 3),
+    ("GradientDescent", {}, 1),
 ]
+# Counted in a test of their own.
+APART = {
+    "LBFGS": "test_lbfgs_works_on_one_vector",
+    "Muon": "test_muon_multiplies_matrices_of_one_shape_as_a_stack",
+    "TrustRegionGradientDescent": "test_a_trust_region_moves_all_at_once",
+}
+COMPOSED = {"Adafactor"}  # a composition for each parameter
 IDS = [f"{i}-{name}" for i, (name, *_) in enumerate(CASES)]
 
 
@@ -79,6 +88,51 @@ def test_it_is_free_of_faults(name: str, settings: dict[str, Any], count: int, s
     with backends.checked():
         params = [p for p in parameters(sim) if p.size < 1000]
         walk([getattr(optim, name)(params, **settings)], params)
+
+
+def test_there_is_none_without() -> None:
+    named = {n for n in optim.__all__ if inspect.isclass(getattr(optim, n))}
+    optimizers = {n for n in named if issubclass(getattr(optim, n), optim.Optimizer)} - {"Optimizer"}
+    assert {name for name, *_ in CASES} | APART.keys() | COMPOSED == optimizers
+    assert all(test in globals() for test in APART.values())
+
+
+def counted(optimizer: optim.Optimizer, params: list[Parameter]) -> list[Any]:
+    """Return the launches of a second step, beside those of the closure."""
+
+    def closure() -> float:
+        set_grads(params, 0)
+        closure.calls += 1  # type: ignore[attr-defined]
+        return 1.0 / closure.calls  # type: ignore[attr-defined]
+
+    closure.calls = 0  # type: ignore[attr-defined]
+    optimizer.step(closure)
+    with gl.testing.launches() as log:
+        optimizer.step(closure)
+    return log
+
+
+@pytest.mark.parametrize("size", [2, 7])
+def test_a_trust_region_moves_all_at_once(size: int, sim: str) -> None:
+    params = [Parameter(gl.ones((n + 1,), dtype="float32", device=sim)) for n in range(size)]
+    log = counted(optim.TrustRegionGradientDescent(params, lr=1e-3), params)
+    assert [r.entry for r in log if r.file == "update.cu"] == ["sgd"]
+    assert [r.entry for r in log if r.file == "tensors.cu"] == ["norm_partial", "norm_finish"]
+
+
+def test_lbfgs_works_on_one_vector(sim: str) -> None:
+    few, many = ([Parameter(gl.ones((n + 1,), dtype="float32", device=sim)) for n in range(k)] for k in (2, 7))
+    counts = [len(counted(optim.LBFGS(params, lr=1e-3, max_iter=2), params)) for params in (few, many)]
+    assert counts[0] == counts[1]
+
+
+def test_averages_move_at_once(sim: str) -> None:
+    params = parameters(sim)
+    average = optim.ExponentialMovingAverage(params)
+    average.update()
+    with gl.testing.launches() as log:
+        average.update()
+    assert [(r.file, r.entry) for r in log] == [("tensors.cu", "move_average")]
 
 
 def test_muon_multiplies_matrices_of_one_shape_as_a_stack(sim: str) -> None:

@@ -46,7 +46,10 @@ def _taken(function: str, module: Any, name: str) -> Parameter:
     """Take a Parameter away from a module and return it."""
     weight = vars(module).get(name)
     if not isinstance(weight, Parameter):
-        raise DTypeError(f"{function}(module, {name!r}): it is no Parameter of {type(module).__name__}")
+        raise DTypeError(
+            f"{function}(module, {name!r}): it is no Parameter of {type(module).__name__}\n"
+            f"  need the name of one: {', '.join(key for key, _ in module.named_parameters()) or 'it has none'}"
+        )
     del vars(module)[name]
     return weight
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...core import Tensor, no_grad, op
-from ...errors import GradientError, ShapeError
+from ...errors import DTypeError, GradientError, ShapeError
 from ...ops import tensors as tensors_
 from ..module import Module
 
@@ -26,7 +26,16 @@ Parameters = Module | Tensor | Iterable[Tensor]
 def _listed(parameters: Parameters) -> list[Tensor]:
     if isinstance(parameters, Module):
         return list(parameters.parameters())
-    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if isinstance(parameters, Tensor):
+        return [parameters]
+    several = list(parameters) if isinstance(parameters, Iterable) else [parameters]
+    for i, p in enumerate(several):
+        if not isinstance(p, Tensor):
+            kind = type(p).__name__
+            raise DTypeError(
+                f"nn.utils: parameters[{i}] is of type {kind}\n  need a Module, a Tensor or some: model.parameters()"
+            )
+    return several
 
 
 def _with_gradients(parameters: Parameters) -> tuple[list[Tensor], list[Any]]:
@@ -78,6 +87,8 @@ def clip_grad_norm_(
     >>> [round(x, 4) for x in p.grad.tolist()]
     [0.6, 0.8]
     """
+    if not max_norm >= 0:  # the gradients would change their sign
+        raise ValueError(f"clip_grad_norm_(max_norm): max_norm is {max_norm}\n  need a number of at least 0")
     several = _listed(parameters)
     total = get_total_norm([p.grad for p in several if p.grad is not None], norm_type, error_if_nonfinite)
     clip_grads_with_norm_(several, max_norm, total)
@@ -94,6 +105,8 @@ def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
     >>> p.grad.tolist()
     [1.0, -0.25]
     """
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value_(clip_value): clip_value is {clip_value}\n  need a number of at least 0")
     with no_grad():
         several, grads = _with_gradients(parameters)
         for p, grad in zip(several, tensors_.clamped(grads, clip_value), strict=True):

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ...core import Tensor, no_grad, op
-from ...errors import ShapeError, operand
+from ...errors import ShapeError
 from ...ops import normal
 from ...ops.replay import replaying
 from ...spec import normalize_axis
@@ -146,7 +146,10 @@ def spectral_norm(
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
-        raise ShapeError(f"spectral_norm(module, name): {operand(name, weight)} is no weight")
+        raise ShapeError(
+            f"spectral_norm(module, name): {type(module).__name__} has no tensor {name!r}\n"
+            f"  need the name of a Parameter: {', '.join(key for key, _ in module.named_parameters()) or 'it has none'}"
+        )
     return register_parametrization(
         module, name, SpectralNorm(weight, n_power_iterations, spectral_dim(module, dim), eps)
     )
