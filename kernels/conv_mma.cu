@@ -2,6 +2,7 @@
 // filters (taps, channels / groups, features), with the epilogues of finish.cuh.  Arguments as in conv_sm90.cu.
 // The configurations are those of ops/product/choose_mma.py.
 // variants: T=__nv_bfloat16 PAIRED=1 ALIGNED=0,1 BIAS=1 ACT=none,relu
+// variants: T=__nv_bfloat16 BM=64 BN=128 WM=32 WN=32 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=__half OPERAND=__half BM=64 BN=64 WM=32 WN=32 DIMS=1,2,3 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__nv_bfloat16 BM=128 BN=64 PAIRED=1 SCALE=1 BIAS=1 ACT=relu RESIDUAL=1
 // variants: T=__nv_bfloat16 B_TRANSPOSED=1 PAIRED=0,1 ALIGNED=0,1

@@ -122,7 +122,9 @@ class CudaBackend:
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
         self._maps: dict[Any, bytes] = {}
+        name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
+            name=name.decode() if isinstance(name, bytes) else str(name),
             threads=attributes["MaxThreadsPerBlock"],
             block=(attributes["MaxBlockDimX"], attributes["MaxBlockDimY"], attributes["MaxBlockDimZ"]),
             grid=(attributes["MaxGridDimX"], attributes["MaxGridDimY"], attributes["MaxGridDimZ"]),

@@ -23,10 +23,11 @@ class Unit:
     entries: tuple[str, ...] = ()  # the extern "C" __global__ functions in it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one for each device, compared and hashed as an object: launches do that
 class Limits:
     """What one launch may ask for, and what the device has; the defaults are an H200's, which sim stands for."""
 
+    name: str = "sim"
     threads: int = 1024  # threads of one block
     block: Dim3 = (1024, 1024, 64)
     grid: Dim3 = (2**31 - 1, 65535, 65535)
