@@ -1,6 +1,8 @@
 // Convolutions of 1 to 3 dimensions on the tensor cores of sm_90a: implicit products (sm90/patches.cuh) of images NHWC and
 // filters (taps, channels / groups, features), with the epilogues of finish.cuh.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * m * n * groups * taps_w * taps_h * taps_d * a_group
+// tensor: PASSES
 // architectures: sm_90a
 // variants: T=__nv_bfloat16 BM=128 BN=64,128,256 DIMS=2 PAIRED=1 BIAS=1 ACT=none,relu
 // variants: T=__nv_bfloat16 BM=256 BN=128 STAGES=3 PAIRED=1 BIAS=1 ACT=relu

@@ -1,6 +1,8 @@
 // The weight gradient of convolutions of 1 to 3 dimensions on the tensor cores of sm_90a: an implicit product whose sum,
 // over all places of all images, is split over blocks.  A_TRANSPOSED is 1: channels are contiguous, not places.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * places * n * groups * taps_w * taps_h * taps_d * channels
+// tensor: PASSES
 // architectures: sm_90a
 // variants: T=float DIRECT=1 BM=128 BN=64,128,256 A_TRANSPOSED=1 PAIRED=1
 // variants: T=float DIRECT=1 BM=256 BN=128 STAGES=3 A_TRANSPOSED=1 PAIRED=1

@@ -131,6 +131,8 @@ class CudaBackend:
             shared=attributes["MaxSharedMemoryPerBlockOptin"],
             architecture=self.compiler.arch,
             multiprocessors=attributes["MultiProcessorCount"],
+            clock=1e3 * attributes.get("ClockRate", 0),
+            bandwidth=2e3 * attributes.get("MemoryClockRate", 0) * attributes.get("GlobalMemoryBusWidth", 0) / 8,
         )
 
     # ---- arrays -----------------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class Limits:
     shared: int = 232448  # bytes of shared memory of one block, static and dynamic, after opt-in
     architecture: str = "sm_90a"  # whose instructions there are: what kernels are chosen by
     multiprocessors: int = 132
+    clock: float = 0.0  # Hz, the highest; 0: not known
+    bandwidth: float = 0.0  # bytes per second of the memory, nominal; 0: not known
 
 
 class Reached(NamedTuple):

@@ -112,9 +112,7 @@ def fits(problem: Problem, config: Config) -> bool:
     depth = ceil_div(problem.k, TILE_K)
     return (
         accumulators <= 128
-        and (
-            problem.passes == 1 or config.cluster == 1 or not problem.a_transposed
-        )  # two sums and a cluster's A: spills
+        and (problem.passes == 1 or config.cluster == 1 or not problem.a_transposed)  # else it spills
         and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.sums))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )
