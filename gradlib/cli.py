@@ -1,4 +1,4 @@
-"""The command ``gradlib``: info, check, train, bench."""
+"""The command ``gradlib``: info, check, train, bench, tune."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def main(argv: list[str] | None = None) -> int:
         from . import bench
 
         return bench.main(arguments[1:])
+    if arguments[:1] == ["tune"]:
+        from .bench import tune_command
+
+        return tune_command.main(arguments[1:])
     if arguments[:1] == ["check"]:
         from .testing import check_command
 
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("check", help="compile a .cu file and run its samples (gradlib check --help)", add_help=False)
     commands.add_parser("bench", help="measure gradlib beside other libraries (gradlib bench --help)", add_help=False)
+    commands.add_parser("tune", help="find the fastest kernels on this GPU (gradlib tune --help)", add_help=False)
     return parser
 
 

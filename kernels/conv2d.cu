@@ -4,6 +4,7 @@
 // y, g, s, z: (batch, out_height, out_width, out_channels); all contiguous.
 // s is what act' reads: the output y or the saved pre-activation z; null without an activation.
 // pad_h and pad_w are the rows and columns of zeros before the image; the sizes say what is behind it.
+// flops: 2 * batch * out_height * out_width * out_channels * kernel_h * kernel_w * channels / groups
 // variants: T=float,double,__half,__nv_bfloat16 ACT=none,relu,gelu
 // variants: T=float,double BM=128 BN=32 ACT=relu
 // variants: T=float,double BM=128 BN=16 TN=2 ACT=relu

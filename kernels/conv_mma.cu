@@ -1,7 +1,11 @@
 // Convolutions of 1 to 3 dimensions on tensor cores from sm_80 on: implicit products (mma/patches.cuh) of images NHWC and
 // filters (taps, channels / groups, features), with the epilogues of finish.cuh.  Arguments as in conv_sm90.cu.
 // The configurations are those of ops/product/choose_mma.py.
+// flops: 2 * m * n * taps_w * taps_h * taps_d * channels
+// tensor: PASSES
+// bytes: size(OPERAND) * b_planes * channels * (m * x_w * x_h * x_d / (count_w * count_h * count_d) + n * taps_w * taps_h * taps_d) + size(OUT) * m * n
 // variants: T=__nv_bfloat16 PAIRED=1 ALIGNED=0,1 BIAS=1 ACT=none,relu
+// variants: T=__nv_bfloat16 BM=64 BN=128 WM=32 WN=32 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=__half OPERAND=__half BM=64 BN=64 WM=32 WN=32 DIMS=1,2,3 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__nv_bfloat16 BM=128 BN=64 PAIRED=1 SCALE=1 BIAS=1 ACT=relu RESIDUAL=2
 // variants: T=__nv_bfloat16 BM=128 BN=64,128 PAIRED=1 MOMENTS=1

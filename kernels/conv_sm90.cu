@@ -1,8 +1,16 @@
 // Convolutions of 1 to 3 dimensions on the tensor cores of sm_90a: implicit products (sm90/patches.cuh) of images NHWC and
 // filters (taps, channels / groups, features), with the epilogues of finish.cuh.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * m * n * groups * taps_w * taps_h * taps_d * a_group
+// tensor: PASSES
 // architectures: sm_90a
 // variants: T=__nv_bfloat16 BM=128 BN=64,128,256 DIMS=2 PAIRED=1 BIAS=1 ACT=none,relu
+// variants: T=__nv_bfloat16 BM=256 BN=128 STAGES=3 PAIRED=1 BIAS=1 ACT=relu
+// variants: T=__nv_bfloat16 BM=128 BN=192 PAIRED=1 BIAS=1 ACT=relu
+// variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=2 PAIRED=1 BIAS=1 ACT=relu
+// variants: T=__nv_bfloat16 BM=64 BN=128,256 PINGPONG=1 PAIRED=1 BIAS=1 ACT=relu
+// variants: T=float DIRECT=1 BM=128 BN=128 CLUSTER=2 PASSES=6 PAIRED=1 BIAS=1 ACT=relu
+// variants: T=float DIRECT=1 BM=64 BN=64,128 PINGPONG=1 PASSES=6 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=__nv_bfloat16 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0,1 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__half OPERAND=__half BM=64 BN=64 PINGPONG=1 DIMS=1,3 PAIRED=1 BIAS=1 ACT=silu SAVE=1
 // variants: T=__nv_bfloat16 BM=128 BN=64,128 DIMS=2 PAIRED=1 SCALE=1 BIAS=1 ACT=relu RESIDUAL=2

@@ -1,7 +1,12 @@
 // The weight gradient of convolutions of 1 to 3 dimensions on tensor cores from sm_80 on: an implicit product whose sum,
 // over all places of all images, is split over blocks.  A_TRANSPOSED is 1: channels are contiguous, not places.
 // The configurations are those of ops/product/choose_mma.py.
+// flops: 2 * places * pitch * taps_w * taps_h * taps_d * channels
+// tensor: PASSES
 // variants: T=float A_TRANSPOSED=1 PAIRED=1 ALIGNED=0,1
+// variants: T=float BM=128 BN=64 WM=64 WN=32 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float BM=64 BN=128 WM=32 WN=32 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float BM=64 BN=128 WM=32 WN=32 A_TRANSPOSED=1 PASSES=6 PAIRED=1
 // variants: T=float OPERAND=__half BM=64 BN=64 WM=32 WN=32 A_TRANSPOSED=1 DIMS=1,2,3
 // variants: T=float BM=64 BN=64 WM=32 WN=32 A_TRANSPOSED=1 PASSES=3,6 PAIRED=1
 #include "gradlib/mma/patches.cuh"

@@ -1,8 +1,16 @@
 // The weight gradient of convolutions of 1 to 3 dimensions on the tensor cores of sm_90a: an implicit product whose sum,
 // over all places of all images, is split over blocks.  A_TRANSPOSED is 1: channels are contiguous, not places.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * places * n * groups * taps_w * taps_h * taps_d * channels
+// tensor: PASSES
 // architectures: sm_90a
 // variants: T=float DIRECT=1 BM=128 BN=64,128,256 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float DIRECT=1 BM=256 BN=128 STAGES=3 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float DIRECT=1 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0,1 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float DIRECT=1 BM=128 BN=192 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float DIRECT=1 BM=128 BN=256 CLUSTER=2 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float DIRECT=1 BM=64 BN=64,128,256 PINGPONG=1 A_TRANSPOSED=1 PAIRED=1
+// variants: T=float DIRECT=1 BM=64 BN=64,128 PINGPONG=1 A_TRANSPOSED=1 PASSES=6 PAIRED=1
 // variants: T=float DIRECT=1 BM=128 BN=64,128 CLUSTER=1 A_TRANSPOSED=1 PASSES=6 PAIRED=1
 // variants: T=float DIRECT=1 BM=64 BN=64 PINGPONG=1 OPERAND=__half A_TRANSPOSED=1 PAIRED=1 DIMS=1,3
 #include "gradlib/sm90/patches.cuh"

@@ -1,5 +1,6 @@
 // Depthwise 2-d convolution (one input channel a group): too little arithmetic for a matrix product, so every thread
 // gathers its own element, neighbours in the channel.  Arrays and parameters as in conv2d.cu; channels == groups.
+// flops: 2 * batch * out_height * out_width * out_channels * kernel_h * kernel_w * channels / groups
 // variants: T=float,double,__half,__nv_bfloat16 ACT=none,relu,gelu
 #ifndef T
 #define T float

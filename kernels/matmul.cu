@@ -1,4 +1,6 @@
 // c = a @ b for a batch of matrices of any strides: transposes and broadcast batches are read in place.
+// flops: 2 * batch * m * n * k
+// bytes: size(T) * batch * (m * k + k * n + m * n)
 // variants: T=float,double,__half,__nv_bfloat16 A_K_FAST=0,1 B_K_FAST=0,1
 // variants: T=bool,short,int
 // variants: T=float,double BM=128 BN=128 BK=8 TM=8 TN=8

@@ -2,6 +2,9 @@
 // y(z) = finish(A(z) B(z)); A: (m, k) or, A_TRANSPOSED, (k, m) in memory; B: (k, n) or, B_TRANSPOSED, (n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_mma.py.
+// flops: 2 * m * n * k * grid_z / splits
+// tensor: PASSES
+// bytes: (size(OPERAND) * min(PASSES, 4) * (m * k + k * n) / splits + size(OUT) * m * n) * grid_z
 // variants: T=__nv_bfloat16 PAIRED=0,1 ALIGNED=0,1
 // variants: T=__nv_bfloat16 BM=128 BN=128 A_TRANSPOSED=0,1 B_TRANSPOSED=0,1 PAIRED=1
 // variants: T=__half OPERAND=__half BM=64 BN=64 WM=32 WN=32 BIAS=1 ACT=relu,gelu,tanh,mish SAVE=1

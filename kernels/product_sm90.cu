@@ -2,12 +2,16 @@
 // y(z) = finish(A(z) B(z)); A: (m, k) or, A_TRANSPOSED, (k, m) in memory; B: (k, n) or, B_TRANSPOSED, (n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * m * n * k * products
+// tensor: PASSES
 // architectures: sm_90a
 // variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=1,2 PAIRED=1 BIAS=1 ACT=none,relu,gelu SAVE=0,1
 // variants: T=__nv_bfloat16 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0,1 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__nv_bfloat16 BM=256 BN=128 STAGES=3 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__nv_bfloat16 BM=64 BN=64,128,256 PINGPONG=1 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__nv_bfloat16 BM=128 BN=64,192 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
+// variants: T=float DIRECT=1 BM=128 BN=64 PASSES=6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
+// variants: T=float DIRECT=1 BM=64 BN=64,128 PINGPONG=1 PASSES=6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__half OPERAND=__half BM=128 BN=128 PINGPONG=1 PAIRED=1 BIAS=1 ACT=tanh,silu,mish,sigmoid,elu SAVE=1
 // variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=2 A_TRANSPOSED=0,1 B_TRANSPOSED=0,1 PAIRED=1
 // variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=2 B_TRANSPOSED=1 PAIRED=1 SLOPE=1 SLOPE_ACT=relu,gelu SUMS=1

@@ -122,13 +122,17 @@ class CudaBackend:
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
         self._maps: dict[Any, bytes] = {}
+        name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
+            name=name.decode() if isinstance(name, bytes) else str(name),
             threads=attributes["MaxThreadsPerBlock"],
             block=(attributes["MaxBlockDimX"], attributes["MaxBlockDimY"], attributes["MaxBlockDimZ"]),
             grid=(attributes["MaxGridDimX"], attributes["MaxGridDimY"], attributes["MaxGridDimZ"]),
             shared=attributes["MaxSharedMemoryPerBlockOptin"],
             architecture=self.compiler.arch,
             multiprocessors=attributes["MultiProcessorCount"],
+            clock=1e3 * attributes.get("ClockRate", 0),
+            bandwidth=2e3 * attributes.get("MemoryClockRate", 0) * attributes.get("GlobalMemoryBusWidth", 0) / 8,
         )
 
     # ---- arrays -----------------------------------------------------------------------------------------------------

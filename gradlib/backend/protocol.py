@@ -23,16 +23,19 @@ class Unit:
     entries: tuple[str, ...] = ()  # the extern "C" __global__ functions in it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one for each device, compared and hashed as an object: launches do that
 class Limits:
     """What one launch may ask for, and what the device has; the defaults are an H200's, which sim stands for."""
 
+    name: str = "sim"
     threads: int = 1024  # threads of one block
     block: Dim3 = (1024, 1024, 64)
     grid: Dim3 = (2**31 - 1, 65535, 65535)
     shared: int = 232448  # bytes of shared memory of one block, static and dynamic, after opt-in
     architecture: str = "sm_90a"  # whose instructions there are: what kernels are chosen by
     multiprocessors: int = 132
+    clock: float = 0.0  # Hz, the highest; 0: not known
+    bandwidth: float = 0.0  # bytes per second of the memory, nominal; 0: not known
 
 
 class Reached(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cache
+from . import cache, tuned
 from .build import compile_many
 from .kernel import Kernel
 from .log import LaunchRecord, debug_level, launches, set_debug_level
@@ -28,5 +28,6 @@ __all__ = [
     "launches",
     "load",
     "set_debug_level",
+    "tuned",
     "variants",
 ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..backend import checked, get, nvrtc
 from ..backend.protocol import Builder, Unit
 from ..errors import KernelError
-from . import cache, log
+from . import cache
 from .source import Source
 
 if TYPE_CHECKING:
@@ -52,10 +52,7 @@ def job(source: Source, macros: Mapping[str, Any], builder: Builder) -> Job:
 
 def compile_one(job: Job, builder: Builder) -> Path:
     """Return the compiled file, from the cache or newly built."""
-    path, built = cache.fetch(job.key, job.suffix, lambda target: builder.build(job.unit, target))
-    if built and log.debug_level() >= 4:
-        print(f"{job.unit.name} {dict(job.unit.macros)}\n{job.unit.text}\n{cache.log_of(path)}", file=sys.stderr)
-    return path
+    return cache.fetch(job.key, job.suffix, lambda target: builder.build(job.unit, target))[0]
 
 
 def compile_many(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ..backend import backend_of, checking
 from ..backend.protocol import Builder, KernelBackend
 from ..errors import DeviceError, KernelError, message
+from . import log
 from .build import compile_one, job
 from .launch import Launch, Slot, offsets
 from .signature import C_TYPES, Parameter, Signature, parse, resolve, scalar_format
@@ -153,8 +154,11 @@ class Kernel:
             launch = self._launches.get(key)
             if launch is None:
                 slots = self.slots(dict(canonical))
-                function = backend.load(self.build(backend, **macros), self.entry, offsets(slots))
-                launch = Launch(self.source.name, self.entry, canonical, backend, function, slots)
+                path = self.build(backend, **macros)
+                if log.debug_level() >= 4:
+                    log.built(self.source, canonical, path)
+                function = backend.load(path, self.entry, offsets(slots))
+                launch = Launch(self.source, self.entry, canonical, backend, function, slots)
                 self._launches[key] = launch
         return launch
 

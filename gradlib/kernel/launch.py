@@ -15,6 +15,8 @@ from ..backend.protocol import Dim3, Function, KernelBackend, Reached
 from ..errors import DeviceError, KernelError, message, operand
 from . import log
 from .signature import alignment
+from .source import Source
+from .work import Work, work
 
 __all__ = ["Launch", "Slot", "offsets"]
 
@@ -37,12 +39,12 @@ class Launch:
 
     __slots__ = (
         "backend", "block_limit", "count", "describes", "dtypes", "entry", "file", "function", "grid_limit", "kind",
-        "macros", "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "threads",
+        "macros", "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "source", "threads",
     )  # fmt: skip
 
     def __init__(
         self,
-        file: str,
+        source: Source,
         entry: str,
         macros: tuple[tuple[str, str], ...],
         backend: KernelBackend,
@@ -50,7 +52,7 @@ class Launch:
         slots: list[Slot],
     ) -> None:
         limits = backend.limits
-        self.file, self.entry, self.macros, self.slots = file, entry, macros, slots
+        self.source, self.file, self.entry, self.macros, self.slots = source, source.name, entry, macros, slots
         self.backend, self.function = backend, function
         self.kind: Any = backend.array_type
         self.pointer = backend.pointer
@@ -99,9 +101,20 @@ class Launch:
         function = self._describing(args, reached) if self.describes else self.function
         if log.active:
             record = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
-            log.launch(record, lambda: function(grid, block, shared, packed), self.backend)
+            run = partial(function, grid, block, shared, packed)
+            log.launch(record, run, self.backend, lambda: self._work(grid, args, reached))
         else:
             function(grid, block, shared, packed)
+
+    def _work(self, grid: Dim3, args: tuple[Any, ...], reached: Reaches | None) -> Work:
+        """Return what a launch computes and moves."""
+        arrays = [array for array, slot in zip(args, self.slots, strict=True) if slot.pointer and array is not None]
+        arrays += [args[i].array for i in self.maps]
+        arrays += [found.array for found in (reached() if reached else ())]
+        once = {self.pointer(array): int(array.nbytes) for array in arrays}  # one may be passed twice
+        scalars = {slot.name: value for slot, value in zip(self.slots, args, strict=True) if not slot.pointer}
+        scalars |= zip(("grid_x", "grid_y", "grid_z"), grid, strict=True)
+        return work(self.source, self.entry, dict(self.macros), scalars, sum(once.values()))
 
     def _describing(self, args: tuple[Any, ...], reached: Reaches | None) -> Function:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each

@@ -6,12 +6,16 @@ import contextlib
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..backend import nvrtc
 from ..backend.protocol import Dim3
+from . import cache
+from .source import Source
+from .work import Work, measured
 
 __all__ = ["LaunchRecord", "debug_level", "launches", "set_debug_level"]
 
@@ -47,7 +51,10 @@ def _refresh() -> None:
 
 
 def debug_level() -> int:
-    """Return the level of GRADLIB_DEBUG: 2 prints every launch with its time, 4 also the source and compiler report."""
+    """Return the level of GRADLIB_DEBUG.
+
+    2 prints every launch with its time and rates, 4 also the source of each kernel and what its compiler reported.
+    """
     return _level
 
 
@@ -83,14 +90,37 @@ def launches() -> Iterator[list[LaunchRecord]]:
             _refresh()
 
 
-def launch(record: LaunchRecord, run: Callable[[], None], backend: Any) -> None:
-    """Run a launch while somebody listens: note it, and at debug level 2 wait for it and print its time."""
+def built(source: Source, macros: tuple[tuple[str, str], ...], path: Path) -> None:
+    """Print a kernel that is about to be launched for the first time: what it is of, and what the compiler said."""
+    listed = " ".join(f"{name}={value}" for name, value in macros) or "none"
+    folders = (*source.includes, *(folder.parent for folder in source.includes))
+    places = [str(folder / source.name) for folder in folders if (folder / source.name).is_file()]
+    said = cache.log_of(path)
+    used = [
+        f"{u.entry}: {u.registers} registers, {u.spill_stores + u.spill_loads} bytes spilled, {u.stack} of stack, "
+        f"{u.shared} of shared memory"
+        for u in nvrtc.resources(said)
+    ]
+    lines = [
+        f"source: {next(iter(places), f'{source.name}, a string')}",
+        f"macros: {listed}",
+        f"compiled: {path}",
+        *[f"compiler: {line}" for line in used or said.splitlines() or ["said nothing"]],
+        source.text.rstrip("\n"),
+    ]
+    print("\n".join(lines), file=sys.stderr)
+
+
+def launch(record: LaunchRecord, run: Callable[[], None], backend: Any, work: Callable[[], Work]) -> None:
+    """Run a launch while somebody listens: note it, and at debug level 2 time it alone and print what it did."""
     if _level >= 2:
         backend.synchronize()
-        start = time.perf_counter()
+        start = backend.event()
         run()
-        backend.synchronize()
-        print(f"{1e6 * (time.perf_counter() - start):10.1f} us  {record}", file=sys.stderr)
+        seconds = backend.elapsed(start, backend.event())
+        # On sim the time is that of a CPU, and says nothing.
+        line = measured(work(), None if backend.name == "sim" else seconds, backend.limits)
+        print(f"{line}  {record}", file=sys.stderr)
     else:
         run()
     with _lock:

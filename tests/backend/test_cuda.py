@@ -82,9 +82,14 @@ class StubCuPy:
             "MaxGridDimX": 2**31 - 1,
         }
         self.cuda = SimpleNamespace(
-            Device=lambda: SimpleNamespace(compute_capability="90", attributes=attributes, synchronize=lambda: None),
+            Device=lambda: SimpleNamespace(
+                id=0, compute_capability="90", attributes=attributes, synchronize=lambda: None
+            ),
             runtime=SimpleNamespace(
-                getDevice=lambda: self.device, memGetInfo=self._mem_get_info, driverGetVersion=lambda: 12040
+                getDevice=lambda: self.device,
+                getDeviceProperties=lambda device: {"name": b"Stub GPU"},
+                memGetInfo=self._mem_get_info,
+                driverGetVersion=lambda: 12040,
             ),
             driver=SimpleNamespace(launchKernel=self._launch),
             get_current_stream=lambda device: SimpleNamespace(ptr=500 + device),

@@ -38,6 +38,7 @@ class FakeBackend:
         self.units: list[Unit] = []
         self.version = "fake 1"
         self.fails = False
+        self.log = "fake log"
 
     def array(self, shape: Any, dtype: Any = np.float32) -> FakeArray:
         return np.zeros(shape, dtype).view(FakeArray)
@@ -47,6 +48,12 @@ class FakeBackend:
 
     def synchronize(self) -> None: ...
 
+    def event(self) -> float:
+        return 0.0
+
+    def elapsed(self, start: float, stop: float) -> float:
+        return 1e-5
+
     def toolchain(self) -> str:
         return self.version
 
@@ -55,7 +62,7 @@ class FakeBackend:
             raise KernelError("does not compile")
         self.units.append(unit)
         target.write_text(unit.text)
-        return "fake log"
+        return self.log
 
     def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> FakeFunction:
         return FakeFunction(path, entry, self.calls)

@@ -60,13 +60,21 @@ def test_debug_levels_print_launches_and_builds(fake: Any, kernel: Kernel, capsy
         set_debug_level(2)
         kernel(1, 1, fake.array(1), 1)
         printed = capsys.readouterr().err
-        assert "us  fake: logged.cu:f grid=(1, 1, 1)" in printed
+        assert printed.startswith("      10.0 us ")
+        assert "  fake: logged.cu:f grid=(1, 1, 1)" in printed
         assert "__global__" not in printed
         set_debug_level(4)
         kernel(1, 1, fake.array(1, np.float64), 1, T="double")
         kernel(1, 1, fake.array(1, np.float64), 1, T="double")
         printed = capsys.readouterr().err
+        assert printed.startswith("source: logged.cu, a string\nmacros: T=double\ncompiled: ")
         assert printed.count('extern "C" __global__ void f(T* x, int n) {}') == 1
-        assert "fake log" in printed
+        assert "\ncompiler: fake log\n" in printed
+        assert printed.count(" us ") == 2
+        fake.log = "Compiling entry function 'f'\n8 bytes stack frame, 4 bytes spill stores, 12 bytes spill loads\n"
+        fake.log += "Used 40 registers, 512 bytes smem"
+        kernel(1, 1, fake.array(1, np.float16), 1, T="__half")
+        printed = capsys.readouterr().err
+        assert "compiler: f: 40 registers, 16 bytes spilled, 8 of stack, 512 of shared memory\n" in printed
     finally:
         set_debug_level(before)

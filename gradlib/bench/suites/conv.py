@@ -77,10 +77,11 @@ def work(layer: Layer, itemsize: int) -> dict[str, Work]:
 
 def cases(size: str, dtype: str) -> list[Case]:
     """Return the cases of a size."""
-    return [_case(layer, dtype) for layer in SHAPES[size]]
+    return [case(layer, dtype) for layer in SHAPES[size]]
 
 
-def _case(layer: Layer, dtype: str) -> Case:
+def case(layer: Layer, dtype: str) -> Case:
+    """Return the case of one layer."""
     per_group = layer.channels // layer.groups
     stride, padding, groups, activation = layer.stride, layer.padding, layer.groups, layer.activation
 

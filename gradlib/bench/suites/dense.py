@@ -58,10 +58,11 @@ def work(m: int, k: int, n: int, activation: str | None, itemsize: int) -> dict[
 
 def cases(size: str, dtype: str) -> list[Case]:
     """Return the cases of a size."""
-    return [_case(shape, dtype) for shape in SHAPES[size]]
+    return [case(shape, dtype) for shape in SHAPES[size]]
 
 
-def _case(shape: Shape, dtype: str) -> Case:
+def case(shape: Shape, dtype: str) -> Case:
+    """Return the case of one layer."""
     m, k, n, activation = shape
 
     def inputs() -> Arrays:

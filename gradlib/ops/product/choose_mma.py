@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .choose_sm90 import ceil_div
 from .problem import Problem
 
-__all__ = ["CANDIDATES", "Config", "choose", "cycles", "shared_bytes"]
+__all__ = ["CANDIDATES", "Config", "candidates", "choose", "cycles", "shared_bytes"]
 
 TILE_K = 32
 
@@ -77,13 +77,18 @@ def fits(problem: Problem, config: Config) -> bool:
     )
 
 
-@lru_cache(4096)
-def choose(problem: Problem, multiprocessors: int, splits: int | None = None) -> Config:
-    """Return the config that should be fastest, of those with so many splits."""
-    options = [
+def candidates(problem: Problem, multiprocessors: int, splits: int | None = None) -> list[Config]:
+    """Return every config that can be launched, of those with so many splits; as choose_sm90's."""
+    return [
         config._replace(splits=count)
         for config in CANDIDATES
         for count in (_SPLITS if splits is None else (splits,))
         if fits(problem, config._replace(splits=count))
     ]
-    return min(options, key=lambda config: cycles(problem, config, multiprocessors))
+
+
+@lru_cache(4096)
+def choose(problem: Problem, multiprocessors: int, splits: int | None = None) -> Config:
+    """Return the candidate that should be the fastest."""
+    found = candidates(problem, multiprocessors, splits)
+    return min(found, key=lambda config: cycles(problem, config, multiprocessors))

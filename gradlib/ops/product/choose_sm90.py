@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .problem import Problem, Steps
 
-__all__ = ["CANDIDATES", "Config", "choose", "cycles", "shared_bytes"]
+__all__ = ["CANDIDATES", "Config", "candidates", "choose", "cycles", "shared_bytes"]
 
 TILE_K = 64
 SHARED = 232448  # bytes of shared memory of a block
@@ -120,22 +120,27 @@ def fits(problem: Problem, config: Config) -> bool:
     depth = ceil_div(problem.k, TILE_K)
     return (
         accumulators <= 128
+        and (problem.passes == 1 or config.cluster == 1 or not problem.a_transposed)  # else it spills
         and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.totals))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )
 
 
-@lru_cache(4096)
-def choose(problem: Problem, multiprocessors: int, splits: int | None = None) -> Config:
-    """Return the config that should be fastest, of those with so many splits, with its stages and group filled in."""
-    options = [
-        config._replace(splits=count)
+def candidates(problem: Problem, multiprocessors: int, splits: int | None = None) -> list[Config]:
+    """Return every config that can be launched, of those with so many splits, with stages and group filled in."""
+    return [
+        completed(config._replace(splits=count), problem, multiprocessors)
         for config in CANDIDATES
         for count in (_SPLITS if splits is None else (splits,))
         if fits(problem, config._replace(splits=count))
     ]
-    best = min(options, key=lambda config: cycles(problem, config, multiprocessors))
-    return completed(best, problem, multiprocessors)
+
+
+@lru_cache(4096)
+def choose(problem: Problem, multiprocessors: int, splits: int | None = None) -> Config:
+    """Return the candidate that should be the fastest."""
+    found = candidates(problem, multiprocessors, splits)
+    return min(found, key=lambda config: cycles(problem, config, multiprocessors))
 
 
 def completed(config: Config, problem: Problem, multiprocessors: int) -> Config:

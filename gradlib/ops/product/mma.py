@@ -8,7 +8,9 @@ from typing import Any
 from ... import backend as backends
 from ...kernel import Kernel, ctype
 from ...spec import float32
-from .choose_mma import Config, choose, shared_bytes
+from . import choose_mma
+from .choice import config_for
+from .choose_mma import Config, shared_bytes
 from .finish import finish
 from .problem import ARRAYS, LIMITS, Matrix, Outputs, Problem, Steps, Totals, paired_of
 
@@ -42,7 +44,7 @@ def config_macros(config: Config) -> dict[str, Any]:
 def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config | None = None) -> Totals | None:
     """Compute out.y (products, m, n); return the totals of its columns, where they are asked for."""
     backend, p = backends.backend_of(out.y), problem
-    c = config or choose(p, backend.limits.multiprocessors)
+    c = config or config_for(choose_mma, _product, p, backend.limits)
     if c.splits == 1:
         return _launch(p, a, b, out, c)
     part = backend.empty((p.products * c.splits, p.m, p.n), float32)

@@ -9,7 +9,9 @@ from ... import backend as backends
 from ...kernel import Kernel, ctype
 from ...spec import float32
 from ..tiling import combine
-from .choose_mma import choose, shared_bytes
+from . import choose_mma
+from .choice import config_for
+from .choose_mma import shared_bytes
 from .geometry import Images, Walk, whd
 from .mma import aligned, config_macros
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
@@ -54,7 +56,7 @@ def run(
     n, size = total // groups, tuple(y.shape[1:-1])
     m, depth = y.shape[0] * math.prod(walk.count), math.prod(walk.taps) * -(-per_group // 8) * 8
     problem = Problem(m, n, depth, 1, passes, y.dtype.itemsize, False, transposed, steps)
-    config = choose(problem, backend.limits.multiprocessors, splits=1)
+    config = config_for(choose_mma, _convolve, problem, backend.limits, splits=1)
     item = x.array.dtype.itemsize
     fine = aligned(x.array, w) and (per_group % 8 == 0 or groups == 1) and (n % 8 == 0 or groups == 1)
     tiles = -(-m // config.bm) * -(-n // config.bn)
@@ -91,7 +93,8 @@ def weights(x: Images, dz: Images, dw: Array, walk: Walk, groups: int, passes: i
     channels, features = dw.shape[-2:]
     n, places = features // groups, math.prod(dz.array.shape[:-1])
     m = math.prod(walk.taps) * -(-channels // 8) * 8
-    config = choose(Problem(m, n, places, groups, passes, 4, True, False), backend.limits.multiprocessors)
+    problem = Problem(m, n, places, groups, passes, 4, True, False)
+    config = config_for(choose_mma, _weights, problem, backend.limits)
     fine = aligned(x.array, dz.array) and (groups == 1 or (channels % 8 == 0 and n % 8 == 0))
     if not fine:
         m = math.prod(walk.taps) * channels

@@ -9,7 +9,9 @@ from ... import backend as backends
 from ...kernel import Kernel, ctype
 from ...spec import float32
 from ..tiling import combine
-from .choose_sm90 import choose, shared_bytes
+from . import choose_sm90
+from .choice import config_for
+from .choose_sm90 import shared_bytes
 from .geometry import Images, Walk, Window, classes, forward_walk, whd
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 from .sm90 import config_macros, grid_of, serves
@@ -90,9 +92,7 @@ def run(
     blocks = -(-x.channels // groups // 64)
     depth = math.prod(walk.taps) * blocks * 64
     problem = Problem(m, n, depth, groups, passes, y.dtype.itemsize, False, transposed, steps)
-    config = choose(problem, backend.limits.multiprocessors)
-    if config.splits > 1:
-        config = choose(problem, backend.limits.multiprocessors, splits=1)
+    config = config_for(choose_sm90, _convolve, problem, backend.limits, splits=1)
     whole = set(stride) <= {1}
     direct = y.dtype.itemsize != 2 or n % 8 != 0 or not whole
     tiles = -(-m // (config.bm * config.cluster)) * -(-n // config.bn) * groups
@@ -135,7 +135,7 @@ def weights(x: Images, dz: Images, dw: Array, walk: Walk, groups: int, passes: i
     blocks, n, places = -(-channels // 64), features // groups, math.prod(dz.array.shape[:-1])
     m = math.prod(walk.taps) * blocks * 64
     problem = Problem(m, n, places, groups, passes, 4, True, False)
-    config = choose(problem, backend.limits.multiprocessors)
+    config = config_for(choose_sm90, _weights, problem, backend.limits)
     rows = dz.array.reshape(places, dz.planes, dz.plane).swapaxes(0, 1)[:, :, :features]
     maps = [_map(walk, x, 64), backend.tensor_map(rows, (1, 64, 64), 128)]
     alone = config.splits == 1 and dw.dtype == float32

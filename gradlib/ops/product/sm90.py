@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from ... import backend as backends
 from ...kernel import Kernel, ctype
 from ...spec import bfloat16, float16, float32
-from .choose_sm90 import Config, choose, completed, shared_bytes
+from . import choose_sm90
+from .choice import config_for
+from .choose_sm90 import Config, completed, shared_bytes
 from .finish import finish
 from .problem import ARRAYS, LIMITS, Matrix, Outputs, Problem, Steps, Totals, paired_of
 
@@ -92,8 +94,11 @@ def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, config: Config
     The operands must be ones that `serves` takes.  `config` overrides the choice.
     """
     backend, p = backends.backend_of(out.y), problem
-    count = backend.limits.multiprocessors
-    c = choose(p, count) if config is None else completed(config, p, count)
+    limits = backend.limits
+    if config is None:
+        c = config_for(choose_sm90, _product, p, limits)
+    else:
+        c = completed(config, p, limits.multiprocessors)
     if c.splits == 1:
         return _launch(p, a, b, out, c)
     part = backend.empty((p.products * c.splits, p.m, p.n), float32)
