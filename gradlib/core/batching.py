@@ -2,7 +2,8 @@
 
 A fused op runs its composite, unless it has a rule.  A leaf runs its rule, ``prim.batch(prim, size, xs, over,
 params)``: the inputs with the batch along axis 0 where `over` says so, and the result with it there.  An
-elementwise op needs none; a leaf without one runs example by example, as one Node all the same.
+elementwise op needs none; a leaf without one runs example by example, as one Node all the same.  For the key of a
+random op, its last input, `over` may also be None: it was drawn outside, and so its numbers are one for all examples.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from .tensor import Tensor
 def apply_batched(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Apply `prim` to arguments of which some are `Batched`: at the innermost of their levels."""
     frame = _innermost(args)
-    args = tuple(lift_to(a, frame) if isinstance(a, Tensor) or backends.is_array(a) else a for a in args)
+    outside = prim.draws and not _is_of(args[-1], frame)
+    given, args = args, tuple(lift_to(a, frame) if isinstance(a, Tensor) or backends.is_array(a) else a for a in args)
     arrays = [a.data if isinstance(a, Tensor) else a for a in args]
     wrap = any(isinstance(a, Tensor) for a in args)
     tracked = prim.differentiable and any(isinstance(a, Tensor) and a.requires_grad for a in args) and frame.records()
@@ -33,14 +35,17 @@ def apply_batched(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]
     if prim.fused and (tracked or prim.batch is None):
         if prim.promote is not None:
             spec = prim.infer(*arrays, **params)
-        out = _inline(prim, args, arrays, params, spec)
+        plain = [a.data if isinstance(a, Tensor) else a for a in given]
+        out = _inline(prim, given, plain, params, spec)
         if wrap:
             return out
         return tuple(None if o is None else o.data for o in out) if type(out) is tuple else out.data
     values = [a.value if isinstance(a, Batched) else a for a in arrays]
-    over = [isinstance(a, Batched) and a.over for a in arrays]
+    over: list[Any] = [isinstance(a, Batched) and a.over for a in arrays]
+    if outside:
+        over[-1] = None
     with frame.left():
-        batched = any(over) or prim.draws
+        batched = any(over) or (prim.draws and not outside)
         if batched:
             rule = prim.batch or (elementwise if prim.broadcasts else one_by_one)
             try:
@@ -61,6 +66,12 @@ def apply_batched(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]
     if type(result) is tuple:
         return tuple(None if o is None else Tensor(o) for o in result)
     return Tensor(result)
+
+
+def _is_of(x: Any, frame: Frame) -> bool:
+    """Whether a value is one of this `vmap`, the same for all of its examples or not."""
+    data = x.data if isinstance(x, Tensor) else x
+    return isinstance(data, Batched) and data.frame is frame
 
 
 def _refuse_example(prim: Primitive, arrays: Sequence[Any], params: dict[str, Any]) -> None:

@@ -285,3 +285,21 @@ def test_on_sim() -> None:
         assert gl.jacobian(lambda t: gl.take(t, targets))(x[:, 0]).device == "sim"
         rows = gl.vmap(lambda t, i: gl.take(t, i))(x, targets)
         np.testing.assert_array_equal(rows.numpy(), x.numpy()[range(6), targets.numpy()])
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_a_mask_is_one_for_a_whole_jacobian(mode: str) -> None:
+    """What was drawn outside of a `vmap` is no example's own: a Jacobian's rows see the mask of the value."""
+    x = gl.tensor(np.linspace(1.0, 2.0, 9))
+
+    def f(x: gl.Tensor) -> gl.Tensor:
+        return nn.functional.dropout(x * x, 0.4)
+
+    gl.manual_seed(5)
+    kept = f(x).numpy() != 0
+    gl.manual_seed(5)
+    jacobian = gl.jacobian(f, mode=mode)(x).numpy()
+    np.testing.assert_allclose(jacobian, np.diag(kept * 2 * x.numpy() / 0.6), rtol=1e-12)
+    key = np.array([3, 4], np.uint64)
+    rows = gl.vmap(lambda x: gl.dropout(x, key, p=0.4))(gl.ones((4, 50))).numpy()
+    np.testing.assert_array_equal(rows, np.tile(gl.dropout(np.ones(50, np.float32), key, p=0.4), (4, 1)))

@@ -47,7 +47,7 @@ def cases(prim: Primitive, number: int, sample: object) -> list[tuple[list, tupl
     return found
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if not PRIMITIVES[n].draws])
+@pytest.mark.parametrize("name", NAMES)
 def test_against_a_loop(name: str) -> None:
     prim = PRIMITIVES[name]
     for number, sample in enumerate(prim.samples()):
@@ -66,7 +66,7 @@ def test_against_a_loop(name: str) -> None:
                 np.testing.assert_allclose(y, e, rtol=1e-11, atol=1e-11, err_msg=f"{name} {number} {over}")
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].differentiable and not PRIMITIVES[n].draws])
+@pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].differentiable])
 def test_per_example_gradients(name: str) -> None:
     """vmap of the gradient, and the gradient through vmap, against a loop of gradients."""
     prim = PRIMITIVES[name]
@@ -98,7 +98,7 @@ def test_per_example_gradients(name: str) -> None:
             np.testing.assert_allclose(through[k], e, rtol=1e-10, atol=1e-10, err_msg=f"{name} {number}")
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].differentiable and not PRIMITIVES[n].draws])
+@pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].differentiable])
 def test_nodes_do_not_depend_on_the_batch(name: str) -> None:
     """The tape around vmap, for every op and every choice of what is batched."""
     prim = PRIMITIVES[name]

@@ -79,7 +79,7 @@ def test_sm90(problem: Problem, multiprocessors: int) -> None:
         assert registers <= 128  # accumulators of a thread, of its 232 to 240 registers
         assert 1 <= c.cluster <= multiprocessors
         assert c.group >= 1
-        assert c.splits == 1 or not problem.steps.sums
+        assert c.splits == 1 or not problem.steps.totals
         covers_k_once(problem, c.splits, choose_sm90.TILE_K)
 
 
@@ -97,7 +97,7 @@ def test_mma(problem: Problem, multiprocessors: int) -> None:
         assert c.threads in (128, 256)
         sums = c.wm * c.wn // 32 * (2 if problem.passes > 1 else 1)
         assert sums <= 64  # of a thread
-        assert c.splits == 1 or not problem.steps.sums
+        assert c.splits == 1 or not problem.steps.totals
         covers_k_once(problem, c.splits, choose_mma.TILE_K)
 
 
@@ -146,4 +146,4 @@ def test_every_tile_is_among_the_compiled_variants(family: Any, macros: Any, fil
 
 def _totals(problem: Problem) -> dict[str, Any]:
     """The argument of `shared_bytes` for what is added up of the columns."""
-    return {"sums": problem.steps.sums}
+    return {"totals": problem.steps.totals}
