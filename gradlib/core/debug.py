@@ -91,7 +91,7 @@ def _checked_apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any
 
 
 def note_line(y: Tensor) -> None:
-    """Under `debug`, remember the user's line at the Node of `y`, which no call of an op has put on the tape."""
+    """Under `debug`, remember the user's line at the Node that made `y`."""
     if _settings.on and y.node is not None:
         y.node.where = user_line()
 

@@ -94,11 +94,9 @@ class Node:
         )
 
     def _hint(self) -> str:
-        return (
-            ""
-            if hasattr(self, "where")
-            else f"\n  gl.debug() around the computation names the line of {self.prim.name}"
-        )
+        if hasattr(self, "where"):
+            return ""
+        return f"\n  gl.debug() around the computation names the line of {self.prim.name}"
 
     def name_of(self, i: int) -> str:
         names = self.prim.inputs

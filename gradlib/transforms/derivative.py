@@ -187,16 +187,22 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> gl.jvp(lambda x: x * x, (gl.tensor(3.0),), (gl.tensor(1.0),))
     (tensor(9., dtype=float32), tensor(6., dtype=float32))
     """
+    return pushed_forward("jvp", f, primals, tangents)
+
+
+def pushed_forward(what: str, f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """Do what `jvp` says; `what` is how errors call it."""
+    call = f"{what}({_name(f)}, primals, tangents)"
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise TypeError("jvp(f, primals, tangents): primals and tangents are tuples, one entry per argument of f")
+        raise TypeError(f"{call}: primals and tangents are tuples, one entry per argument of f")
     leaves, rebuild = flatten(tuple(primals))
     ts, _ = flatten(tuple(tangents))
     if len(ts) != len(leaves):
-        raise ShapeError(f"jvp({_name(f)}, primals, tangents): {len(leaves)} primals and {len(ts)} tangents")
-    values, plain = _operands("jvp", f, leaves)
-    ts = [_operands("jvp", f, [t])[0][0] for t in ts]
+        raise ShapeError(f"{call}: {len(leaves)} primals and {len(ts)} tangents")
+    values, plain = _operands(what, f, leaves)
+    ts = [_operands(what, f, [t])[0][0] for t in ts]
     for x, t in zip(values, ts, strict=True):
-        _check_like(f"jvp({_name(f)}, primals, tangents)", "tangent", t, "primal", x)
+        _check_like(call, "tangent", t, "primal", x)
     structure: list[Any] = []
 
     def flat(*xs: Any) -> Any:

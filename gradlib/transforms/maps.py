@@ -17,8 +17,7 @@ from .. import backend as backends
 from ..core import Linear, Tensor, op
 from ..errors import GradientError, ShapeError, message, operand
 from ..spec import is_complex, is_differentiable, promote
-from .derivative import _as_output, _check_like, _name, _operands, _result, grad
-from .derivative import jvp as _jvp
+from .derivative import _as_output, _check_like, _name, _operands, _result, grad, pushed_forward
 from .tree import Build, flatten
 from .vmap import vmap
 
@@ -216,6 +215,6 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> gl.hvp(lambda x: x[0] * x[0] * x[1], (x,), (v,))
     tensor([10.,  6.], dtype=float32)
     """
-    gradient = grad(f, argnums=tuple(range(len(primals))))
-    result = _jvp(gradient, primals, tangents)[1]
+    count = len(primals) if isinstance(primals, (tuple, list)) else 1
+    result = pushed_forward("hvp", grad(f, argnums=tuple(range(count))), primals, tangents)[1]
     return result[0] if len(primals) == 1 else result

@@ -129,6 +129,10 @@ def test_errors() -> None:
         gl.jacobian(f, mode="sideways")
     with pytest.raises(IndexError, match="called with 1 arguments"):
         gl.jacobian(f, argnums=1)(X)
+    with pytest.raises(TypeError, match=r"hvp\(quartic, primals, tangents\): primals and tangents are tuples"):
+        gl.hvp(quartic, X, X)
+    with pytest.raises(gl.ShapeError, match=r"hvp\(quartic, primals, tangents\): the tangent's shape differs"):
+        gl.hvp(quartic, (X,), (X[:2],))
     with pytest.raises(gl.GradientError, match="returned int64"):
         gl.jacobian(lambda x: gl.argmax(x))(X)
     with pytest.raises(gl.GradientError, match="only floating and complex dtypes"):
