@@ -106,6 +106,13 @@ class Module(Access):
             self.__dict__.setdefault("_buffers", {})[name] = value.persistent
         object.__setattr__(self, name, value)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled; what an op computed, as `utils.weight_norm` does, by its value."""
+        return {
+            name: value.detach() if isinstance(value, Tensor) and value.node is not None else value
+            for name, value in vars(self).items()
+        }
+
     # -- its parts
 
     def children(self) -> Iterator[Module]:

@@ -221,3 +221,15 @@ def test_functional_call_ties_what_the_module_ties() -> None:
     with pytest.raises(gl.CheckpointError, match=r"missing     1\.weight"):
         nn.utils.functional_call(model, twice, x, strict=True)
     assert model[0].weight is model[1].weight
+
+
+def test_copies_of_a_layer_that_has_run() -> None:
+    """Its weight is the result of an op: the copy has the value, and computes its own."""
+    x = gl.tensor([[1.0, 2.0, 3.0]])
+    model = nn.Sequential(utils.weight_norm(nn.Dense(3, 4)), utils.spectral_norm(nn.Dense(4, 2)))
+    model(x).sum().backward()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        other.eval()
+        np.testing.assert_array_equal(other(x).numpy(), model.eval()(x).numpy())
+        other[0].weight_g.assign(other[0].weight_g.detach() * 2.0)
+        assert (other[0](x) - other[0].bias).numpy() == pytest.approx((model[0](x) - model[0].bias).numpy() * 2)
