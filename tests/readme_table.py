@@ -82,13 +82,20 @@ def rows() -> dict[str, list[str]]:
 
 
 def table() -> str:
-    """Return the table, a line for each kind: the names (ours alone in italics), how many here, how many in PyTorch."""
-    lines = [f"| | | here | PyTorch {VERSION} |", "|---|---|---|---|"]
+    """Return the table, a line for each kind: the names (ours alone in italics), and how many.
+
+    Here, in PyTorch, and of PyTorch's here; last a line of the sums.
+    """
+    lines = [f"| | | here | PyTorch {VERSION} | of which here |", "|---|---|---|---|---|"]
+    totals = [0, 0, 0]
     for row, names in rows().items():
         theirs = [n for n in names if n not in OURS_ALONE]
         beside = [n for n, (where, _) in NOT_HERE.items() if where == row]
         shown = ", ".join(f"*{n}*" if n in OURS_ALONE else n for n in names).replace("_", "\\_")
-        lines.append(f"| {row} | {shown} | {len(names)} | {len(theirs) + len(beside)} |")
+        counts = [len(names), len(theirs) + len(beside), len(theirs)]
+        totals = [a + b for a, b in zip(totals, counts, strict=True)]
+        lines.append(f"| {row} | {shown} | {' | '.join(map(str, counts))} |")
+    lines.append(f"| all | of PyTorch's {totals[1]}, {totals[2]} are here | {' | '.join(map(str, totals))} |")
     return "\n".join(lines)
 
 

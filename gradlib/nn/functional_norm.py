@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
-from ..spec import REDUCED
+from ..spec import REDUCED, float32
 from .running import move_towards
 
 __all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
@@ -63,7 +63,7 @@ def rms_norm(
 ) -> Array:
     """y = x / sqrt(mean(x^2) + eps) weight, the mean over the last axes, `normalized_shape`.
 
-    `eps` is by default the spacing of the input's dtype at 1.
+    `eps` is by default the spacing at 1 of the dtype that is computed in: float32 for the reduced ones.
     Shapes: input (..., *normalized_shape); weight normalized_shape.  Raises: ShapeError, DTypeError.
     Kernel: ``layer_norm.cu``.
     Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019, equation 4.
@@ -73,7 +73,7 @@ def rms_norm(
     array([[1., 1.]])
     """
     if eps is None:
-        eps = 2.0**-7 if input.dtype.name == "bfloat16" else float(np.finfo(input.dtype).eps)
+        eps = float(np.finfo(float32 if input.dtype in REDUCED else input.dtype).eps)
     return op.rms_norm(input, weight, normalized_shape=_shape(normalized_shape), eps=eps)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,13 @@ class Handle:
     def remove(self) -> None:
         """Take the hook away; doing so twice is harmless."""
         self._hooks.pop(self._key, None)
+
+
+class Unmatched(NamedTuple):
+    """What `Module.load_state_dict` returns."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module(Access):
@@ -105,6 +112,13 @@ class Module(Access):
         if isinstance(value, Buffer):
             self.__dict__.setdefault("_buffers", {})[name] = value.persistent
         object.__setattr__(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled; what an op computed, as `utils.weight_norm` does, by its value."""
+        return {
+            name: value.detach() if isinstance(value, Tensor) and value.node is not None else value
+            for name, value in vars(self).items()
+        }
 
     # -- its parts
 
@@ -184,8 +198,10 @@ class Module(Access):
             )
         )
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Unmatched:
         """Overwrite Parameters and buffers with those of `state`, by name; dtype and device stay the module's.
+
+        Returns the names that are missing and those that are unexpected: none, unless ``strict=False``.
 
         Raises
         ------
@@ -198,10 +214,11 @@ class Module(Access):
                 f"  need names to values: model.state_dict() or gl.io.load(path)"
             )
         own = dict(self._state())
+        unmatched = Unmatched([name for name in own if name not in state], [name for name in state if name not in own])
         problems = []
         if strict:
-            problems += [f"missing     {name}" for name in own if name not in state]
-            problems += [f"unexpected  {name}" for name in state if name not in own]
+            problems += [f"missing     {name}" for name in unmatched.missing_keys]
+            problems += [f"unexpected  {name}" for name in unmatched.unexpected_keys]
         for name in own.keys() & state.keys():
             value = state[name]
             if not isinstance(value, (Tensor, np.generic)) and not backends.is_array(value):
@@ -218,6 +235,7 @@ class Module(Access):
         values = {name: _like(state[name], tensor) for name, tensor in own.items() if name in state}
         for name, value in values.items():
             own[name].assign(value)
+        return unmatched
 
     # -- changes of everything
 

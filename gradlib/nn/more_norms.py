@@ -62,7 +62,7 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """y = x / sqrt(mean(x^2) + eps) weight over the last axes, `normalized_shape`.
 
-    Shapes: (..., *normalized_shape).  `eps` is by default the spacing of the input's dtype at 1.
+    Shapes: (..., *normalized_shape).  `eps` is by default the spacing at 1 of the dtype that is computed in.
     Raises: ShapeError.  Kernel: ``layer_norm.cu``.
     Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019.
 

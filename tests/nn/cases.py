@@ -235,6 +235,7 @@ FUNCTIONS: list[Case] = [
       for name in ("mse_loss", "l1_loss", "huber_loss")),
     case("linear_cross_entropy", ["plain 3 4", "matrix 4 5", "int:5 3"], label_smoothing=0.1),
     case("dropout", "plain 3 4", 0.3, training=False),
+    case("normalize", "plain 3 4", 3.0), case("one_hot", "int:4 2 3", 5), case("one_hot", "int:4 2 3"),
 ]  # fmt: skip
 
 # Made of other modules or of a model's parameters: instances in the tests themselves.

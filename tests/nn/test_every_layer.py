@@ -5,7 +5,9 @@ And that there is no layer without.
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ RANDOM = {
     "RReLU": "nn/test_more_layers.py::test_rrelu_draws_its_slopes",
     "FractionalMaxPool2d": "nn/test_spatial.py::test_fractional_steps_cover_the_image",
     "FractionalMaxPool3d": "nn/test_spatial.py::test_fractional_steps_cover_the_image",
+}
+
+
+# Functions without: why, and the test that holds them.
+FUNCTIONS_WITHOUT = {
+    "gumbel_softmax": ("random", "nn/test_product.py::test_gumbel_softmax_samples_the_categories"),
+    "l2_divergence": ("of the lecture notes", "nn/test_losses.py::test_divergence_and_regularizer"),
+    "rbf": ("PyTorch has none", "nn/test_product.py::test_rbf"),
+    "regularizer": ("of the lecture notes", "nn/test_losses.py::test_divergence_and_regularizer"),
+    "rotary_embedding": ("PyTorch has none", "nn/test_attention.py::test_rotary_is_the_papers"),
+    "sinusoidal_positions": ("PyTorch has none", "nn/test_attention.py::test_positions"),
 }
 
 
@@ -152,6 +165,39 @@ def test_functions_are_pytorchs(n: int) -> None:
         np.testing.assert_array_equal(y, other.numpy())
 
 
+def test_there_is_no_function_without() -> None:
+    """Every function of nn.functional runs when the layers and functions of the table do."""
+    codes = {inspect.unwrap(getattr(nn.functional, n)).__code__: n for n in nn.functional.__all__ if n != "linear"}
+    seen: set[str] = set()
+
+    def note(frame: Any, event: str, arg: Any) -> None:
+        if event == "call" and frame.f_code in codes:
+            seen.add(codes[frame.f_code])
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        for case in (c for c in CASES if c.torch):
+            layer, inputs, _ = made(case)
+            layer(*inputs)
+        for case in FUNCTIONS:
+            settings = {k: gl.tensor(v) if isinstance(v, np.ndarray) else v for k, v in case.settings.items()}
+            getattr(nn.functional, case.layer)(*tensors(case)[0], *case.args, **settings)
+    finally:
+        sys.setprofile(before)
+    assert nn.functional.linear is nn.functional.dense
+    assert set(codes.values()) - seen == FUNCTIONS_WITHOUT.keys()
+    named(*(test for _, test in FUNCTIONS_WITHOUT.values()))
+
+
+def named(*tests: str) -> None:
+    """Assert that the tests are there."""
+    folder = Path(__file__).parent.parent
+    for where in tests:
+        path, _, name = where.partition("::")
+        assert re.search(rf"^def {name}\(", (folder / path).read_text(), re.MULTILINE), where
+
+
 def public(kind: type) -> set[str]:
     return {n for n in nn.__all__ if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), kind)}
 
@@ -163,7 +209,4 @@ def test_there_is_no_layer_without() -> None:
     assert not held & WITHOUT.keys()
     assert {case.layer for case in CASES} | COMPOSED == layers
     assert {case.layer for case in CASES if not case.torch and case.train} <= RANDOM.keys() <= layers
-    tests = Path(__file__).parent.parent
-    for where in (*(test for _, test in WITHOUT.values()), *RANDOM.values()):
-        path, _, name = where.partition("::")
-        assert re.search(rf"^def {name}\(", (tests / path).read_text(), re.MULTILINE), where
+    named(*(test for _, test in WITHOUT.values()), *RANDOM.values())

@@ -89,9 +89,7 @@ def test_all_of_pytorchs_utilities_are_here() -> None:
         "skip_init",  # parameters are drawn when they are made
     }
     assert {n for n in there.rnn.__all__ if not hasattr(here.rnn, n)} == {"invert_permutation"}  # no public use
-    assert {n for n in there.parametrizations.__all__ if not hasattr(here.parametrizations, n)} == {
-        "orthogonal"  # needs gl.linalg's matrix exponential and solve
-    }
+    assert {n for n in there.parametrizations.__all__ if not hasattr(here.parametrizations, n)} == set()
     assert {n for n in there.parametrize.__all__ if not hasattr(here.parametrize, n)} == {
         "transfer_parametrizations_and_params",  # of quantisation
         "type_before_parametrizations",  # classes stay

@@ -250,3 +250,10 @@ def test_bad_arguments() -> None:
     ):
         with pytest.raises(error):
             call()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_rms_norm_of_small_numbers(dtype: str) -> None:
+    """By default eps is float32's, in which halves are computed, as in PyTorch: not so large that it hides them."""
+    x = gl.tensor([0.01, -0.01], dtype=dtype)
+    np.testing.assert_allclose(F.rms_norm(x, 2).numpy().astype(np.float32), [1.0, -1.0], rtol=1e-3)

@@ -221,3 +221,47 @@ def test_functional_call_ties_what_the_module_ties() -> None:
     with pytest.raises(gl.CheckpointError, match=r"missing     1\.weight"):
         nn.utils.functional_call(model, twice, x, strict=True)
     assert model[0].weight is model[1].weight
+
+
+def test_copies_of_a_layer_that_has_run() -> None:
+    """Its weight is the result of an op: the copy has the value, and computes its own."""
+    x = gl.tensor([[1.0, 2.0, 3.0]])
+    model = nn.Sequential(utils.weight_norm(nn.Dense(3, 4)), utils.spectral_norm(nn.Dense(4, 2)))
+    model(x).sum().backward()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        other.eval()
+        np.testing.assert_array_equal(other(x).numpy(), model.eval()(x).numpy())
+        other[0].weight_g.assign(other[0].weight_g.detach() * 2.0)
+        assert (other[0](x) - other[0].bias).numpy() == pytest.approx((model[0](x) - model[0].bias).numpy() * 2)
+
+
+@pytest.mark.parametrize("layer", [nn.Dense(5, 3), nn.Dense(3, 5), nn.Dense(4, 4), nn.Embedding(6, 2)])
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder", None])
+def test_orthogonal_weights_are_and_stay(layer: nn.Module, kind: str | None) -> None:
+    layer, rng = copy.deepcopy(layer).double(), np.random.default_rng(0)
+    parametrizations.orthogonal(layer, orthogonal_map=kind)
+    original = layer.get_parameter("parametrizations.weight.original")
+    for _ in range(2):
+        w = layer.weight.numpy()
+        tall = w if w.shape[0] >= w.shape[1] else w.T
+        np.testing.assert_allclose(tall.T @ tall, np.eye(tall.shape[1]), atol=1e-12)
+        original.assign(original.detach() + 0.3 * rng.standard_normal(original.shape))
+        original.assign(np.where(np.eye(*original.shape) == 1, -1.0, original.numpy()))  # the reflections' signs
+    layer.weight = w  # what is orthogonal can be assigned
+    np.testing.assert_allclose(layer.weight.numpy(), w, atol=1e-12)
+
+
+def test_orthogonal_reflections_without_a_base_can_be_assigned() -> None:
+    layer = nn.Dense(5, 3, dtype="float64")
+    q = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 3)))[0]
+    layer.weight.assign(q)
+    parametrizations.orthogonal(layer, use_trivialization=False)
+    np.testing.assert_allclose(layer.weight.numpy(), q, atol=1e-12)
+    square = parametrizations.orthogonal(nn.Dense(3, 3, dtype="float64"), use_trivialization=False)
+    np.testing.assert_allclose((square.weight.T @ square.weight).numpy(), np.eye(3), atol=1e-12)
+    with pytest.raises(NotImplementedError, match=r"'matrix_exp' without a base.*\n  need use_trivialization=True"):
+        square.weight = gl.eye(3, dtype="float64")
+    with pytest.raises(gl.ShapeError, match=r"Conv2d\.weight is no matrix"):
+        parametrizations.orthogonal(nn.Conv2d(1, 2, 3))
+    with pytest.raises(ValueError, match="need one of matrix_exp, cayley, householder"):
+        parametrizations.orthogonal(nn.Dense(2, 2), orthogonal_map="qr")

@@ -1,4 +1,4 @@
-"""Write parametrization.npz: PyTorch's weight and spectral norm through three training steps, in float64.
+"""Write parametrization.npz: PyTorch's reparametrised weights through three training steps, in float64.
 
 Run: python tests/reference/make_parametrization.py
 """
@@ -25,7 +25,10 @@ CASES: list[list[Any]] = [
     ["weight_norm", {"dim": None}, "Linear", [4, 3]],
     ["spectral_norm", {}, "Linear", [4, 3]],
     ["spectral_norm", {"n_power_iterations": 3}, "ConvTranspose1d", [4, 6, 2]],
-]
+    *(["parametrizations.orthogonal", {"orthogonal_map": kind, "use_trivialization": base}, "Linear", [4, out]]
+      for kind, base in (("matrix_exp", True), ("cayley", True), ("householder", True), ("householder", False))
+      for out in (4, 3, 6)),
+]  # fmt: skip
 STEPS = 3
 
 
@@ -34,7 +37,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float64)
     functions = {"weight_norm": weight_norm, "spectral_norm": spectral_norm}
-    functions |= {f"parametrizations.{k}": getattr(parametrizations, k) for k in ("weight_norm", "spectral_norm")}
+    functions |= {f"parametrizations.{k}": getattr(parametrizations, k) for k in parametrizations.__all__}
     out = {"cases": np.array(json.dumps(CASES)), "torch": np.array(torch.__version__)}
     for n, (name, settings, kind, sizes) in enumerate(CASES):
         layer = functions[name](getattr(torch.nn, kind)(*sizes), **settings)

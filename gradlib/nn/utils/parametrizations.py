@@ -1,4 +1,4 @@
-"""Weight and spectral normalisation as parametrizations, as ``torch.nn.utils.parametrizations``.
+"""Normalised and orthogonal weights as parametrizations, as ``torch.nn.utils.parametrizations``.
 
 PyTorch's axis 0 of a weight, its output channels (of a transposed convolution the input's), is the last one here:
 `dim` is -1 by default.
@@ -17,9 +17,10 @@ from ...spec import normalize_axis
 from .. import functional as F
 from ..conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
+from .orthogonal import orthogonal
 from .parametrize import register_parametrization
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 Array = Any
 

@@ -27,8 +27,11 @@ class ParametrizationList(ModuleList):
         for module in reversed(modules):
             inverse = getattr(module, "right_inverse", None)
             if inverse is not None:
-                with no_grad():
-                    value = inverse(value)
+                try:
+                    with no_grad():
+                        value = inverse(value)
+                except NotImplementedError:  # there is none: the tensor changes, as in PyTorch
+                    break
         several = value if isinstance(value, (tuple, list)) else None
         if several is not None and len(modules) != 1:
             raise ShapeError("register_parametrization: several originals need a single parametrization")
