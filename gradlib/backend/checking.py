@@ -77,7 +77,7 @@ class checked:  # noqa: N801  (a context used like a function, as in PyTorch)
         global _active
         unknown = [order for order in orders if order not in ORDERS]
         if unknown or not orders:
-            raise ValueError(f"checked(orders={orders!r}): need some of {', '.join(ORDERS)}")
+            raise ValueError(f"checked(orders): orders is {orders!r}\n  need some of {', '.join(ORDERS)}")
         self._before = _active
         _active = Checks(tuple(orders), seed, float_atomics) if mode else None
 

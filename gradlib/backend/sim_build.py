@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import KernelError
 from .protocol import Unit
 from .sim_headers import missing
-from .sim_rewrite import clusters, included, rewrite
+from .sim_rewrite import clusters, included, rewrite, unclosed
 
 __all__ = ["build", "identity", "runtime"]
 
@@ -167,6 +167,12 @@ def _compile(arguments: list[str], folder: Path, what: str) -> str:
     raise KernelError(f"{what}: the host's C++ compiler ({Path(command[0]).name}) cannot build it\n" + "\n".join(lines))
 
 
+def _unclosed(name: str, text: str, error: KernelError) -> KernelError:
+    """Return the error of a failed build, or a plainer one where the text ends inside a function."""
+    line = unclosed(text) if f"<entries of {name}>" in str(error) else None
+    return error if line is None else KernelError(f"{name}:{line}: this brace is never closed\n  need a }} for each {{")
+
+
 def _key(*options: str, checked: bool = False) -> str:
     return hashlib.sha256("\0".join([identity(checked), *options]).encode()).hexdigest()[:16]
 
@@ -230,7 +236,9 @@ def build(unit: Unit, target: Path, checked: bool = False) -> str:
         try:
             log = _compile([*options, "-include", header, "-o", str(built), str(source), *_LIBRARIES], folder, label)
         except KernelError as error:
-            raise missing(shown.name, unit.text, headers, str(error)) or error from None
+            raise missing(shown.name, unit.text, headers, str(error)) or _unclosed(
+                shown.name, unit.text, error
+            ) from None
         os.replace(built, target)
     return log
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gradlib.errors import KernelError
 
-__all__ = ["clusters", "code_of", "included", "rewrite"]
+__all__ = ["clusters", "code_of", "included", "rewrite", "unclosed"]
 
 _hidden = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9A-Fa-f])\'(?:\\.|[^\'\\\n])*\'', re.S)
 _directive = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
@@ -28,6 +28,17 @@ _pairs = {"(": ")", "[": "]", "{": "}"}
 
 def _blank(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", match.group())
+
+
+def unclosed(text: str) -> int | None:
+    """Return the line of the first brace that nothing closes, None if each is closed."""
+    code, open_at = code_of(text), []
+    for match in re.finditer(r"[{}]", code):
+        if match.group() == "{":
+            open_at.append(match.start())
+        elif open_at:
+            open_at.pop()
+    return code.count("\n", 0, open_at[0]) + 1 if open_at else None
 
 
 def _blank_hidden(text: str) -> str:

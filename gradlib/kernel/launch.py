@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend.protocol import Dim3, Function, KernelBackend, Reached
+from ..backend.protocol import Dim3, Function, KernelBackend, Limits, Reached
 from ..errors import DeviceError, KernelError, message, operand
 from . import log
 from .signature import alignment
@@ -176,24 +176,32 @@ class Launch:
         return sizes
 
     def _check_limits(self, grid: Dim3, block: Dim3, shared: int) -> None:
-        for name, size, limit in (("grid", grid, self.grid_limit), ("block", block, self.block_limit)):
-            for axis, value, most in zip("xyz", size, limit, strict=False):
-                if not 0 < value <= most:
-                    raise self._error(f"{name}.{axis} is {value}, the limits are 1 and {most}", f"{name} is {size}")
-        threads = block[0] * block[1] * block[2]
-        if threads > self.threads:
-            raise self._error(f"a block has {threads} threads, the limit is {self.threads}", f"block is {block}")
-        if not 0 <= shared <= self.shared_limit:
-            raise self._error(
-                f"{shared} bytes of dynamic shared memory, the limit is {self.shared_limit}",
-                f"need 0 <= shared <= {self.shared_limit}",
-            )
+        limits = Limits(self.threads, self.block_limit, self.grid_limit, self.shared_limit)
+        if wrong := beyond(limits, grid, block, shared):
+            raise self._error(*wrong)
 
     def _error(self, what: str, fix: str, array: Any = None, slot: Slot | None = None) -> KernelError:
         lines = [operand(slot.name, array)] if slot is not None else []
         if self.macros:
             lines.append("macros: " + " ".join(f"{name}={value}" for name, value in self.macros))
         return KernelError(message(f"{self.file}: entry {self.entry}: {what}", lines, fix))
+
+
+def beyond(limits: Limits, grid: Dim3, block: Dim3, shared: int) -> tuple[str, str] | None:
+    """Say which size of a launch is outside the limits, and what would do; None if none is."""
+    for name, size, limit in (("grid", grid, limits.grid), ("block", block, limits.block)):
+        for axis, value, most in zip("xyz", size, limit, strict=False):
+            if not 0 < value <= most:
+                return f"{name}.{axis} is {value}, the limits are 1 and {most}", f"{name} is {size}"
+    threads = block[0] * block[1] * block[2]
+    if threads > limits.threads:
+        return f"a block has {threads} threads, the limit is {limits.threads}", f"block is {block}"
+    if not 0 <= shared <= limits.shared:
+        return (
+            f"{shared} bytes of dynamic shared memory, the limit is {limits.shared}",
+            f"need 0 <= shared <= {limits.shared}",
+        )
+    return None
 
 
 def offsets(slots: list[Slot]) -> tuple[int, ...]:

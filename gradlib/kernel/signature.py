@@ -85,6 +85,7 @@ class Parameter:
     name: str
     type: str
     pointer: bool
+    constant: bool = False  # what it points to is
 
     def __str__(self) -> str:
         return f"{self.type}* {self.name}" if self.pointer else f"{self.type} {self.name}"
@@ -263,4 +264,5 @@ def _parameter(entry: str, text: str) -> Parameter:
     if match is None or stars > 1 or "&" in plain:
         raise KernelError(f"{entry}: cannot pass parameter {declared!r}\n  need a pointer to elements, or a scalar")
     type_ = " ".join((match[1] or match[3]).split())
-    return Parameter(match[2] or match[4], type_, stars == 1)
+    constant = stars == 1 and re.search(r"\bconst\b", declared.partition("*")[0]) is not None
+    return Parameter(match[2] or match[4], type_, stars == 1, constant)

@@ -14,6 +14,7 @@ from ..backend import nvrtc
 from ..errors import GradlibError, KernelError
 from ..kernel import cache, load
 from ..kernel.build import compile_one, job
+from ..kernel.signature import entries
 from ..kernel.source import Source
 from .samples import KernelSample, samples
 from .samples import __doc__ as sample_lines
@@ -63,7 +64,10 @@ def occupancy(arch: str, registers: int, shared: int, threads: int) -> float | N
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command: 0 if everything compiled and every sample is clean, 1 if not, 2 for a wrong call."""
+    """Run the command: 0 if all compiles and every sample ran and is clean, 1 if not, 2 for a wrong call.
+
+    Without NVRTC nothing is compiled for GPUs, which is said, and no failure.
+    """
     parser = argparse.ArgumentParser(
         prog="gradlib check",
         description=__doc__,
@@ -83,6 +87,10 @@ def main(argv: Sequence[str]) -> int:
             print(f"gradlib check: {error}", file=sys.stderr)
             return 2
         print(path)
+        if not entries(source.text):
+            print('  no entry: need an extern "C" __global__ function')
+            good = False
+            continue
         good &= _compile(source, declared, chosen.arch)
         good &= _run(source, declared, not chosen.fast)
     return 0 if good else 1
@@ -117,11 +125,11 @@ def _compile(source: Source, declared: list[KernelSample], architectures: Sequen
 
 
 def _run(source: Source, declared: list[KernelSample], check: bool) -> bool:
-    """Run the samples on sim and print what becomes of each; False if one fails."""
+    """Run the samples on sim and print what becomes of each; False if one fails, or cannot be run."""
     usable, reason = backends.available("sim")
     if not usable:
         print(f"  not run: {reason}")
-        return True
+        return not declared
     if not declared:
         return _build(source)
     good = True

@@ -119,13 +119,9 @@ class KernelArguments:
                 array = self._copy(parameter, None, value.array)
                 self.named.append((parameter.name, array, place + _MAP_ADDRESS))
                 value = value.map_of(array, backend)
-            fields.append(value.item() if isinstance(value, np.generic) else value)
+            fields.append(value if parameter.pointer or code.endswith("s") else self._scalar(parameter, code, value))
         self.offsets = tuple(offsets)
-        try:
-            self.packed = struct.pack(layout, *fields)
-        except (struct.error, OverflowError, TypeError) as error:
-            shown = ", ".join(f"{p.name} = {v!r}" for p, v in zip(parameters, fields, strict=True) if not p.pointer)
-            raise KernelError(f"{where}: a scalar does not fit: {error}\n  {shown}") from None
+        self.packed = struct.pack(layout, *fields)
 
     def _structure(self, parameter: Parameter, value: Any) -> tuple[bytes, int]:
         """Return the bytes of a struct passed by value, and its alignment."""
@@ -138,11 +134,28 @@ class KernelArguments:
             + (": sim has no textures" if parameter.type.startswith("cuda") else "")
         )
 
+    def _scalar(self, parameter: Parameter, code: str, value: Any) -> Any:
+        """Return a number that fits its parameter, as `struct` takes it."""
+        if isinstance(value, np.ndarray):
+            what = f"an array of shape {value.shape}"
+        else:
+            plain = value.item() if isinstance(value, np.generic) else value
+            try:
+                struct.pack(f"={code}", plain)
+            except (struct.error, OverflowError, TypeError):
+                what = repr(value)
+            else:
+                return plain
+        raise KernelError(
+            f"{self._where}: {parameter.name} is {what}, the parameter is {parameter}\n"
+            f"  need a number that {'an' if parameter.type[0] in 'aeiou' else 'a'} {parameter.type} holds"
+        )
+
     def copy_back(self) -> None:
         """Let the arrays that were passed change in place, as on a GPU."""
         for value in self._values:
             array = value.array if isinstance(value, Tiles | Pixels) else value
-            if isinstance(array, np.ndarray) and array.flags.writeable:
+            if isinstance(array, np.ndarray) and array.flags.writeable:  # else for a const parameter
                 array[...] = self._backend.to_host(self._copies[_place(array)]).reshape(array.shape)
 
     def _copy(self, parameter: Parameter, wanted: Any, value: Any) -> Any:
@@ -163,11 +176,22 @@ class KernelArguments:
                     f"need a C-contiguous array of {wanted or value.dtype}",
                 )
             )
+        if parameter.pointer and not parameter.constant and not value.flags.writeable:
+            raise KernelError(
+                message(
+                    f"{self._where}: {parameter.name} is read-only, the parameter is {parameter}",
+                    [operand(parameter.name, value)],
+                    "need an array that can be written, or a parameter that points to const",
+                )
+            )
         place = _place(value)
         if place not in self._copies:
             for begin, size in self._copies:
                 if place[0] < begin + size and begin < place[0] + place[1]:
-                    raise KernelError(f"{self._where}: {parameter.name} overlaps another array without being the same")
+                    raise KernelError(
+                        f"{self._where}: {parameter.name} overlaps another array without being the same\n"
+                        "  need the same array twice, or two that share no memory"
+                    )
             self._copies[place] = self._aligned(value)
         return self._copies[place]
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from ..backend import checked, get
 from ..backend.checking import ORDERS
+from ..backend.protocol import Dim3
 from ..errors import KernelError
 from ..kernel.build import compile_one, job
+from ..kernel.launch import beyond
 from ..kernel.signature import parse
 from ..kernel.source import Source, from_text, load
 from .kernel_arguments import KernelArguments
@@ -27,7 +29,7 @@ def run_kernel(
     args: Sequence[Any],
     shared_mem: int = 0,
     check: bool = True,
-    outputs: Collection[str] = (),
+    outputs: str | Collection[str] = (),
     *,
     macros: Mapping[str, Any] | None = None,
     orders: tuple[str, ...] = ORDERS,
@@ -58,7 +60,8 @@ def run_kernel(
     check
         False: the fast build, which only sees barriers without end, writes just past shared memory and divisions by 0.
     outputs
-        Names of parameters whose arrays hold nothing yet: a kernel that reads them before it writes is at fault.
+        Names of parameters (or one name) whose arrays hold nothing yet: a kernel that reads them before it writes is at
+        fault.
     macros
         Values of the file's macros (``{"T": "__half"}``).
     orders, seed, float_atomics
@@ -97,42 +100,67 @@ def run_kernel(
     array([0., 2., 4., 6., 8.], dtype=float32)
     """
     unit = _source(source)
+    macros = _macros(unit, macros)
+    outputs = {outputs} if isinstance(outputs, str) else set(outputs)
     if includes:
         unit = Source(unit.name, unit.text, (*(Path(folder).absolute() for folder in includes), *unit.includes))
-    parameters, where = parse(unit.text, entry).parameters, f"{unit.name}: entry {entry}"
+    where = f"{unit.name}: entry {entry}"
+    try:
+        parameters = parse(unit.text, entry).parameters
+    except KernelError as error:
+        raise KernelError(f"{unit.name}: {error}") from None
     if len(args) != len(parameters):
-        names = ", ".join(p.name for p in parameters)
+        names = ", ".join(p.name for p in parameters) or "none"
         raise KernelError(f"{where}: {len(args)} arguments, {len(parameters)} parameters\n  need {names}")
-    unknown = set(outputs) - {p.name for p in parameters if p.pointer or p.type == "TensorMap"}
-    if unknown:
-        raise KernelError(f"{where}: outputs names {', '.join(sorted(unknown))}, no array parameter")
+    arrays = [p.name for p in parameters if p.pointer or p.type == "TensorMap"]
+    if unknown := outputs.difference(arrays):
+        names = ", ".join(arrays) or "no names: it has no array parameter"
+        raise KernelError(f"{where}: outputs names {', '.join(sorted(unknown))}, no array parameter\n  need {names}")
     if device not in ("sim", "cuda"):
         raise KernelError(f"{where}: device is {device!r}\n  need 'sim' or 'cuda'")
     backend = get(device)
-    dims = _dim3("grid", grid), _dim3("block", block)
-    arguments = KernelArguments(where, parameters, {**unit.defaults, **(macros or {})}, args, backend)
+    sizes = _dim3(where, "grid", grid), _dim3(where, "block", block), _bytes(where, shared_mem)
+    if wrong := beyond(backend.limits, *sizes):
+        raise KernelError("\n  ".join((f"{where}: {wrong[0]}", wrong[1])))
+    arguments = KernelArguments(where, parameters, {**unit.defaults, **macros}, args, backend)
     watched = check and device == "sim"
     with checked(watched, orders=orders, seed=seed, float_atomics=float_atomics):
-        built = compile_one(job(unit, macros or {}, backend), backend)
+        built = compile_one(job(unit, macros, backend), backend)
         function: Any = backend.load(built, entry, arguments.offsets)
         if watched:
-            function(*dims, shared_mem, arguments.packed, arguments.named, outputs)
+            function(*sizes, arguments.packed, arguments.named, outputs)
         else:
-            function(*dims, shared_mem, arguments.packed)
+            function(*sizes, arguments.packed)
     arguments.copy_back()
 
 
 def _source(source: str | Path | Source) -> Source:
     if isinstance(source, Source):
         return source
+    if not isinstance(source, str | Path):
+        raise KernelError(f"run_kernel(source): source is {type(source).__name__}\n  need CUDA C++ text, or a path")
     if isinstance(source, Path) or ("\n" not in source and source.endswith((".cu", ".cuh"))):
         return load(Path(source).absolute() if Path(source).is_file() else source)
     return from_text("kernel.cu", source)
 
 
-def _dim3(name: str, size: int | tuple[int, ...]) -> tuple[int, int, int]:
+def _macros(unit: Source, macros: Any) -> dict[str, Any]:
+    if macros is not None and not isinstance(macros, Mapping):
+        raise KernelError(
+            f"{unit.name}: macros is {type(macros).__name__}\n  need a dict of names and values, {{'T': 'float'}}"
+        )
+    return dict(macros or {})
+
+
+def _dim3(where: str, name: str, size: Any) -> Dim3:
     sizes = tuple(size) if isinstance(size, (tuple, list)) else (size,)
     if not 1 <= len(sizes) <= 3 or not all(isinstance(n, (int, np.integer)) and n > 0 for n in sizes):
-        raise KernelError(f"{name} is {size!r}\n  need a positive int or a tuple of up to three")
+        raise KernelError(f"{where}: {name} is {size!r}\n  need a positive int or a tuple of up to three")
     x, y, z = (*map(int, sizes), 1, 1)[:3]
     return x, y, z
+
+
+def _bytes(where: str, shared: Any) -> int:
+    if not isinstance(shared, (int, np.integer)):
+        raise KernelError(f"{where}: shared_mem is {shared!r}\n  need an int: bytes of dynamic shared memory")
+    return int(shared)

@@ -71,21 +71,30 @@ def samples(source: Source) -> list[KernelSample]:
     KernelError
         For a line that cannot be read.
     """
-    return [_sample(line.strip(), source) for line in _LINE.findall(source.text)]
+    found = []
+    for match in _LINE.finditer(source.text):
+        line = source.text.count("\n", 0, match.start()) + 1
+        try:
+            found.append(_sample(match[1].strip()))
+        except KernelError as error:
+            raise KernelError(f"{source.name}:{line}: {error}") from None
+    return found
 
 
-def _sample(text: str, source: Source) -> KernelSample:
+def _sample(text: str) -> KernelSample:
     words = text.split()
     try:
         entry, grid, block = words[0], _sizes(words[1]), _sizes(words[2])
     except (IndexError, ValueError):
-        raise KernelError(f"{source.name}: sample: {text}\n  need: sample: entry grid block args") from None
+        raise KernelError(f"sample: {text}\n  need sample: entry grid block args") from None
     args, shared, atomics, macros = [], 0, False, {}
     for word in words[3:]:
         match = _MACRO.fullmatch(word)
         if word == "float_atomics":
             atomics = True
         elif match and match[1] == "shared":
+            if not match[2].isdecimal():
+                raise KernelError(f"sample: {text}: {word} is no size\n  need shared=BYTES")
             shared = int(match[2])
         elif match and not _ARRAY.fullmatch(word):
             macros[match[1]] = match[2]

@@ -80,6 +80,10 @@ def test_a_fault_leaves_the_arrays_alone_and_the_next_launch_works() -> None:
     np.testing.assert_array_equal(y, 2)
 
 
+READ_ONLY = np.zeros(8, np.float32)
+READ_ONLY.flags.writeable = False
+
+
 @pytest.mark.parametrize(
     ("args", "keywords", "says"),
     [
@@ -87,18 +91,35 @@ def test_a_fault_leaves_the_arrays_alone_and_the_next_launch_works() -> None:
         ([8, np.zeros(8), 2, "y", False], {}, "x is float64, the parameter is"),
         ([8, np.zeros((8, 2), np.float32)[:, 0], 2, "y", False], {}, "not C-contiguous"),
         ([8, 1.5, 2, "y", False], {}, "x is float"),
-        ([2**40, "x", 2, "y", False], {}, "a scalar does not fit"),
-        ([8, "x", 2, "y", False], {"outputs": ["z"]}, "outputs names z"),
-        ([8, "x", 2, "y", False], {"grid": 0}, "grid is 0"),
-        ([8, "x", 2, "y", False], {"entry": "other"}, "no entry 'other'"),
-        ([8, "x", 2, "y", False], {"block": 2048}, "no GPU takes a launch of this size"),
+        ([8, READ_ONLY, 2, READ_ONLY, False], {}, "y is read-only, the parameter is"),
+        ([2**40, "x", 2, "y", False], {}, "n is 1099511627776, the parameter is int n"),
+        ([8.0, "x", 2, "y", False], {}, "n is 8.0, the parameter is int n"),
+        ([np.array(8), "x", 2, "y", False], {}, r"n is an array of shape \(\), the parameter is int n"),
+        ([8, "x", 2, "y", False], {"outputs": ["z"]}, r"outputs names z, no array parameter\n  need x, y"),
+        ([8, "x", 2, "y", False], {"outputs": "n"}, "outputs names n, no array parameter"),
+        ([8, "x", 2, "y", False], {"grid": 0}, "entry scale: grid is 0"),
+        ([8, "x", 2, "y", False], {"grid": 2.0}, "entry scale: grid is 2.0"),
+        ([8, "x", 2, "y", False], {"grid": (1, 70000)}, "grid.y is 70000, the limits are 1 and 65535"),
+        ([8, "x", 2, "y", False], {"entry": "other"}, "kernel.cu: no entry 'other'"),
+        ([8, "x", 2, "y", False], {"block": 2048}, "block.x is 2048, the limits are 1 and 1024"),
+        ([8, "x", 2, "y", False], {"block": (64, 32)}, "a block has 2048 threads, the limit is 1024"),
+        ([8, "x", 2, "y", False], {"block": (1, 1, 65)}, "block.z is 65, the limits are 1 and 64"),
+        (
+            [8, "x", 2, "y", False],
+            {"shared_mem": 1 << 20},
+            "1048576 bytes of dynamic shared memory, the limit is 232448",
+        ),
+        ([8, "x", 2, "y", False], {"shared_mem": 128.0}, "shared_mem is 128.0"),
+        ([8, "x", 2, "y", False], {"macros": ["T"]}, "macros is list"),
+        ([8, "x", 2, "y", False], {"source": None}, "source is NoneType"),
+        ([8, "x", 2, "y", False], {"source": MIXED.rstrip()[:-1]}, r"kernel.cu:\d+: this brace is never closed"),
     ],
 )
 def test_what_does_not_fit_is_refused(args: list[object], keywords: dict[str, object], says: str) -> None:
     plain = [np.zeros(8, np.float32) if isinstance(a, str) else a for a in args]
-    call = {"entry": "scale", "grid": 1, "block": 32, **keywords}
+    call = {"source": MIXED, "entry": "scale", "grid": 1, "block": 32, **keywords}
     with pytest.raises(KernelError, match=says):
-        run_kernel(MIXED, args=plain, **call)  # type: ignore[arg-type]
+        run_kernel(args=plain, **call)  # type: ignore[arg-type]
 
 
 def test_float_atomics_are_exempt_on_request() -> None:
@@ -144,8 +165,8 @@ def test_samples_are_read_from_comments() -> None:
     assert (sample.grid, sample.block, sample.shared, dict(sample.macros)) == ((2, 1), (16,), 64, {"T": "float"})
     *_, y, _ = sample.run(from_text("scale.cu", text))
     np.testing.assert_array_equal(y, 0.5 * np.arange(20))
-    for wrong in ("scale 2", "scale a 16 20", "scale 1 16 float33[20]", "scale 1 16 [20]"):
-        with pytest.raises(KernelError, match="sample: "):
+    for wrong in ("scale 2", "scale a 16 20", "scale 1 16 float33[20]", "scale 1 16 [20]", "scale 1 16 20 shared=x"):
+        with pytest.raises(KernelError, match=r"scale.cu:\d+: sample: "):
             samples(from_text("scale.cu", f"{MIXED}\n// sample: {wrong}\n"))
 
 
@@ -160,6 +181,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "FAULT  scale 1 32 21" in out
     assert "out-of-bounds: line 7" in out
     assert main(["check", str(tmp_path / "none.cu")]) == 2
+
+
+def test_the_command_says_what_it_could_not_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "scale.cu"
+    path.write_text(MIXED.replace('extern "C"', ""))
+    assert main(["check", str(path), "--arch"]) == 1
+    assert 'no entry: need an extern "C" __global__ function' in capsys.readouterr().out
+    monkeypatch.setattr(backend, "available", lambda name: (False, f"no {name} here"))
+    path.write_text(MIXED)
+    assert main(["check", str(path), "--arch"]) == 0
+    path.write_text(MIXED + "\n// sample: scale 1 32 20 float32[20] 0.5 out:float32[20] 0\n")
+    assert main(["check", str(path), "--arch"]) == 1
+    assert "not run: no sim here" in capsys.readouterr().out
 
 
 def test_the_command_without_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
