@@ -12,7 +12,7 @@ from ..kernel import Kernel, ctype
 from ..spec import Spec, check_one_dtype, float32, is_floating
 from .activation import READS_OUTPUT, Activation, activate, check, fusible
 from .matmul import matmul
-from .product import Matrix, Outputs, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
+from .product import Matrix, Outputs, Problem, Steps, direct, gradient, passes, planes_of, prepared, product, worthwhile
 from .tiling import LARGEST, combine, parts, split, tiling
 
 __all__ = ["dense"]
@@ -139,25 +139,29 @@ def _launch_forward(input: Array, weight: Array, bias: Array, *, activation: Act
     backend = backends.backend_of(input)
     y = backend.empty((*input.shape[:-1], n), input.dtype)
     z = backend.empty(y.shape, y.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
-    if y.size and not _forward_on_tensor_cores(input, weight, bias, y, z, m, n, k, activation):
+    if y.size and not _forward_as_product(input, weight, bias, y, z, m, n, k, activation):
         tile = tiling(m, n)
         _forward(tile.blocks(m, n), tile.threads, input, weight, bias, y, z, m, n, k, **tile.macros,
                  T=ctype(y.dtype), ACT=activation or "none")  # fmt: skip
     return Saved(y, (y if z is None else z,)) if save and activation is not None else y
 
 
-def _forward_on_tensor_cores(
+def _forward_as_product(
     x: Array, w: Array, b: Array | None, y: Array, z: Array | None, m: int, n: int, k: int, activation: Any
 ) -> bool:
-    """Compute y, and z where it is wanted, there, if that is faster and the arrays are such that they can be."""
+    """Compute y, and z where it is wanted, by a product kernel, if that is faster and takes such arrays."""
+    steps = Steps(bias=b is not None, activation=activation, save=z is not None)
+    problem = Problem(m, n, k, 1, 1, y.dtype.itemsize, steps=steps)
+    out = Outputs(y.reshape(1, m, n), None if z is None else z.reshape(1, m, n), bias=b)
+    left, right = Matrix(x.reshape(1, m, k)), Matrix(w[None])
+    if direct(problem, left, right, out):
+        return True
     if not worthwhile(x, m, n, k):
         return False
-    left, right = prepared(Matrix(x.reshape(1, m, k))), prepared(Matrix(w[None]))
-    if left is None or right is None:
+    of_left, of_right = prepared(left), prepared(right)
+    if of_left is None or of_right is None:
         return False
-    steps = Steps(bias=b is not None, activation=activation, save=z is not None)
-    problem = Problem(m, n, k, 1, passes(x), y.dtype.itemsize, steps=steps)
-    product(problem, left, right, Outputs(y.reshape(1, m, n), None if z is None else z.reshape(1, m, n), bias=b))
+    product(problem._replace(passes=passes(x)), of_left, of_right, out)
     return True
 
 
@@ -184,7 +188,7 @@ def _launch_backward(
     dx = dw = db = None
     if needs[0]:
         dx = backend.empty(input.shape, input.dtype)
-        if dx.size:
+        if dx.size and not (s is None and _dx_as_it_is(g, weight, dx, m, n, k)):
             tile = tiling(m, k)
             _dx(tile.blocks(m, k), tile.threads, g, s, weight, dx, m, n, k, **tile.macros, **macros)
     if needs[1]:
@@ -201,6 +205,12 @@ def _launch_backward(
     if needs[2]:
         db = column_sums(g, s, m, n, activation)
     return dx, dw, db
+
+
+def _dx_as_it_is(g: Array, w: Array, dx: Array, m: int, n: int, k: int) -> bool:
+    """Compute dx = g w^T where `direct` takes it."""
+    problem = Problem(m, k, n, 1, 1, dx.dtype.itemsize, False, True)
+    return direct(problem, Matrix(g.reshape(1, m, n)), Matrix(w[None], True), Outputs(dx.reshape(1, m, k)))
 
 
 def _backward_on_tensor_cores(

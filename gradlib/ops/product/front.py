@@ -1,4 +1,5 @@
-"""From arrays to operands of a product on tensor cores, or the answer that another kernel should take it."""
+"""From arrays to operands of a product on tensor cores, or the answer that another kernel should take it; and products
+of operands as they are, where memory is the floor."""
 
 from __future__ import annotations
 
@@ -8,11 +9,21 @@ from typing import Any
 from ... import backend as backends
 from ...spec import bfloat16, float16, float32
 from ..precision import passes as passes_of_float32
-from . import choose_mma, choose_sm90, mma, sm90
+from . import choose_mma, choose_sm90, mma, sm90, thin
 from .planes import split
 from .problem import Matrix, Outputs, Problem, Totals
 
-__all__ = ["as_matrix", "gains", "has_tensor_cores", "passes", "planes_of", "prepared", "product", "worthwhile"]
+__all__ = [
+    "as_matrix",
+    "direct",
+    "gains",
+    "has_tensor_cores",
+    "passes",
+    "planes_of",
+    "prepared",
+    "product",
+    "worthwhile",
+]
 
 Array = Any
 
@@ -59,8 +70,21 @@ def prepared(matrix: Matrix | None) -> Matrix | None:
     return split(matrix.array, planes_of(matrix.array))._replace(transposed=matrix.transposed)
 
 
+def direct(problem: Problem, a: Matrix | None, b: Matrix | None, out: Outputs) -> bool:
+    """Compute out.y from operands of any float dtype as they are, without planes, if that is the fastest way."""
+    if min(problem.m, problem.n) > thin.ROWS or a is None or b is None or not thin.serves(problem, a, b):
+        return False
+    limits = backends.backend_of(out.y).limits
+    if not thin.gains(problem, a.array.dtype.itemsize, limits.multiprocessors, limits.architecture):
+        return False
+    thin.product(problem, a, b, out)
+    return True
+
+
 def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Totals | None:
     """Compute out.y (products, m, n); return the totals of its columns, where they are asked for."""
+    if direct(problem, a, b, out):
+        return None
     hopper = backends.backend_of(out.y).limits.architecture == "sm_90a"
     family: Any = sm90 if hopper and sm90.serves(a.array) and sm90.serves(b.array) else mma
     found: Totals | None = family.product(problem, a, b, out)
