@@ -105,8 +105,9 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
 
     Notes
     -----
-    Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: product_sm90.cu (16-bit
-    floats and, as bfloat16 planes, float32; sm_90a), else dense.cu: bias and activation in the product's epilogue;
+    Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: product_thin.cu (at most 8
+    rows or features), product_double.cu (float64 on tensor cores), product_sm90.cu and product_mma.cu (16-bit floats
+    and, as bfloat16 planes, float32), else dense.cu: bias and activation in the product's epilogue;
     ``dz = g act'`` in a pass that also sums its columns (planes.cu), or in the loads of the backward products.
 
     Examples
@@ -188,12 +189,12 @@ def _launch_backward(
     dx = dw = db = None
     if needs[0]:
         dx = backend.empty(input.shape, input.dtype)
-        if dx.size and not (s is None and _dx_as_it_is(g, weight, dx, m, n, k)):
+        if dx.size and not (s is None and _direct(g.reshape(m, n), weight, dx, m, k, n, False, True)):
             tile = tiling(m, k)
             _dx(tile.blocks(m, k), tile.threads, g, s, weight, dx, m, n, k, **tile.macros, **macros)
     if needs[1]:
         dw = backend.empty(weight.shape, weight.dtype)
-        if dw.size:
+        if dw.size and not (s is None and _direct(input.reshape(m, k), g.reshape(m, n), dw, k, n, m, True, False)):
             tile = tiling(k, n)
             splits, rows = split(tile.blocks(k, n), m, 256)
             part = parts(dw, splits, dw.shape)
@@ -207,10 +208,10 @@ def _launch_backward(
     return dx, dw, db
 
 
-def _dx_as_it_is(g: Array, w: Array, dx: Array, m: int, n: int, k: int) -> bool:
-    """Compute dx = g w^T where `direct` takes it."""
-    problem = Problem(m, k, n, 1, 1, dx.dtype.itemsize, False, True)
-    return direct(problem, Matrix(g.reshape(1, m, n)), Matrix(w[None], True), Outputs(dx.reshape(1, m, k)))
+def _direct(a: Array, b: Array, y: Array, m: int, n: int, k: int, a_transposed: bool, b_transposed: bool) -> bool:
+    """Compute y (m, n) of matrices as they stand in memory, if `direct` takes it."""
+    problem = Problem(m, n, k, 1, 1, y.dtype.itemsize, a_transposed, b_transposed)
+    return direct(problem, Matrix(a[None], a_transposed), Matrix(b[None], b_transposed), Outputs(y.reshape(1, m, n)))
 
 
 def _backward_on_tensor_cores(

@@ -119,9 +119,9 @@ def matmul(xp: Any, x1: Array, x2: Array) -> Array:
 
     Notes
     -----
-    Derivative: every order, by two further products.  Kernel: product_sm90.cu (16-bit floats and, as
-    bfloat16 planes, float32; sm_90a), else matmul.cu (every dtype; transposed and broadcast operands are read in
-    place).
+    Derivative: every order, by two further products.  Kernel: product_thin.cu (up to eight rows or columns),
+    product_double.cu (float64 on tensor cores), product_sm90.cu and product_mma.cu (16-bit floats and, as bfloat16
+    planes, float32), else matmul.cu (every dtype; transposed and broadcast operands are read in place).
 
     Examples
     --------

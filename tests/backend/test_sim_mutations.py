@@ -22,11 +22,11 @@ from gradlib.errors import KernelFault
 from gradlib.kernel import Kernel, folder
 from gradlib.kernel import source as sources
 from gradlib.ops.attention import attention
-from gradlib.ops.product import choose_mma, mma, sm90, thin
+from gradlib.ops.product import choose_mma, double, mma, sm90, thin
 from gradlib.ops.product.choose_sm90 import Config
 from gradlib.testing import check_op, check_update
 
-from ..ops.product.against_float64 import BACKWARD, F32, FORWARD
+from ..ops.product.against_float64 import BACKWARD, F32, F64, FORWARD
 from ..ops.product.against_float64 import check as check_product
 
 _NAMES = (
@@ -137,6 +137,11 @@ def thin_products(device: str) -> None:
             check_product(device, 8, 256, k, F32, run=partial(thin.product, splits=1), direct=True)
 
 
+def product_of_doubles(device: str) -> None:
+    """Of several tiles, and stages that come round."""
+    check_product(device, 70, 66, 100, F64, run=double.product)
+
+
 def planes_of_a_gradient(device: str) -> None:
     """With the sums of its columns."""
     gl.ops.product.planes.gradient(get(device).asarray(np.ones((1, 300, 70), np.float32)), None, None, 4)
@@ -155,6 +160,7 @@ USERS: dict[str, list[Any]] = {
     "layer_norm.cu": ["layer_norm"],
     "matmul.cu": [several_matrices, "matmul"],
     "planes.cu": [planes_of_a_gradient],
+    "product_double.cu": [product_of_doubles],
     "product_thin.cu": [thin_products],
     "include/gradlib/attention_tiles.cuh": [several_tiles_of_halves],
     "include/gradlib/epilogue.cuh": ["dense"],

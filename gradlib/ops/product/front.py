@@ -1,5 +1,5 @@
 """From arrays to operands of a product on tensor cores, or the answer that another kernel should take it; and products
-of operands as they are, where memory is the floor."""
+of operands as they are, where memory is the floor, and of float64."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from ... import backend as backends
-from ...spec import bfloat16, float16, float32
+from ...spec import bfloat16, float16, float32, float64
 from ..precision import passes as passes_of_float32
-from . import choose_mma, choose_sm90, mma, sm90, thin
+from . import choose_mma, choose_sm90, double, mma, sm90, thin
 from .planes import split
 from .problem import Matrix, Outputs, Problem, Totals
 
@@ -72,13 +72,18 @@ def prepared(matrix: Matrix | None) -> Matrix | None:
 
 def direct(problem: Problem, a: Matrix | None, b: Matrix | None, out: Outputs) -> bool:
     """Compute out.y from operands of any float dtype as they are, without planes, if that is the fastest way."""
-    if min(problem.m, problem.n) > thin.ROWS or a is None or b is None or not thin.serves(problem, a, b):
+    narrow = min(problem.m, problem.n) <= thin.ROWS
+    if a is None or b is None or not (narrow or a.array.dtype == float64):
         return False
     limits = backends.backend_of(out.y).limits
-    if not thin.gains(problem, a.array.dtype.itemsize, limits.multiprocessors, limits.architecture):
-        return False
-    thin.product(problem, a, b, out)
-    return True
+    count, architecture = limits.multiprocessors, limits.architecture
+    if narrow and thin.serves(problem, a, b) and thin.gains(problem, a.array.dtype.itemsize, count, architecture):
+        thin.product(problem, a, b, out)
+        return True
+    if double.serves(problem, a, b) and double.gains(problem, count, architecture):
+        double.product(problem, a, b, out)
+        return True
+    return False
 
 
 def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Totals | None:

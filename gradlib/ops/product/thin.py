@@ -161,7 +161,7 @@ def gains(problem: Problem, item: int, multiprocessors: int, architecture: str) 
         rounds = ceil_div(tile.blocks(p.m, p.n) * p.products, multiprocessors)
         other = _LAUNCH + rounds * tile.BM * tile.BN * p.k / _PLAIN * (2 if item == 8 else 1)
     mine = cycles(p, choose(p, item, multiprocessors), item, multiprocessors)
-    return mine <= _TIE * max(other, _LAUNCH + moved / _MEMORY)
+    return bool(mine <= _TIE * max(other, _LAUNCH + moved / _MEMORY))
 
 
 def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs, splits: int | None = None) -> None:
