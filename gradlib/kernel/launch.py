@@ -176,7 +176,7 @@ class Launch:
         return sizes
 
     def _check_limits(self, grid: Dim3, block: Dim3, shared: int) -> None:
-        limits = Limits(self.threads, self.block_limit, self.grid_limit, self.shared_limit)
+        limits = Limits(threads=self.threads, block=self.block_limit, grid=self.grid_limit, shared=self.shared_limit)
         if wrong := beyond(limits, grid, block, shared):
             raise self._error(*wrong)
 

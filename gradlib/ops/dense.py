@@ -101,10 +101,11 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
 
     Notes
     -----
-    Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: product_sm90.cu (16-bit
-    floats and, as bfloat16 planes, float32; sm_90a), product_mma.cu (from sm_80 on), else dense.cu: bias and activation
-    in the product's epilogue.  Backward: ``dz = g act'`` in the epilogue of the next layer's backward where it is dense
-    too, else in a pass that also sums its columns (planes.cu), or in the loads of the products (dense.cu).
+    Derivative: first order by a backward kernel, higher orders by the composition.  Kernel: product_thin.cu (at most 8
+    rows or features), product_double.cu (float64 on tensor cores), product_sm90.cu and product_mma.cu (16-bit floats
+    and, as bfloat16 planes, float32), else dense.cu: bias and activation in the product's epilogue.  Backward:
+    ``dz = g act'`` in the epilogue of the next layer's backward where it is dense too, else in a pass that also sums
+    its columns (planes.cu), or in the loads of the products (dense.cu).
 
     Examples
     --------

@@ -11,10 +11,23 @@ from ..core import Slope
 from ..kernel import Kernel, ctype
 from ..spec import float32, is_floating
 from .activation import READS_OUTPUT, Activation, fusible
-from .product import AFTER, Matrix, Outputs, Problem, Steps, gradient, passes, planes_of, prepared, product, worthwhile
+from .product import (
+    AFTER,
+    Matrix,
+    Outputs,
+    Problem,
+    Steps,
+    direct,
+    gradient,
+    passes,
+    planes_of,
+    prepared,
+    product,
+    worthwhile,
+)
 from .tiling import LARGEST, combine, parts, split, tiling
 
-__all__ = ["backward", "column_sums", "forward", "on_tensor_cores", "product_of", "products", "sizes"]
+__all__ = ["as_product", "backward", "column_sums", "forward", "on_tensor_cores", "products", "room", "sizes"]
 
 Array = Any
 
@@ -45,44 +58,48 @@ def forward(x: Array, w: Array, b: Array | None, activation: Any, save: bool) ->
     m, n, k = sizes(x, w)
     if _declines(x, m, n, k, activation):
         return NotImplemented
-    wanted = save and activation is not None and activation not in READS_OUTPUT
-    if m and worthwhile(x, m, n, k):
-        found = product_of(x, w, b, activation, wanted)
-        if found is not NotImplemented:
-            return found
-    backend = backends.backend_of(x)
-    y = backend.empty((*x.shape[:-1], n), x.dtype)
-    z = backend.empty(y.shape, y.dtype) if wanted else None
-    if y.size:
+    y, z = room(x, w, save and activation is not None and activation not in READS_OUTPUT)
+    if y.size and not as_product(x, w, b, y, z, activation):
         tile = tiling(m, n)
         _forward(tile.blocks(m, n), tile.threads, x, w, b, y, z, m, n, k, **tile.macros,
                  T=ctype(y.dtype), ACT=activation or "none")  # fmt: skip
     return y, z
 
 
-def product_of(
+def room(x: Array, w: Array, save: bool) -> tuple[Array, Array | None]:
+    """Return arrays for the result, and for the pre-activation if it is to be saved."""
+    backend, shape = backends.backend_of(x), (*x.shape[:-1], w.shape[1])
+    return backend.empty(shape, x.dtype), backend.empty(shape, x.dtype) if save else None
+
+
+def as_product(
     x: Array,
     w: Array,
     b: Array | None,
+    y: Array,
+    z: Array | None,
     activation: Any,
-    save: bool,
     residual: Array | None = None,
     key: Array | None = None,
     p: float = 0.0,
-) -> Any:
-    """Return (y, z) by tensor cores: z = x w + b if `save`, y = dropout(act(z)) + residual."""
-    backend, (m, n, k) = backends.backend_of(x), sizes(x, w)
-    left, right = prepared(Matrix(x.reshape(1, m, k))), prepared(Matrix(w[None]))
-    if left is None or right is None:
-        return NotImplemented
-    y = backend.empty((*x.shape[:-1], n), x.dtype)
-    z = backend.empty(y.shape, y.dtype) if save else None
-    steps = Steps(bias=b is not None, activation=activation, save=save, dropout=key is not None,
-                  residual=0 if residual is None else AFTER)  # fmt: skip
-    problem = Problem(m, n, k, 1, passes(x), x.dtype.itemsize, steps=steps)
+) -> bool:
+    """Compute z = x w + b where it is wanted, y = dropout(act(z)) + residual, if a product kernel is faster."""
+    m, n, k = sizes(x, w)
     of_y, of_z, added = (None if a is None else a.reshape(1, m, n) for a in (y, z, residual))
-    product(problem, left, right, Outputs(of_y, of_z, bias=b, residual=added, key=key, p=p))
-    return y, z
+    out = Outputs(of_y, of_z, bias=b, residual=added, key=key, p=p)
+    steps = Steps(bias=b is not None, activation=activation, save=z is not None, dropout=key is not None,
+                  residual=0 if residual is None else AFTER)  # fmt: skip
+    problem = Problem(m, n, k, 1, 1, x.dtype.itemsize, steps=steps)
+    left, right = Matrix(x.reshape(1, m, k)), Matrix(w[None])
+    if direct(problem, left, right, out):
+        return True
+    if not worthwhile(x, m, n, k):
+        return False
+    of_left, of_right = prepared(left), prepared(right)
+    if of_left is None or of_right is None:
+        return False
+    product(problem._replace(passes=passes(x)), of_left, of_right, out)
+    return True
 
 
 def backward(x: Array, w: Array, g: Array, s: Array | None, activation: Any, needs: Sequence[bool]) -> Any:
@@ -99,12 +116,12 @@ def backward(x: Array, w: Array, g: Array, s: Array | None, activation: Any, nee
     dx = dw = db = None
     if needs[0]:
         dx = backend.empty(x.shape, x.dtype)
-        if dx.size:
+        if dx.size and not (s is None and _direct(g.reshape(m, n), w, dx, m, k, n, False, True)):
             tile = tiling(m, k)
             _dx(tile.blocks(m, k), tile.threads, g, s, w, dx, m, n, k, **tile.macros, **macros)
     if needs[1]:
         dw = backend.empty(w.shape, w.dtype)
-        if dw.size:
+        if dw.size and not (s is None and _direct(x.reshape(m, k), g.reshape(m, n), dw, k, n, m, True, False)):
             tile = tiling(k, n)
             splits, rows = split(tile.blocks(k, n), m, 256)
             part = parts(dw, splits, dw.shape)
@@ -116,6 +133,12 @@ def backward(x: Array, w: Array, g: Array, s: Array | None, activation: Any, nee
     if needs[2]:
         db = column_sums(g, s, m, n, activation)
     return dx, dw, db
+
+
+def _direct(a: Array, b: Array, y: Array, m: int, n: int, k: int, a_transposed: bool, b_transposed: bool) -> bool:
+    """Compute y (m, n) of matrices as they stand in memory, if `direct` takes it."""
+    problem = Problem(m, n, k, 1, 1, y.dtype.itemsize, a_transposed, b_transposed)
+    return direct(problem, Matrix(a[None], a_transposed), Matrix(b[None], b_transposed), Outputs(y.reshape(1, m, n)))
 
 
 def products(

@@ -11,10 +11,10 @@ from ..core import Chain, Saved, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, check_one_dtype, is_floating
 from . import dense_chain
-from .activation import READS_OUTPUT, Activation
+from .activation import READS_OUTPUT, Activation, fusible
 from .dense import dense
 from .dense import infer as infer_dense
-from .dense_launch import on_tensor_cores, product_of, products
+from .dense_launch import as_product, backward, room
 from .dropout import dropout
 from .random import check_key
 
@@ -88,8 +88,8 @@ def dense_residual(
     `Generator.key`), without which nothing is dropped.  Dtypes: floating, one for all; 16-bit floats are summed in
     float32 and rounded once.  Raises: ShapeError, DTypeError, ValueError as `dense` does.
 
-    Derivative: first order by the kernels of `dense`, higher orders by the composition.  Kernel: product_sm90.cu,
-    product_mma.cu, all of it in the product's epilogue; where `dense` takes another, a composition.
+    Derivative: first order by the kernels of `dense`, higher orders by the composition.  Kernel: those of
+    `dense` that end in finish.cuh, all of it in the product's epilogue; where `dense` takes dense.cu, a composition.
     """
     y = dense(input, weight, bias, activation=activation)
     if key is not None:
@@ -109,12 +109,11 @@ def _launch(
     p: float,
     save: bool,
 ) -> Any:
-    if not on_tensor_cores(input, weight, activation) or (save and activation in _READ_LOST):
+    if not fusible(activation) or (save and activation in _READ_LOST):
         return NotImplemented
-    found = product_of(input, weight, bias, activation, save and activation is not None, residual, key, p)
-    if found is NotImplemented:
-        return found
-    y, z = found
+    y, z = room(input, weight, save and activation is not None)
+    if not y.size or not as_product(input, weight, bias, y, z, activation, residual, key, p):
+        return NotImplemented
     return y if z is None else Saved(y, (z,))
 
 
@@ -131,13 +130,11 @@ def _launch_backward(
     p: float,
     needs: Sequence[bool],
 ) -> Any:
-    if not on_tensor_cores(input, weight, activation) or (activation is not None and not saved):
+    if activation is not None and not saved:
         return NotImplemented
     kept = g if key is None else dropout(g, key, p=p)
-    found = products(input, weight, kept, saved[0] if saved else None, activation, needs)
-    if found is NotImplemented:
-        return found
-    return *found[0], g if needs[3] else None, None
+    found = backward(input, weight, kept, saved[0] if saved else None, activation, needs)
+    return found if found is NotImplemented else (*found, g if needs[3] else None, None)
 
 
 dense_residual.chain = Chain(dense_chain.slope, dense_chain.backward, adds=1)

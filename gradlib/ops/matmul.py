@@ -10,7 +10,7 @@ from ..core import leaf, op, sample
 from ..errors import ShapeError, message, operand
 from ..kernel import Kernel, ctype
 from ..spec import Spec, is_complex
-from .product import Matrix, Outputs, Problem, as_matrix, passes, prepared, product, worthwhile
+from .product import Matrix, Outputs, Problem, as_matrix, direct, passes, prepared, product, worthwhile
 from .tiling import LARGEST, tiling
 
 __all__ = ["matmul"]
@@ -119,9 +119,9 @@ def matmul(xp: Any, x1: Array, x2: Array) -> Array:
 
     Notes
     -----
-    Derivative: every order, by two further products.  Kernel: product_sm90.cu (16-bit floats and, as
-    bfloat16 planes, float32; sm_90a), else matmul.cu (every dtype; transposed and broadcast operands are read in
-    place).
+    Derivative: every order, by two further products.  Kernel: product_thin.cu (up to eight rows or columns),
+    product_double.cu (float64 on tensor cores), product_sm90.cu and product_mma.cu (16-bit floats and, as bfloat16
+    planes, float32), else matmul.cu (every dtype; transposed and broadcast operands are read in place).
 
     Examples
     --------
@@ -153,7 +153,7 @@ def _launch(x1: Array, x2: Array) -> Array:
     batch = y.shape[: max(len(a), len(b)) - 2]
     if max(m, n, k, math.prod(batch)) > LARGEST:
         return NotImplemented
-    if _on_tensor_cores(x1, x2, y, m, n, k, batch):
+    if _as_product(x1, x2, y, m, n, k, batch):
         return y
     tile = tiling(m, n)
     macros: dict[str, Any] = {
@@ -178,19 +178,23 @@ def _launch(x1: Array, x2: Array) -> Array:
     return y
 
 
-def _on_tensor_cores(x1: Array, x2: Array, y: Array, m: int, n: int, k: int, batch: tuple[int, ...]) -> bool:
-    """Compute y there, if that is faster and the operands are such that they can be."""
+def _as_product(x1: Array, x2: Array, y: Array, m: int, n: int, k: int, batch: tuple[int, ...]) -> bool:
+    """Compute y by a kernel of ops/product, if that is faster and takes such operands."""
     products = math.prod(batch)
     if x2.ndim == 2 and x1.ndim > 2 and x1.flags.c_contiguous:  # one product of many rows
         x1, m, products = x1.reshape(1, products * m, k), products * m, 1
+    a, b, out = _matrices_of(x1, m, k, products), _matrices_of(x2, k, n, products), Outputs(y)
+    if a is None or b is None:
+        return False
+    problem = Problem(m, n, k, products, 1, y.dtype.itemsize, a.transposed, b.transposed)
+    if direct(problem, a, b, out):
+        return True
     if not worthwhile(x1, m, n, k, products):
         return False
-    a, b = _matrices_of(x1, m, k, products), _matrices_of(x2, k, n, products)
     left, right = prepared(a), prepared(b)
     if left is None or right is None:
         return False
-    problem = Problem(m, n, k, products, passes(x1), y.dtype.itemsize, left.transposed, right.transposed)
-    product(problem, left, right, Outputs(y))
+    product(problem._replace(passes=passes(x1)), left, right, out)
     return True
 
 

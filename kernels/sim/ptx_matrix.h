@@ -1,5 +1,5 @@
 // ldmatrix, stmatrix and mma.sync on the host: the last lane of a warp to come computes for all.  Layouts as in the PTX
-// manual, sections "Matrix Fragments for mma.m16n8k16 ..." and "ldmatrix".
+// manual, sections "Matrix Fragments for mma.m16n8k16 ...", "... mma.m8n8k4 with .f64 floating point type" and "ldmatrix".
 #pragma once
 
 namespace gradlib_sim {
@@ -115,6 +115,21 @@ inline void product_call(const unsigned* a, const unsigned* b, void* d, const Si
     warp_call(call, site);
 }
 
+// ---- products of doubles: a[8][4], b[4][8], d[8][8], a fused multiplication and addition each, in the order of k
+
+struct DoubleCall : WarpCall {
+    double a, b;
+    double* d;
+};
+
+inline void multiply_doubles(WarpCall* const* lanes) {
+    const auto at = [&](int lane) -> DoubleCall& { return *static_cast<DoubleCall*>(lanes[lane]); };
+    for (int l = 0; l < 32; ++l)
+        for (int r = 0; r < 2; ++r)
+            for (int k = 0; k < 4; ++k)
+                at(l).d[r] = __builtin_fma(at(l / 4 * 4 + k).a, at((l % 4 * 2 + r) * 4 + k).b, at(l).d[r]);
+}
+
 }  // namespace gradlib_sim
 
 namespace ptx {
@@ -156,6 +171,14 @@ inline void mma_m16n8k32_fp8(float (&d)[4], const unsigned (&a)[4], const unsign
 }
 inline void mma_m16n8k32_s8(int (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], GRADLIB_SIM_AT) {
     gradlib_sim::product_call<signed char, signed char, int>(a, b, d, GRADLIB_SIM_SITE("mma.sync.m16n8k32.s8"));
+}
+inline void mma_m8n8k4_f64(double (&d)[2], double a, double b, GRADLIB_SIM_AT) {
+    gradlib_sim::DoubleCall call;
+    call.compute = gradlib_sim::multiply_doubles;
+    call.a = a;
+    call.b = b;
+    call.d = d;
+    gradlib_sim::warp_call(call, GRADLIB_SIM_SITE("mma.sync.m8n8k4.f64"));
 }
 // Round to nearest, ties away from zero (PTX, "cvt": .rna), to 10 bits of fraction.
 inline unsigned to_tf32(float x) {

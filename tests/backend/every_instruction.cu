@@ -9,8 +9,9 @@ extern "C" __global__ void warp_level(float* out, const float* x) {
   ptx::ldmatrix(a, s); ptx::ldmatrix<2, true>(b, s); ptx::ldmatrix(c, s); ptx::ldmatrix<4,true>(a, s);
   ptx::mma_m16n8k16<__half>(d, a, b); ptx::mma_m16n8k16<__nv_bfloat16>(d, a, b); ptx::mma_m16n8k16_f16(h, a, b);
   a[0] = ptx::to_tf32(x[0]); d[0] = ptx::ex2_approx(x[1]) + ptx::rcp_approx(x[2]);
+  double f[2] = {}; ptx::mma_m8n8k4_f64(f, x[3], x[4]);
   ptx::mma_m16n8k8_tf32(d, a, b); ptx::mma_m16n8k32_s8(q, a, b);
-  out[threadIdx.x] = d[0] + d[1] + d[2] + d[3] + q[0] + q[1] + q[2] + q[3] + h[0] + h[1] + c[0];
+  out[threadIdx.x] = d[0] + d[1] + d[2] + d[3] + q[0] + q[1] + q[2] + q[3] + h[0] + h[1] + c[0] + f[0] + f[1];
 }
 #if __CUDA_ARCH__ >= 890
 template <class Left, class Right> __device__ float fp8(unsigned x) {

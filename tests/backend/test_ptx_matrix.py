@@ -199,6 +199,66 @@ def test_products_of_a_warp(device_ptx_kernel, name):
         assert (off <= 2 * np.finfo(result).eps * abs(expected.astype(np.float64)) + cut).all()
 
 
+# PTX ISA 9.2, "Matrix Fragments for mma.m8n8k4 with .f64 floating point type", figures: which lane holds which element.
+A64 = """
+      0.0  1.0  2.0  3.0
+     4.0  5.0  6.0  7.0
+     8.0  9.0 10.0 11.0
+    12.0 13.0 14.0 15.0
+    16.0 17.0 18.0 19.0
+    20.0 21.0 22.0 23.0
+    24.0 25.0 26.0 27.0
+    28.0 29.0 30.0 31.0
+"""
+B64 = """
+     0.0  4.0  8.0 12.0 16.0 20.0 24.0 28.0
+     1.0  5.0  9.0 13.0 17.0 21.0 25.0 29.0
+     2.0  6.0 10.0 14.0 18.0 22.0 26.0 30.0
+     3.0  7.0 11.0 15.0 19.0 23.0 27.0 31.0
+"""
+C64 = """
+     0.0  0.1  1.0  1.1  2.0  2.1  3.0  3.1
+     4.0  4.1  5.0  5.1  6.0  6.1  7.0  7.1
+     8.0  8.1  9.0  9.1 10.0 10.1 11.0 11.1
+    12.0 12.1 13.0 13.1 14.0 14.1 15.0 15.1
+    16.0 16.1 17.0 17.1 18.0 18.1 19.0 19.1
+    20.0 20.1 21.0 21.1 22.0 22.1 23.0 23.1
+    24.0 24.1 25.0 25.1 26.0 26.1 27.0 27.1
+    28.0 28.1 29.0 29.1 30.0 30.1 31.0 31.1
+"""
+
+
+def test_the_tables_of_doubles_agree_with_cutlass():
+    """mma_traits_sm80.hpp, SM80_8x8x4_F64F64F64F64_TN: SM80_8x4 for A and for B as (n, k), SM80_8x8_Row for C."""
+    small, square = (((4, 8), 1), ((8, 1), 0)), (((4, 8), 2), ((16, 1), 8))
+    for table, layout in ((parse(A64), small), (parse(B64).swapaxes(0, 1), small), (parse(C64), square)):
+        for thread, values in enumerate(threads_and_values(*layout)):
+            for value, place in enumerate(values):
+                column, row = divmod(place, 8)
+                assert tuple(table[row, column]) == (thread, value)
+
+
+def test_products_of_doubles(device_ptx_kernel):
+    """PTX, "mma": .m8n8k4 of .f64, d = a b + d."""
+    multiply = device_ptx_kernel(
+        "const double* as, const double* bs, double2* ds",
+        """
+    double d[2] = {ds[threadIdx.x].x, ds[threadIdx.x].y};
+    for (int times = 0; times < 2; ++times) ptx::mma_m8n8k4_f64(d, as[threadIdx.x], bs[threadIdx.x]);
+    ds[threadIdx.x] = make_double2(d[0], d[1]);""",
+    )
+    where = parse(C64)
+    for exact in (True, False):
+        a, b, c = (rng.normal(size=shape) for shape in ((8, 4), (4, 8), (8, 8)))
+        if exact:  # integers: no sum is rounded
+            a, b, c = (np.rint(2**20 * x) for x in (a, b, c))
+        d = distribute(c, where)
+        multiply(1, 32, distribute(a, parse(A64)), distribute(b, parse(B64)), d)
+        wide = [x.astype(np.longdouble) for x in (a, b, c)]
+        off = abs(d[where[..., 0], where[..., 1]] - (wide[2] + 2 * (wide[0] @ wide[1])))
+        assert (off <= (0 if exact else 2.0**-51 * (abs(c) + 2 * abs(a) @ abs(b)))).all()
+
+
 @pytest.mark.parametrize("right", FLOAT8)
 @pytest.mark.parametrize("left", FLOAT8)
 def test_products_of_8_bit_floats(device_ptx_kernel, left, right):

@@ -21,11 +21,11 @@ from gradlib.errors import KernelFault
 from gradlib.kernel import Kernel, folder
 from gradlib.kernel import source as sources
 from gradlib.ops.attention import attention
-from gradlib.ops.product import choose_mma, mma, sm90
+from gradlib.ops.product import choose_mma, double, mma, sm90, thin
 from gradlib.ops.product.choose_sm90 import Config
 from gradlib.testing import check_op, check_update
 
-from ..ops.product.against_float64 import BACKWARD, F32, FORWARD
+from ..ops.product.against_float64 import BACKWARD, F32, F64, FORWARD
 from ..ops.product.against_float64 import check as check_product
 from .waits import Wait, waits_in
 
@@ -101,10 +101,10 @@ def several_tiles_of_halves(device: str) -> None:
     attend(device, "bfloat16", 40, 8, 136)
 
 
-def few_multiprocessors() -> Any:
+def few_multiprocessors(count: int = 4, **changes: Any) -> Any:
     """A device of four, whose persistent blocks take tile after tile."""
     backend = get("sim")
-    return patch.object(type(backend), "limits", replace(backend.limits, multiprocessors=4))
+    return patch.object(type(backend), "limits", replace(backend.limits, multiprocessors=count, **changes))
 
 
 def hopper(config: Config, m: int, n: int, k: int, **asked: Any) -> Callable[[str], None]:
@@ -122,6 +122,18 @@ def product_by_mma(device: str) -> None:
     """Of several tiles, with column sums."""
     config = choose_mma.Config(64, 64, 32, 32, stages=3)
     check_product(device, 130, 72, 200, run=partial(mma.product, config=config), **BACKWARD)
+
+
+def thin_products(device: str) -> None:
+    """Of blocks that take several tiles, of one chunk of the small operand and of several."""
+    with few_multiprocessors(1, shared=3 * 24 * 1024):
+        for k in (128, 1000):
+            check_product(device, 8, 256, k, F32, run=partial(thin.product, splits=1), direct=True)
+
+
+def product_of_doubles(device: str) -> None:
+    """Of several tiles, and stages that come round."""
+    check_product(device, 70, 66, 100, F64, run=double.product)
 
 
 def planes_of_a_gradient(device: str) -> None:
@@ -142,6 +154,8 @@ USERS: dict[str, list[Any]] = {
     "layer_norm.cu": ["layer_norm"],
     "matmul.cu": [several_matrices, "matmul"],
     "planes.cu": [planes_of_a_gradient],
+    "product_double.cu": [product_of_doubles],
+    "product_thin.cu": [thin_products],
     "include/gradlib/attention_tiles.cuh": [several_tiles_of_halves],
     "include/gradlib/epilogue.cuh": ["dense"],
     "include/gradlib/gemm.cuh": ["matmul"],

@@ -1,6 +1,17 @@
 """Matrix products on tensor cores, with what stands around them: one front for every op that multiplies matrices."""
 
-from .front import as_matrix, gains, has_tensor_cores, in_one_launch, passes, planes_of, prepared, product, worthwhile
+from .front import (
+    as_matrix,
+    direct,
+    gains,
+    has_tensor_cores,
+    in_one_launch,
+    passes,
+    planes_of,
+    prepared,
+    product,
+    worthwhile,
+)
 from .planes import gradient, split
 from .problem import AFTER, BEFORE, Matrix, Outputs, Problem, Steps, Totals
 
@@ -13,6 +24,7 @@ __all__ = [
     "Steps",
     "Totals",
     "as_matrix",
+    "direct",
     "gains",
     "gradient",
     "has_tensor_cores",

@@ -1,4 +1,5 @@
-"""From arrays to operands of a product on tensor cores, or the answer that another kernel should take it."""
+"""From arrays to operands of a product on tensor cores, or the answer that another kernel should take it; and products
+of operands as they are, where memory is the floor, and of float64."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ from functools import lru_cache
 from typing import Any
 
 from ... import backend as backends
-from ...spec import bfloat16, float16, float32
+from ...spec import bfloat16, float16, float32, float64
 from ..precision import passes as passes_of_float32
-from . import choose_mma, choose_sm90, mma, sm90
+from . import choose_mma, choose_sm90, double, mma, sm90, thin
 from .planes import split
 from .problem import Matrix, Outputs, Problem, Totals
 
 __all__ = [
     "as_matrix",
+    "direct",
     "gains",
     "has_tensor_cores",
     "in_one_launch",
@@ -69,8 +71,26 @@ def prepared(matrix: Matrix | None) -> Matrix | None:
     return split(matrix.array, planes_of(matrix.array))._replace(transposed=matrix.transposed)
 
 
+def direct(problem: Problem, a: Matrix | None, b: Matrix | None, out: Outputs) -> bool:
+    """Compute out.y from operands of any float dtype as they are, without planes, if that is the fastest way."""
+    narrow = min(problem.m, problem.n) <= thin.ROWS
+    if a is None or b is None or not (narrow or a.array.dtype == float64):
+        return False
+    limits = backends.backend_of(out.y).limits
+    count, architecture = limits.multiprocessors, limits.architecture
+    if narrow and thin.serves(problem, a, b) and thin.gains(problem, a.array.dtype.itemsize, count, architecture):
+        thin.product(problem, a, b, out)
+        return True
+    if double.serves(problem, a, b) and double.gains(problem, count, architecture):
+        double.product(problem, a, b, out)
+        return True
+    return False
+
+
 def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Totals | None:
     """Compute out.y (products, m, n); return the totals of its columns, where they are asked for."""
+    if direct(problem, a, b, out):
+        return None
     hopper = backends.backend_of(out.y).limits.architecture == "sm_90a"
     family: Any = sm90 if hopper and sm90.serves(a.array) and sm90.serves(b.array) else mma
     found: Totals | None = family.product(problem, a, b, out)
@@ -80,6 +100,8 @@ def product(problem: Problem, a: Matrix, b: Matrix, out: Outputs) -> Totals | No
 def in_one_launch(problem: Problem, a: Array, b: Array) -> bool:
     """Whether the product of these operands is computed so, which whatever adds up its columns asks for."""
     limits = backends.backend_of(a).limits
+    if min(problem.m, problem.n) <= thin.ROWS:
+        return False  # a kernel that adds up nothing takes it
     family: Any = choose_sm90 if limits.architecture == "sm_90a" and sm90.serves(a) and sm90.serves(b) else choose_mma
     return bool(family.choose(problem, limits.multiprocessors).splits == 1)
 

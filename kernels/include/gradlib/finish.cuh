@@ -60,7 +60,7 @@ struct Finish {
   const T *slope, *residual;  // as y
   const unsigned long long* key;
   unsigned int threshold;  // of dropout: p 2^24
-  float keep;              // 1 / (1 - p)
+  A keep;                  // 1 / (1 - p)
   int n;
 
   // What columns `column` and the next pass through.
@@ -99,16 +99,28 @@ struct Finish {
     if constexpr (DROPOUT) {
       const Words words = philox(key, at / 4);
       if constexpr (PAIRED) {  // `at` is even; chosen without an address, so that the words stay in registers
-        to[0] = (at & 2 ? words.at[2] : words.at[0]) >> 8 >= threshold ? keep : 0.0f;
-        to[1] = (at & 2 ? words.at[3] : words.at[1]) >> 8 >= threshold ? keep : 0.0f;
+        to[0] = (at & 2 ? words.at[2] : words.at[0]) >> 8 >= threshold ? keep : A(0);
+        to[1] = (at & 2 ? words.at[3] : words.at[1]) >> 8 >= threshold ? keep : A(0);
       } else {
-        to[0] = one_of(words, at) >> 8 >= threshold ? keep : 0.0f;
-        to[1] = one_of(philox(key, (at + 1) / 4), at + 1) >> 8 >= threshold ? keep : 0.0f;
+        to[0] = one_of(words, at) >> 8 >= threshold ? keep : A(0);
+        to[1] = one_of(philox(key, (at + 1) / 4), at + 1) >> 8 >= threshold ? keep : A(0);
       }
     }
   }
   static GRADLIB_DEVICE unsigned int one_of(const Words& w, long long at) {
     return at & 2 ? (at & 1 ? w.at[3] : w.at[2]) : at & 1 ? w.at[1] : w.at[0];
+  }
+
+  // Two sums on their way to `column` and the next of the row of y that begins at element `row`.
+  GRADLIB_DEVICE void pair(long long row, int column, A first, A second, OUT* y, OUT* z) const {
+    const Columns c = columns(column, 0);
+    A s[2] = {}, r[2] = {}, d[2] = {};
+    slopes(row, column, s);
+    residuals(row, column, r);
+    kept(row + column, d);
+    const A u[2] = {before(first, c, 0, r[0]), before(second, c, 1, r[1])};
+    if constexpr (SAVE) store(z + row, column, n, from_acc<OUT>(u[0]), from_acc<OUT>(u[1]));
+    store(y + row, column, n, from_acc<OUT>(after(u[0], s[0], r[0], d[0])), from_acc<OUT>(after(u[1], s[1], r[1], d[1])));
   }
 
   // Two neighbours of a row; 0 beyond its end.

@@ -14,7 +14,7 @@ from gradlib.backend import checked, get
 from gradlib.ops.product import AFTER, BEFORE, Matrix, Outputs, Problem, Steps, front, split
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
-F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
+F16, F32, F64 = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
 phi = np.vectorize(lambda v: 0.5 * (1 + erf(v / sqrt(2))))
 ACTIVATION: dict[Any, Any] = {None: lambda u: u, "relu": lambda u: np.maximum(u, 0), "gelu": lambda u: u * phi(u)}
 SLOPE: dict[Any, Any] = {
@@ -62,9 +62,14 @@ def check(
     run: Any = front.product,
     one_b: bool = False,
     onto: bool = False,
+    direct: bool = False,
     **steps_given: Any,
 ) -> None:
-    """Run one product and hold y, z and the totals of the columns to float64; `onto`: the residual is y itself."""
+    """Run one product and hold y, z and the totals of the columns to float64.
+
+    `onto`: the residual is y itself; `direct`: of float32 itself, not of planes; float64 is held to the products of
+    longer floats.
+    """
     backend, rng, steps = get(device), np.random.default_rng(m + n + k), Steps(**steps_given)
 
     def draw(*shape: int) -> np.ndarray:
@@ -74,7 +79,8 @@ def check(
     bias, scale, slope, residual = draw(n), draw(n), draw(products, m, n), draw(products, m, n)
     key, p = np.array([7, 3], np.uint64), 0.3
     wide = [x.astype(np.float64) for x in (a, b, bias, scale, slope, residual)]
-    u = wide[0] @ wide[1]
+    longer = np.longdouble if dtype == F64 else np.float64
+    u = (wide[0].astype(longer) @ wide[1].astype(longer)).astype(np.float64)
     u = u * wide[3] if steps.scale else u
     u = u + wide[2] if steps.bias else u
     u = u + wide[5] if steps.residual == BEFORE else u
@@ -85,7 +91,7 @@ def check(
 
     def there(x: np.ndarray, transposed: bool) -> Matrix:
         array = backend.asarray(np.ascontiguousarray(x.swapaxes(1, 2) if transposed else x))
-        if dtype != F32:
+        if direct or dtype != F32:
             return Matrix(array, transposed)
         return split(array, 4 if passes > 1 else 1)._replace(transposed=transposed)
 
@@ -107,8 +113,14 @@ def check(
         totals = run(problem, left, right, out)
     # Of 16 bits, the rounding of the result, and a float32 sum; of planes, what they leave out, or the rounding of a
     # float32 sum of k / 16 steps of the tensor core.
-    of_planes = {6: 2.0**-23 * sqrt(max(k / 16, 4)), 3: 2.0**-14, 1: 2.0**-7}[passes]
-    relative, of_sum = {BF16: (2.0**-8, 2.0**-15), F16: (2.0**-11, 2.0**-15), F32: (of_planes, of_planes)}[dtype]
+    of_planes = {6: 2.0**-23 * sqrt(max(k / 16, 4)), 3: 2.0**-14, 1: 2.0**-7}[6 if direct else passes]
+    of_double = 2.0**-52 * sqrt(max(k, 16))
+    relative, of_sum = {
+        BF16: (2.0**-8, 2.0**-15),
+        F16: (2.0**-11, 2.0**-15),
+        F32: (of_planes, of_planes),
+        F64: (of_double, of_double),
+    }[dtype]
 
     def close(got: Any, want: np.ndarray) -> None:
         got = backend.to_host(got).astype(np.float64).reshape(want.shape)

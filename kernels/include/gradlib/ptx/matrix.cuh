@@ -110,6 +110,13 @@ GRADLIB_MMA(e5m2, e5m2)
 #undef GRADLIB_MMA
 #endif
 
+// Doubles: a (8 x 4) by rows and b (4 x 8) by columns, one element of each a lane.
+GRADLIB_DEVICE void mma_m8n8k4_f64(double (&d)[2], double a, double b) {
+  asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
+               : "+d"(d[0]), "+d"(d[1])
+               : "d"(a), "d"(b));
+}
+
 // Signed 8-bit integers, four to a register.
 GRADLIB_DEVICE void mma_m16n8k32_s8(int (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
