@@ -35,6 +35,7 @@ from . import dtypes as _dtypes
 from . import einsum as _einsum
 from . import floats as _floats
 from . import functions as _functions
+from . import grouped as _grouped
 from . import index as _index
 from . import inspection as _inspection
 from . import join as _join
@@ -68,6 +69,7 @@ from .einsum import *
 from .elementwise import cast, copy
 from .floats import *
 from .functions import *
+from .grouped import *
 from .index import *
 from .inspection import *
 from .join import *
@@ -112,6 +114,7 @@ __all__ += _dropout.__all__
 __all__ += _dtypes.__all__
 __all__ += _floats.__all__
 __all__ += _functions.__all__
+__all__ += _grouped.__all__
 __all__ += _index.__all__
 __all__ += _inspection.__all__
 __all__ += _join.__all__
