@@ -22,12 +22,12 @@ struct Tiles {
 };
 
 // By one thread: fill the ring with the tiles of every output tile of this block, in the order of their use.
-template <class Loads>
+template <class Shape, class Loads>
 GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& loads, int rank) {
   Place place;
   const int tiles = shape.tiles();
   for (int number = blockIdx.x / CLUSTER; number < tiles; number += gridDim.x / CLUSTER) {
-    const Tile tile(shape, number, rank);
+    const Tile tile = shape.tile(number, rank);
     const typename Loads::Start start = loads.start(tile);
     for (int k = tile.k.begin; k < tile.k.end; ++k) {
 #pragma unroll 1
@@ -41,15 +41,17 @@ GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& l
   }
 }
 
-// By a warpgroup: multiply `steps` stages into `sum`.  `issued` is called when all is on its way to the tensor core.
-template <int N, class Issued>
+// By a warpgroup: multiply `steps` stages into `sum`.  `arrived(step, stage)` is called when a stage is there, `issued`
+// when all is on its way to the tensor core.
+template <int N, class Arrived, class Issued>
 GRADLIB_DEVICE void multiply(float (&sum)[M64][N], const Ring& ring, Place& place, int steps, int first_block,
-                             const Issued& issued) {
+                             const Arrived& arrived, const Issued& issued) {
   const unsigned long long a0 = OperandA::descriptor(ring.a(0), first_block), b0 = OperandB::descriptor(ring.b(0), 0);
   int before = -1;
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     ptx::mbarrier_wait_parity(ring.full + place.stage, place.phase);
+    arrived(step, place.stage);
     const unsigned long long a = a0 + place.stage * (STAGE_BYTES >> 4), b = b0 + place.stage * (STAGE_BYTES >> 4);
     ptx::wgmma_fence();
 #pragma unroll
@@ -75,7 +77,7 @@ GRADLIB_DEVICE void multiply(float (&sum)[M64][N], const Ring& ring, Place& plac
 
 // The tiles of a warpgroup, one after the other.  In ping-pong the two take turns: one begins to multiply when the other
 // has issued its last product, and each skips the stages of the other's tiles.
-struct Turns {
+template <class Shape> struct Turns {
   const Shape& shape;
   int rank, group, tiles, step, number;
   bool first;
@@ -92,7 +94,7 @@ struct Turns {
       if (group == 1 || !first) ptx::bar_sync(3 + group, 256);
       first = false;
     }
-    return Tile(shape, number, rank);
+    return shape.tile(number, rank);
   }
   GRADLIB_DEVICE void hand_over() const {
     if (PINGPONG && number + step < tiles) ptx::bar_arrive(4 - group, 256);
@@ -104,7 +106,7 @@ struct Turns {
       number += step;
     }
   }
-  GRADLIB_DEVICE void skip(Place& place, int other) const { place.skip(Tile(shape, other, rank).steps()); }
+  GRADLIB_DEVICE void skip(Place& place, int other) const { place.skip(shape.tile(other, rank).steps()); }
 };
 
 }  // namespace sm90

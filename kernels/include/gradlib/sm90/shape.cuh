@@ -48,7 +48,12 @@ static_assert(CLUSTER == 1 || (CLUSTER == 2 && (B_TRANSPOSED || BN % 128 == 0)),
 
 constexpr int A_BYTES = BM * TILE_K * 2, B_BYTES = BN * TILE_K * 2, STAGE_BYTES = A_BYTES + B_BYTES;
 
+struct Tile;
+
+// A shape says how many tiles there are and which is which.  RAGGED_SUM: groups are added up, of any number of rows.
 struct Shape {
+  static constexpr bool RAGGED_SUM = false;
+
   int m, n, k, z;      // z: independent products, times splits
   int splits;          // parts of the sum over k, each a tile of its own
   int group;           // rows of tiles that are computed together, for the L2 cache
@@ -56,12 +61,14 @@ struct Shape {
   GRADLIB_DEVICE int rows() const { return ceil_div(m, BM * CLUSTER); }
   GRADLIB_DEVICE int columns() const { return ceil_div(n, BN); }
   GRADLIB_DEVICE int tiles() const { return rows() * columns() * z; }
+  GRADLIB_DEVICE Tile tile(int number, int rank) const;
 };
 
 struct Tile {
-  int m0, n0, z, split;
+  int m0, m, n0, z, split;  // m: where the rows end
   schedule::Part k;  // in TILE_K
 
+  Tile() = default;
   // The tile of that number, for this block of the cluster.
   GRADLIB_DEVICE Tile(const Shape& s, int number, int rank) {
     const int rows = s.rows(), columns = s.columns();
@@ -69,10 +76,13 @@ struct Tile {
     split = z % s.splits;
     const schedule::Cell cell = schedule::in_bands(number - z * rows * columns, rows, columns, s.group);
     m0 = (cell.row * CLUSTER + rank) * BM;
+    m = s.m;
     n0 = cell.column * BN;
     k = schedule::part(ceil_div(s.k, TILE_K), s.splits, split);
   }
   GRADLIB_DEVICE int steps() const { return k.size() * PASSES; }
 };
+
+GRADLIB_DEVICE Tile Shape::tile(int number, int rank) const { return Tile(*this, number, rank); }
 
 }  // namespace sm90
