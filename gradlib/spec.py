@@ -24,8 +24,12 @@ complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 FLOATING = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
+# 8-bit floats, in which values are kept and moved, cast to and from, and multiplied by `scaled_mm`; nothing else.
+float8_e4m3fn, float8_e5m2 = np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(ml_dtypes.float8_e5m2)
+STORAGE = frozenset((float8_e4m3fn, float8_e5m2))
 INTEGER = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
 DTYPES = {d.name: d for d in (*FLOATING, *COMPLEX, *INTEGER, bool_)}
+_NAMED = {**DTYPES, float8_e4m3fn.name: float8_e4m3fn, float8_e5m2.name: float8_e5m2}
 
 # Computed in float32 and rounded once, at the op the user called.
 REDUCED = frozenset((float16, bfloat16))
@@ -60,7 +64,7 @@ def as_dtype(dtype: Any) -> DType:
     """Return the gradlib dtype for an object or a name; `DTypeError` for one that gradlib has not."""
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     try:
-        return DTYPES[name]
+        return _NAMED[name]
     except KeyError:
         raise DTypeError(f"dtype {name!r} is not supported\n  need one of {', '.join(DTYPES)}") from None
 

@@ -11,6 +11,7 @@ from .. import backend as backends
 from ..errors import DeviceError, DTypeError, message, operand
 from ..spec import (
     REDUCED,
+    STORAGE,
     WIDE,
     Spec,
     bool_,
@@ -189,6 +190,8 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
     for a in scalars:
         if not isinstance(a, _NUMBERS):
             _reject(prim, arrays)
+    if dtypes and not STORAGE.isdisjoint(dtypes):
+        return arrays  # which the op's own shape rule refuses
     if dtypes:
         dtype = promote(dtypes)
     else:

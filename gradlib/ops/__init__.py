@@ -47,6 +47,7 @@ from . import piecewise as _piecewise
 from . import pool as _pool
 from . import random as _random
 from . import reduce as _reduce
+from . import scaled as _scaled
 from . import search as _search
 from . import sets as _sets
 from . import shape as _shape
@@ -83,6 +84,7 @@ from .pool import *
 from .precision import get_matmul_precision, matmul_precision, set_matmul_precision
 from .random import *
 from .reduce import *
+from .scaled import *
 from .search import *
 from .sets import *
 from .shape import *
@@ -126,6 +128,7 @@ __all__ += _piecewise.__all__
 __all__ += _pool.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__
+__all__ += _scaled.__all__
 __all__ += _search.__all__
 __all__ += _sets.__all__
 __all__ += _shape.__all__

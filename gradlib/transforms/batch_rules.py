@@ -349,6 +349,13 @@ def _out_of_batch(x: Any) -> Any:
     return op.reshape(op.moveaxis(x, 0, 1), (rows, size * n))
 
 
+@rule("scaled_mm")
+def _scaled_mm(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    if any(over[1:]):
+        return one_by_one(prim, size, xs, over, params)
+    return _unfold(prim(_fold(xs[0]), *xs[1:], **params), size)
+
+
 # -- random numbers: every example draws its own
 
 

@@ -1,6 +1,6 @@
 """Matrix products on tensor cores, with what stands around them: one front for every op that multiplies matrices."""
 
-from . import grouped
+from . import grouped, scaled
 from .front import as_matrix, gains, has_tensor_cores, passes, planes_of, prepared, product, worthwhile
 from .planes import gradient, split
 from .problem import AFTER, BEFORE, Matrix, Outputs, Problem, Steps, Totals
@@ -22,6 +22,7 @@ __all__ = [
     "planes_of",
     "prepared",
     "product",
+    "scaled",
     "split",
     "worthwhile",
 ]

@@ -12,15 +12,17 @@ template <int N> GRADLIB_DEVICE void clear(float (&sum)[M64][N]) {
     for (int j = 0; j < N; ++j) sum[i][j] = 0;
 }
 
-// Of one tile: the products of planes are exact, and leave the tensor core, which cuts off, after every 64 of k.
+// Of one tile: the sums leave the tensor core, which cuts off, after every CHUNK steps: of planes, whose products are
+// exact, after every 64 of k.
 template <int N, class Arrived>
-GRADLIB_DEVICE void sum_of_planes(float (&sum)[M64][N], const Ring& ring, Place& place, const Tile& tile,
+GRADLIB_DEVICE void sum_of_chunks(float (&sum)[M64][N], const Ring& ring, Place& place, const Tile& tile,
                                   int first_block, const Arrived& arrived) {
   clear(sum);
 #pragma unroll 1
-  for (int k = tile.k.begin; k < tile.k.end; ++k) {
+  for (int done = 0; done < tile.steps(); done += CHUNK) {
     float part[M64][N];
-    multiply(part, ring, place, PASSES, first_block, [&](int, int stage) { arrived(k - tile.k.begin, stage); }, [] {});
+    multiply(part, ring, place, PASSES > 1 ? CHUNK : smaller(CHUNK, tile.steps() - done), first_block,
+             [&](int step, int stage) { arrived((done + step) / PASSES, stage); }, [] {});
 #pragma unroll
     for (int i = 0; i < M64; ++i)
 #pragma unroll
@@ -67,13 +69,13 @@ GRADLIB_DEVICE void run(unsigned char* shared, const Shape& shape, const Loads& 
       const auto arrived = [&](int step, int stage) {
         if constexpr (Shape::RAGGED_SUM) shape.cut(ring, stage, tile, tile.k.begin + step);
       };
-      if constexpr (PASSES == 1) {
+      if constexpr (CHUNK == 0) {
         multiply(sum, ring, place, tile.steps(), first_block, arrived, [&] { turns.hand_over(); });
         if constexpr (Shape::RAGGED_SUM) {
           if (tile.steps() == 0) clear(sum);
         }
       } else {
-        sum_of_planes(sum, ring, place, tile, first_block, arrived);
+        sum_of_chunks(sum, ring, place, tile, first_block, arrived);
         turns.hand_over();
       }
       turns.end(place);
