@@ -12,7 +12,7 @@ from .. import backend as backends
 from ..core import leaf, no_grad, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import STORAGE, DType, Spec, as_dtype, bfloat16, float16, float32, float64, is_floating
-from .product import Matrix, Outputs, Problem, Steps, as_matrix, has_tensor_cores, product, scaled
+from .product import Matrix, Outputs, Problem, Steps, has_tensor_cores, product, scaled
 from .tiling import LARGEST
 
 __all__ = ["quantize", "scaled_mm"]
@@ -165,7 +165,7 @@ def scaled_mm(
     Derivative: every order in the scales and the bias; none in a and b, which only store: a gradient ends at the cast
     to 8 bits.  Kernel: scaled_sm90.cu on sm_90a, where k is a multiple of 16: its tensor cores keep some 14 bits of a
     sum, which leaves them after every 256 of k; elsewhere float8.cu, exactly to bfloat16 (float32 without tensor cores),
-    and the products of that.  Floor: 2 m n k operations at twice the rate of 16 bits.
+    and products of that.  Floor: 2 m n k operations at twice the rate of 16 bits.
     Source: Micikevicius et al., "FP8 Formats for Deep Learning", 2022; the promotion of sums as in DeepGEMM (DeepSeek-AI,
     "DeepSeek-V3 Technical Report", 2024, section 3.3.2).  The model is ``torch._scaled_mm``.
 
@@ -184,50 +184,40 @@ def scaled_mm(
 
 
 def _rows(x: Array) -> Array:
-    """Return a matrix with contiguous rows: itself, or a copy."""
+    """Return a contiguous matrix: itself, or a copy."""
     backend = backends.backend_of(x)
-    return x if x.strides[1] == 1 or x.shape[1] == 1 else backend.coerce(backend.xp.ascontiguousarray(x))
+    return x if x.flags.c_contiguous else backend.coerce(backend.xp.ascontiguousarray(x))
 
 
 @_scaled_mm.kernel("cuda", strided=True)
-def _(
-    a: Array, b: Array, scale_a: Array, scale_b: Array, bias: Array | None = None, *, out_dtype: DType
-) -> Any:
+def _(a: Array, b: Array, scale_a: Array, scale_b: Array, bias: Array | None = None, *, out_dtype: DType) -> Any:
     (m, k), n = a.shape, b.shape[1]
-    backend = backends.backend_of(a)
-    if out_dtype == float64 or max(m, n, k) > LARGEST:
+    if max(m, n, k) > LARGEST:
         return NotImplemented
-    y = backend.empty((m, n), out_dtype)
-    if y.size == 0:
-        return y
-    scales = [backend.coerce(op.cast(s, float32)) for s in (scale_a, scale_b)]
-    steps = Steps(bias=bias is not None)
-    problem = Problem(m, n, k, 1, 1, out_dtype.itemsize, False, True, steps)
-    addend = None if bias is None else op.cast(bias, out_dtype)
-    if k and k % 16 == 0 and has_tensor_cores(backend.limits.architecture):
-        columns = _rows(b.swapaxes(0, 1))
-        if scaled.serves(_rows(a), columns):
-            scaled.scaled(_rows(a), columns, *scales, Outputs(y, bias=addend), problem)
-            return y
-    wide = _exact_product(a, b, m, n, k)
-    wide = op.multiply(wide, op.reshape(op.multiply(*scales), ()))
-    return op.cast(wide if bias is None else op.add(wide, op.cast(bias, float32)), out_dtype)
-
-
-def _exact_product(a: Array, b: Array, m: int, n: int, k: int) -> Array:
-    """Return a @ b in float32: bfloat16 holds every 8-bit float."""
     backend = backends.backend_of(a)
-    if not k or not has_tensor_cores(backend.limits.architecture):
-        return op.matmul(op.cast(a, float32), op.cast(b, float32))
-    left = as_matrix(op.cast(a, bfloat16)[None])
-    right = as_matrix(op.cast(b.swapaxes(0, 1) if b.strides[0] == 1 else b, bfloat16)[None])
-    assert isinstance(left, Matrix)
-    assert isinstance(right, Matrix)
-    if b.strides[0] == 1:
-        right = right._replace(transposed=not right.transposed)
-    y = backend.empty((m, n), float32)
-    problem = Problem(m, n, k, 1, 1, 4, left.transposed, right.transposed)
-    product(problem, left, right, Outputs(y.reshape(1, m, n)))
+    if m and n and k and k % 16 == 0 and out_dtype != float64:
+        rows, columns = _rows(a), _rows(b.swapaxes(0, 1))
+        if scaled.serves(rows, columns):
+            y = backend.empty((m, n), out_dtype)
+            scales = [backend.coerce(op.cast(s, float32)) for s in (scale_a, scale_b)]
+            out = Outputs(y, bias=None if bias is None else op.cast(bias, out_dtype))
+            problem = Problem(m, n, k, 1, 1, out_dtype.itemsize, False, True, Steps(bias=bias is not None))
+            scaled.scaled(rows, columns, *scales, out, problem)
+            return y
+    wide = float64 if out_dtype == float64 else float32
+    y = _exact_product(a, b, m, n, k, wide)
+    y = op.multiply(y, op.multiply(*[op.reshape(op.cast(s, wide), ()) for s in (scale_a, scale_b)]))
+    return op.cast(y if bias is None else op.add(y, op.cast(bias, wide)), out_dtype)
+
+
+def _exact_product(a: Array, b: Array, m: int, n: int, k: int, wide: DType) -> Array:
+    """Return a @ b, in float32 on tensor cores: bfloat16 holds every 8-bit float."""
+    backend = backends.backend_of(a)
+    if 0 in (m, n, k) or wide == float64 or not has_tensor_cores(backend.limits.architecture):
+        return op.matmul(op.cast(_rows(a), wide), op.cast(_rows(b), wide))
+    y = backend.empty((m, n), wide)
+    left, right = (Matrix(op.cast(_rows(x), bfloat16)[None]) for x in (a, b))
+    product(Problem(m, n, k, 1, 1, 4), left, right, Outputs(y.reshape(1, m, n)))
     return y
 
 
