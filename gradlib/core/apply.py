@@ -190,9 +190,9 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
     for a in scalars:
         if not isinstance(a, _NUMBERS):
             _reject(prim, arrays)
-    if dtypes and not STORAGE.isdisjoint(dtypes):
-        return arrays  # which the op's own shape rule refuses
     if dtypes:
+        if not STORAGE.isdisjoint(dtypes):
+            prim.refuse_storage(arrays)
         dtype = promote(dtypes)
     else:
         dtype = bool_

@@ -157,11 +157,15 @@ class Primitive:
             for a in arrays:
                 if a is not None and is_complex(a.dtype):
                     self._refuse(arrays, a.dtype, "need a real dtype: gl.real(x), gl.imag(x) or gl.abs(x)")
+        self.refuse_storage(arrays)
+        return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+
+    def refuse_storage(self, arrays: Sequence[Any]) -> None:
+        """Refuse 8-bit floats, unless the op only moves them."""
         if not self.moves:
             for a in arrays:
-                if a is not None and a.dtype in STORAGE:
+                if getattr(a, "dtype", None) in STORAGE:
                     self._refuse(arrays, a.dtype, "8-bit floats only store: need x.to(gl.float32), or scaled_mm")
-        return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
 
     def _refuse(self, arrays: Sequence[Any], dtype: Any, fix: str) -> None:
         names = [*self.inputs, *(f"input {i}" for i in range(len(self.inputs), len(arrays)))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ def _check(what: str, arrays: dict[str, tuple[Spec | None, str]], sizes: Spec) -
     for name, (spec, role) in arrays.items():
         wanted = role.count(",") + 1
         if spec is not None and spec.ndim != wanted:
-            raise ShapeError(message(f"{what}: {name} has {spec.ndim} dimensions, need {wanted}", lines, f"need ({role})"))
+            raise ShapeError(
+                message(f"{what}: {name} has {spec.ndim} dimensions, need {wanted}", lines, f"need ({role})")
+            )
     if sizes.ndim != 1:
         raise ShapeError(message(f"{what}: group_sizes has {sizes.ndim} dimensions, need 1", lines, "need (groups,)"))
     if sizes.shape[0] == 0:
@@ -117,7 +120,7 @@ def _matmul(xp: Any, input: Array, weight: Array, group_sizes: Array) -> Array:
     """
     y = xp.zeros((input.shape[0], weight.shape[2]), input.dtype)
     ends = _bounds(group_sizes, input.shape[0])
-    for group, (begin, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for group, (begin, end) in enumerate(pairwise(ends)):
         if begin < end:
             y[begin:end] = xp.matmul(input[begin:end], weight[group])
     return y
@@ -155,12 +158,14 @@ def _outer(xp: Any, x1: Array, x2: Array, group_sizes: Array) -> Array:
     """
     ends = _bounds(group_sizes, x1.shape[0])
     y = xp.empty((len(ends) - 1, x1.shape[1], x2.shape[1]), x1.dtype)
-    for group, (begin, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for group, (begin, end) in enumerate(pairwise(ends)):
         y[group] = xp.matmul(x1[begin:end].T, x2[begin:end])
     return y
 
 
-def _infer(input: Spec, weight: Spec, group_sizes: Spec, bias: Spec | None = None, *, activation: Activation = None) -> Spec:
+def _infer(
+    input: Spec, weight: Spec, group_sizes: Spec, bias: Spec | None = None, *, activation: Activation = None
+) -> Spec:
     what = "grouped_dense(input, weight, group_sizes, bias)"
     check(what, activation)
     if not is_floating(input.dtype):

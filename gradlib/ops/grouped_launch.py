@@ -33,7 +33,7 @@ def offsets_of(sizes: Array, like: Array, rows: int, *outputs: Array | None) -> 
     offsets = backend.empty((groups + 1,), int32)
     y, z = (*outputs, None, None)[:2]
     n = next((out.shape[1] for out in outputs if out is not None), 0)
-    index = {"INDEX": "int"} if sizes.dtype == int32 else {}
+    index: dict[str, Any] = {"INDEX": "int"} if sizes.dtype == int32 else {}
     blocks = min(max(1, -(-rows * n // 256)), 264)
     _offsets(blocks, 256, sizes, offsets, y, z, groups, rows, n, T=ctype(like.dtype), **index)
     return offsets

@@ -42,8 +42,8 @@ def quantize(x: Array, dtype: Any) -> tuple[Array, Array]:
     with no_grad():
         wide = x if x.dtype == float64 else op.cast(x, float32)
         most = op.max(op.abs(wide)) if math.prod(x.shape) else op.sum(wide)
-        scale = op.divide(most, float(ml_dtypes.finfo(dtype).max))
-        scale = op.cast(op.where(op.greater(scale, 0.0), scale, 1.0), float32)
+        scale = op.cast(op.divide(most, float(ml_dtypes.finfo(dtype).max)), float32)
+        scale = op.where(op.greater(scale, 0.0), scale, 1.0)
         return op.cast(op.divide(wide, scale), dtype), op.reshape(scale, (1,))
 
 
@@ -81,9 +81,7 @@ def _vjp_scale(which: int) -> Any:
     return rule
 
 
-def _vjp_bias(
-    g: Array, ans: Any, a: Any, b: Any, scale_a: Any, scale_b: Any, bias: Any, out_dtype: DType
-) -> Array:
+def _vjp_bias(g: Array, ans: Any, a: Any, b: Any, scale_a: Any, scale_b: Any, bias: Any, out_dtype: DType) -> Array:
     return op.cast(op.sum(op.cast(g, float64 if g.dtype == float64 else float32), axis=0), bias.dtype)
 
 
@@ -164,10 +162,10 @@ def scaled_mm(
     -----
     Derivative: every order in the scales and the bias; none in a and b, which only store: a gradient ends at the cast
     to 8 bits.  Kernel: scaled_sm90.cu on sm_90a, where k is a multiple of 16: its tensor cores keep some 14 bits of a
-    sum, which leaves them after every 256 of k; elsewhere float8.cu, exactly to bfloat16 (float32 without tensor cores),
-    and products of that.  Floor: 2 m n k operations at twice the rate of 16 bits.
-    Source: Micikevicius et al., "FP8 Formats for Deep Learning", 2022; the promotion of sums as in DeepGEMM (DeepSeek-AI,
-    "DeepSeek-V3 Technical Report", 2024, section 3.3.2).  The model is ``torch._scaled_mm``.
+    sum, which leaves them after every 256 of k; elsewhere float8.cu, exactly to bfloat16 (float32 without tensor
+    cores), and products of that.  Floor: 2 m n k operations at twice the rate of 16 bits.
+    Source: Micikevicius et al., "FP8 Formats for Deep Learning", 2022; the promotion of sums: DeepSeek-AI, "DeepSeek-V3
+    Technical Report", 2024, section 3.3.2.  The model is ``torch._scaled_mm``.
 
     Examples
     --------
@@ -199,10 +197,10 @@ def _(a: Array, b: Array, scale_a: Array, scale_b: Array, bias: Array | None = N
         rows, columns = _rows(a), _rows(b.swapaxes(0, 1))
         if scaled.serves(rows, columns):
             y = backend.empty((m, n), out_dtype)
-            scales = [backend.coerce(op.cast(s, float32)) for s in (scale_a, scale_b)]
+            left, right = (backend.coerce(op.cast(s, float32)) for s in (scale_a, scale_b))
             out = Outputs(y, bias=None if bias is None else op.cast(bias, out_dtype))
             problem = Problem(m, n, k, 1, 1, out_dtype.itemsize, False, True, Steps(bias=bias is not None))
-            scaled.scaled(rows, columns, *scales, out, problem)
+            scaled.scaled(rows, columns, left, right, out, problem)
             return y
     wide = float64 if out_dtype == float64 else float32
     y = _exact_product(a, b, m, n, k, wide)

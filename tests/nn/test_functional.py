@@ -65,7 +65,7 @@ NOT_HERE = {
     *(f"fractional_max_pool{n}d_with_indices" for n in (2, 3)),
     # other names, and layouts, of what is here
     *("conv_tbc", "native_channel_shuffle"),
-    # products of groups of matrices, scaled block by block, or of matrices that begin anywhere: grouped_dense, scaled_mm
+    # other forms of grouped_dense, and of it with scaled_mm
     *("grouped_mm", "scaled_grouped_mm"),
     # none of its public functions
     *("Optional", "assert_int_or_pair", "boolean_dispatch", "DType", "ScalingType", "SwizzleType"),

@@ -40,8 +40,16 @@ def test_they_move_but_do_not_compute() -> None:
     x = gl.tensor(drawn("float8_e4m3fn", 3, 4))
     assert x.T.shape == (4, 3)
     assert x.reshape(2, 6)[1].dtype == gl.float8_e4m3fn
-    for function in (lambda: x + x, lambda: x * 2.0, lambda: gl.exp(x), lambda: x @ x.T, lambda: x.sum(),
-                     lambda: x + gl.ones((3, 4)), lambda: gl.softmax(x, axis=-1), lambda: gl.maximum(x, x)):  # fmt: skip
+    for function in (
+        lambda: x + x,
+        lambda: x * 2.0,
+        lambda: gl.exp(x),
+        lambda: x @ x.T,
+        lambda: x.sum(),
+        lambda: x + gl.ones((3, 4)),
+        lambda: gl.softmax(x, axis=-1),
+        lambda: gl.maximum(x, x),
+    ):
         with pytest.raises(DTypeError) as caught:
             function()
         assert "not defined for float8_e4m3fn" in str(caught.value)

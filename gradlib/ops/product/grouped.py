@@ -51,7 +51,7 @@ def _on_hopper(a: Matrix, b: Matrix) -> bool:
 def rows(x: Matrix, w: Matrix, offsets: Array, out: Outputs, passes: int, steps: Steps, config: Any = None) -> None:
     """Fill the rows that belong to groups of out.y (rows, n): y[r] = steps(x[r] w[group of r]).
 
-    Of bias and scale each group has a row; of slope, residual and dropout each row of y.  `config` overrides the choice.
+    Of bias and scale each group has a row; of slope and residual each row of y.  `config` overrides the choice.
     """
     total, n = out.y.shape
     p = _problem(total, w.batch, out.y, n, x.array.shape[-1], passes, b_transposed=w.transposed, steps=steps)
@@ -80,8 +80,10 @@ def _rows_on_sm90(p: Problem, total: int, x: Matrix, w: Matrix, offsets: Array, 
     w_box = (1, c.bn // c.cluster, 64) if w.transposed else (1, 64, 64)
     maps = [backend.tensor_map(x.array, (1, c.bm, 64), 128), backend.tensor_map(w.array, w_box, 128)]
     for array in (out.y, out.z, out.fetched):
-        plain = array is None or direct  # not looked at
-        maps.append(maps[0] if plain else backend.tensor_map(array[None], (1, c.rows, 64), 128))
+        if array is None or direct:
+            maps.append(maps[0])  # not looked at
+        else:
+            maps.append(backend.tensor_map(array[None], (1, c.rows, 64), 128))
     tiles = (total // (c.bm * c.cluster) + p.products) * -(-p.n // c.bn)
     _rows_sm90(
         sm90.grid_of(tiles, c, backend), 384, offsets, *out.arrays, *out.limits, total, p.products, p.n, p.k, c.group,
@@ -111,8 +113,8 @@ def _columns_on_mma(p: Problem, a: Matrix, b: Matrix, offsets: Array, y: Array, 
     a_pitch, _, a_plane = mma.steps_of(a)
     b_pitch, _, b_plane = mma.steps_of(b)
     _columns_mma(
-        (-(-p.m // c.bm) * -(-p.n // c.bn), 1, y.shape[0]), c.threads, mma.first_of(a), mma.first_of(b), offsets, y, p.m,
-        p.n, c.splits, c.band, a_pitch, a_plane, b_pitch, b_plane,
+        (-(-p.m // c.bm) * -(-p.n // c.bn), 1, y.shape[0]), c.threads, mma.first_of(a), mma.first_of(b), offsets, y,
+        p.m, p.n, c.splits, c.band, a_pitch, a_plane, b_pitch, b_plane,
         shared=choose_mma.shared_bytes(c, a_transposed=True, b_transposed=False), **mma.config_macros(c),
         OPERAND=ctype(a.array.dtype), T=ctype(y.dtype), OUT=ctype(y.dtype), A_TRANSPOSED=True, PASSES=p.passes,
         ALIGNED=mma.aligned(a.array, b.array), PAIRED=paired_of(p.n, p.n, Outputs(y)),

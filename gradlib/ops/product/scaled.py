@@ -41,9 +41,7 @@ def serves(*operands: Array) -> bool:
 
 @lru_cache(4096)
 def _choose(problem: Problem, multiprocessors: int) -> Config:
-    return completed(
-        min(CONFIGS, key=lambda c: cycles(problem, c, multiprocessors)), problem, multiprocessors
-    )
+    return completed(min(CONFIGS, key=lambda c: cycles(problem, c, multiprocessors)), problem, multiprocessors)
 
 
 def scaled(
@@ -60,8 +58,10 @@ def scaled(
     direct = y.dtype == float32 or p.n % 8 != 0
     maps = [backend.tensor_map(x[None], (1, rows, 128), 128) for x, rows in ((a, c.bm), (b, c.bn // c.cluster))]
     for array in (y, out.z, out.fetched):
-        plain = array is None or direct  # not looked at
-        maps.append(maps[0] if plain else backend.tensor_map(array.reshape(1, p.m, p.n), (1, c.rows, 64), 128))
+        if array is None or direct:
+            maps.append(maps[0])  # not looked at
+        else:
+            maps.append(backend.tensor_map(array[None], (1, c.rows, 64), 128))
     totals = Totals.room(p, c.rows, y)
     tiles = -(-p.m // (c.bm * c.cluster)) * -(-p.n // c.bn)
     _scaled(

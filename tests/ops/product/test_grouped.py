@@ -1,4 +1,4 @@
-"""Grouped products on both families: groups of all kinds of sizes, every configuration, layout and epilogue, in float64."""
+"""Grouped products on both families: groups of any size, every configuration, layout and epilogue, in float64."""
 
 from __future__ import annotations
 
@@ -141,7 +141,10 @@ def test_columns(device, architecture, case, limits):
 def test_columns_in_parts(device, architecture, limits):
     """Of groups that do not fill all parts of their sums."""
     limits(device, architecture=architecture)
-    config = {"sm_90a": choose_sm90.Config(64, 64, pingpong=True, splits=3), "sm_80": choose_mma.Config(64, 64, 32, 32, splits=3)}
+    config = {
+        "sm_90a": choose_sm90.Config(64, 64, pingpong=True, splits=3),
+        "sm_80": choose_mma.Config(64, 64, 32, 32, splits=3),
+    }
     check_columns(device, 72, 40, config=config[architecture], sizes=[300, 1, 0, 65], rows=366)
 
 

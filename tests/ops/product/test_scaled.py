@@ -88,7 +88,7 @@ def test_shapes_and_epilogues(device, case):
 
 
 def test_sums_leave_the_tensor_cores_every_two_steps(device):
-    """Ones beside a large first term: those of later chunks count (on sim, which keeps all bits, those of the first too)."""
+    """Ones beside a large first term: those of later chunks count (on sim all)."""
     backend, k = get(device), 4096
     a, b = np.ones((1, k), E4M3), np.ones((8, k), E4M3)
     a[0, 0] = b[:, 0] = 256

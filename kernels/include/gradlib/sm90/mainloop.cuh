@@ -42,9 +42,10 @@ GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& l
 }
 
 // The next 32 bytes of k of 64 rows.
+template <class Left, class Right>
 GRADLIB_DEVICE void multiply_add(float (&sum)[BN / 2], unsigned long long a, unsigned long long b, bool add) {
-  if constexpr (sizeof(OPERAND) == 1) ptx::wgmma_fp8<ptx::float8_t<OPERAND>, ptx::float8_t<OPERAND_B>, BN>(sum, a, b, add);
-  else ptx::wgmma<OPERAND, BN, A_TRANSPOSED, !B_TRANSPOSED>(sum, a, b, add);
+  if constexpr (sizeof(Left) == 1) ptx::wgmma_fp8<ptx::float8_t<Left>, ptx::float8_t<Right>, BN>(sum, a, b, add);
+  else ptx::wgmma<Left, BN, A_TRANSPOSED, !B_TRANSPOSED>(sum, a, b, add);
 }
 
 // By a warpgroup: multiply `steps` stages into `sum`.  `arrived(step, stage)` is called when a stage is there, `issued`
@@ -64,8 +65,8 @@ GRADLIB_DEVICE void multiply(float (&sum)[M64][N], const Ring& ring, Place& plac
     for (int k = 0; k < 4; ++k) {
 #pragma unroll
       for (int i = 0; i < M64; ++i) {
-        multiply_add(sum[i], a + k * OperandA::NEXT_K + i * OperandA::NEXT_BLOCK, b + k * OperandB::NEXT_K,
-                     step > 0 || k > 0);
+        multiply_add<OPERAND, OPERAND_B>(sum[i], a + k * OperandA::NEXT_K + i * OperandA::NEXT_BLOCK,
+                                         b + k * OperandB::NEXT_K, step > 0 || k > 0);
       }
     }
     ptx::wgmma_commit_group();
