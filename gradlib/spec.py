@@ -66,7 +66,7 @@ def as_dtype(dtype: Any) -> DType:
     try:
         return _NAMED[name]
     except KeyError:
-        raise DTypeError(f"dtype {name!r} is not supported\n  need one of {', '.join(DTYPES)}") from None
+        raise DTypeError(f"dtype {name!r} is not supported\n  need one of {', '.join(_NAMED)}") from None
 
 
 def is_floating(dtype: DType) -> bool:

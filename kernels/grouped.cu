@@ -1,7 +1,7 @@
-// Grouped products on any architecture, of any dtype: rows that are sorted by group, each group with a matrix and a bias
-// of its own; y[r] = act(x[r] w[g] + b[g]) for r in group g, and its gradients with dz = g act'(s) fused into the loads.
-// x: (rows, k), w: (groups, k, n), b: (groups, n), y, g, s, z: (rows, n); all contiguous; offsets: (groups + 1,), of the
-// groups' rows.  s is what act' reads: y or the saved pre-activation z; null without an activation.
+// Grouped products on any architecture, of any dtype: rows that are sorted by group, each group with a matrix and bias
+// of its own; y[r] = act(x[r] w[g] + b[g]) for r in group g, and its gradients with dz = g act'(s) fused into loads.
+// x: (rows, k), w: (groups, k, n), b: (groups, n), y, g, s, z: (rows, n); all contiguous; offsets: (groups + 1,), of
+// the groups' rows.  s is what act' reads: y or the saved pre-activation z; null without an activation.
 // variants: T=float,double,__half,__nv_bfloat16 ACT=none,relu,gelu
 // variants: T=float,double BM=128 BN=128 BK=8 TM=8 TN=8 ACT=none,gelu
 // variants: T=float,double BM=128 BN=32 ACT=gelu

@@ -1,5 +1,5 @@
 // Grouped products on tensor cores from sm_80 on: rows that are sorted by group, each group with a matrix of its own.
-// y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k) in memory.
+// y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_mma.py.
 // variants: T=__nv_bfloat16 PAIRED=0,1 ALIGNED=0,1 BIAS=1 ACT=relu

@@ -1,5 +1,5 @@
 // Grouped products on the tensor cores of sm_90a: rows that are sorted by group, each group with a matrix of its own.
-// y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k) in memory.
+// y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_sm90.py.
 // architectures: sm_90a
@@ -17,8 +17,8 @@
 static_assert(!A_TRANSPOSED && !SUMS && !MOMENTS, "rows of x are rows in memory, and no columns are added up");
 
 // bias, scale: (groups, n); offsets: (groups + 1,), of the groups' rows.
-// Boxes: x (1, BM, 64); w (1, 64, 64), transposed (1, BN / CLUSTER, 64); y, z (1, ROWS, 64); fetched (1, ROWS, 64): slope,
-// or else residual.  Grid: a multiple of CLUSTER; each block takes every grid-th tile.
+// Boxes: x (1, BM, 64); w (1, 64, 64), transposed (1, BN / CLUSTER, 64); y, z, fetched (1, ROWS, 64); fetched: slope or
+// else residual.  Grid: a multiple of CLUSTER; each block takes every grid-th tile.
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(sm90::THREADS, 1)
 grouped(const int* offsets, const T* bias, const T* scale, const T* slope, const T* residual,
         const unsigned long long* key, OUT* y, OUT* z, unsigned int threshold, float keep, int rows, int groups, int n,

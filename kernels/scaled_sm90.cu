@@ -1,10 +1,10 @@
-// Products of 8-bit floats on the tensor cores of sm_90a: y = finish(a_scale b_scale A B), with a scale for each operand;
+// Products of 8-bit floats on the tensor cores of sm_90a: y = finish(a_scale b_scale A B), a scale for each operand;
 // A: (m, k), B: (n, k) in memory: the tensor cores take no other order of 8-bit elements.
 // They keep some 14 bits of a sum, so it leaves them after every PROMOTE * 128 of k, to be added up in float32.
 // The configurations are those of ops/product/choose_sm90.py.
 // architectures: sm_90a
 // variants: T=__nv_bfloat16 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0 PAIRED=1 BIAS=0,1
-// variants: T=__nv_bfloat16 OPERAND=__nv_fp8_e4m3,__nv_fp8_e5m2 OPERAND_B=__nv_fp8_e4m3,__nv_fp8_e5m2 BM=64 BN=128 PINGPONG=1 PAIRED=1
+// variants: T=__half OPERAND=__nv_fp8_e4m3,__nv_fp8_e5m2 OPERAND_B=__nv_fp8_e4m3,__nv_fp8_e5m2 BM=64 PINGPONG=1
 // variants: T=__half BM=64 BN=64 PINGPONG=1 PAIRED=0,1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float BM=128 BN=64,128 DIRECT=1 PAIRED=0,1 BIAS=1 RESIDUAL=1
 #include "gradlib/float8.cuh"

@@ -223,9 +223,11 @@ def grouped_dense(
     Notes
     -----
     Derivative: first order by backward kernels, higher orders by the composition; none in group_sizes.  Kernel: one
-    product for all groups, grouped_mma.cu from sm_80 on, else grouped.cu; group_offsets.cu before it.  Floor: input,
-    weight and result moved once, 2 rows in out operations.  Source: Gale et al., "MegaBlocks: Efficient Sparse
-    Training with Mixture-of-Experts", 2022, section 5; the meaning is that of JAX's ``ragged_dot``.
+    product for all groups, grouped_sm90.cu on sm_90a where rows begin at multiples of 16 bytes, else grouped_mma.cu
+    from sm_80 on, else (and in float64) grouped.cu; the weight's gradient grouped_weights_sm90.cu, _mma.cu or
+    grouped.cu; group_offsets.cu before them.  Floor: input, weight and result moved once, 2 rows in out operations.
+    Source: Gale et al., "MegaBlocks: Efficient Sparse Training with Mixture-of-Experts", 2022, section 5; the
+    meaning is that of JAX's ``ragged_dot``.
 
     Examples
     --------

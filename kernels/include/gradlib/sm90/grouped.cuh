@@ -8,8 +8,8 @@ namespace sm90 {
 
 template <> constexpr bool RAGGED<ragged::Rows> = true;
 
-// Of rows of y: tiles of one group each, whose last may be short.  The copy engine loads the rows of the next group with
-// it, which nobody stores.
+// Of rows of y: tiles of one group each, whose last may be short.  The copy engine loads rows of the next group with it,
+// which nobody stores.
 struct GroupedRows {
   static constexpr bool RAGGED_SUM = false;
 

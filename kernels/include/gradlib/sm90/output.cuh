@@ -26,7 +26,7 @@ struct Outputs {
   const TensorMap *y_map, *z_map, *fetched_map;
 };
 
-// Of the rows of y: whether z is their group, of which a tile may have none left, and its next rows are another group's.
+// Of the rows of y: whether z is their group, a tile may have none left, and the next are another group's.
 template <class Rows> constexpr bool RAGGED = false;
 
 // A warpgroup's part of a tile, of which this thread holds sum[i][4 j + 2 r + e] of row(i, r), column(j) + e.

@@ -38,14 +38,14 @@
 #define PASSES 1
 #endif
 
-#ifndef PROMOTE  // steps of 128 bytes of k after which sums of 8-bit floats leave the tensor core, which keeps 14 bits of them
+#ifndef PROMOTE  // steps of 128 bytes of k after which sums of 8-bit floats leave the tensor core, which keeps 14 bits
 #define PROMOTE 2
 #endif
 
 namespace sm90 {
 
 constexpr int TILE_K = 128 / sizeof(OPERAND);  // one span of the swizzle
-constexpr int CHUNK = PASSES > 1 ? PASSES : sizeof(OPERAND) == 1 ? PROMOTE : 0;  // steps that are added up apart, if any
+constexpr int CHUNK = PASSES > 1 ? PASSES : sizeof(OPERAND) == 1 ? PROMOTE : 0;  // steps that are summed apart, if any
 static_assert(sizeof(OPERAND) == sizeof(OPERAND_B), "operands of one width");
 static_assert(sizeof(OPERAND) == 2 || (!A_TRANSPOSED && B_TRANSPOSED && PASSES == 1), "of 8 bits k must be contiguous");
 constexpr int THREADS = 384;
