@@ -119,6 +119,8 @@ def install_batching(apply_batched: Callable[..., Any]) -> None:
 def _contiguous(backend: Any, array: Any) -> Any:
     if array is None or array.flags.c_contiguous:
         return array
+    if array.dtype in STORAGE:  # which CuPy copies as integers only
+        return backend.coerce(backend.xp.ascontiguousarray(array.view(np.uint8)).view(array.dtype))
     return backend.coerce(backend.xp.ascontiguousarray(array))  # which NumPy makes a plain array of a sim array
 
 

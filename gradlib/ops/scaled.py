@@ -30,8 +30,8 @@ def quantize(x: Array, dtype: Any) -> tuple[Array, Array]:
 
     >>> import numpy as np
     >>> q, scale = quantize(np.array([1.0, -3.5], np.float32), "float8_e4m3fn")
-    >>> q, scale
-    (array([128, -448], dtype=float8_e4m3fn), array([0.0078125], dtype=float32))
+    >>> q.astype(np.float64), scale
+    (array([ 128., -448.]), array([0.0078125], dtype=float32))
     """
     dtype = as_dtype(dtype)
     if dtype not in STORAGE:
@@ -171,9 +171,9 @@ def scaled_mm(
     --------
     >>> import numpy as np
     >>> a, scale_a = quantize(np.array([[1.0, 2.0]], np.float32), "float8_e4m3fn")
-    >>> b, scale_b = quantize(np.array([[3.0], [4.0]], np.float32), "float8_e4m3fn")
-    >>> scaled_mm(a, b, scale_a, scale_b, out_dtype="float32")
-    array([[11.]], dtype=float32)
+    >>> b, scale_b = quantize(np.array([[2.0], [4.0]], np.float32), "float8_e4m3fn")
+    >>> scaled_mm(a, b, scale_a, scale_b, out_dtype="float16")
+    array([[10.]], dtype=float16)
     """
     return _scaled_mm(a, b, scale_a, scale_b, bias, out_dtype=as_dtype(out_dtype))
 
@@ -184,7 +184,9 @@ def scaled_mm(
 def _rows(x: Array) -> Array:
     """Return a contiguous matrix: itself, or a copy."""
     backend = backends.backend_of(x)
-    return x if x.flags.c_contiguous else backend.coerce(backend.xp.ascontiguousarray(x))
+    if x.flags.c_contiguous:
+        return x
+    return backend.coerce(backend.xp.ascontiguousarray(x.view(np.uint8)).view(x.dtype))  # CuPy copies no 8-bit floats
 
 
 @_scaled_mm.kernel("cuda", strided=True)
