@@ -24,8 +24,12 @@ complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 FLOATING = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
+# 8-bit floats, in which values are kept and moved, cast to and from, and multiplied by `scaled_mm`; nothing else.
+float8_e4m3fn, float8_e5m2 = np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(ml_dtypes.float8_e5m2)
+STORAGE = frozenset((float8_e4m3fn, float8_e5m2))
 INTEGER = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
 DTYPES = {d.name: d for d in (*FLOATING, *COMPLEX, *INTEGER, bool_)}
+_NAMED: dict[str, DType] = {**DTYPES, float8_e4m3fn.name: float8_e4m3fn, float8_e5m2.name: float8_e5m2}
 
 # Computed in float32 and rounded once, at the op the user called.
 REDUCED = frozenset((float16, bfloat16))
@@ -60,9 +64,9 @@ def as_dtype(dtype: Any) -> DType:
     """Return the gradlib dtype for an object or a name; `DTypeError` for one that gradlib has not."""
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     try:
-        return DTYPES[name]
+        return _NAMED[name]
     except KeyError:
-        raise DTypeError(f"dtype {name!r} is not supported\n  need one of {', '.join(DTYPES)}") from None
+        raise DTypeError(f"dtype {name!r} is not supported\n  need one of {', '.join(_NAMED)}") from None
 
 
 def is_floating(dtype: DType) -> bool:
@@ -92,11 +96,13 @@ def complex_of(dtype: DType) -> DType:
 def promote(dtypes: Iterable[DType]) -> DType:
     """Return the common dtype: Array API rules, and an integer yields to any floating or complex dtype.
 
-    float16 with bfloat16 gives float32; uint64 with a signed integer has no common dtype.
+    float16 with bfloat16 gives float32; uint64 with a signed integer, and an 8-bit float with anything, have none.
     """
     distinct = set(dtypes)
     if len(distinct) == 1:
         return distinct.pop()
+    if not STORAGE.isdisjoint(distinct):
+        raise _no_common(distinct)
     floating = [d for d in distinct if is_differentiable(d)]
     if any(is_complex(d) for d in floating):
         return max((complex_of(d) for d in floating), key=lambda d: d.itemsize)
@@ -106,9 +112,13 @@ def promote(dtypes: Iterable[DType]) -> DType:
         return max(floating, key=lambda d: d.itemsize)
     result = np.result_type(*distinct)
     if result not in INTEGER and result != bool_:
-        names = ", ".join(sorted(d.name for d in distinct))
-        raise DTypeError(f"no common dtype for {names}\n  need an explicit cast: x.to(dtype)")
+        raise _no_common(distinct)
     return result
+
+
+def _no_common(dtypes: Iterable[DType]) -> DTypeError:
+    names = ", ".join(sorted(d.name for d in dtypes))
+    return DTypeError(f"no common dtype for {names}\n  need an explicit cast: x.to(dtype)")
 
 
 def check_one_dtype(what: str, lines: Iterable[str], *specs: Spec | None) -> None:

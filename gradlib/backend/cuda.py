@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeviceError, DTypeError, KernelError
+from ..spec import STORAGE, bfloat16
 from . import nvrtc
 from .protocol import Array, Dim3, Limits, Unit
 from .tensor_map import SWIZZLES, Im2col, TensorMap, Tiling, im2col, tiling
@@ -268,9 +269,12 @@ def _capability(text: str) -> tuple[int, int]:
     return int(text[:-1]), int(text[-1])
 
 
+_FOREIGN = frozenset((bfloat16, *STORAGE))
+
+
 def _bits(array: Any) -> Any:
-    """View bfloat16, of which CuPy knows little, as plain 16-bit integers; other dtypes stay."""
-    return array.view(np.uint16) if _is_foreign(array.dtype) else array
+    """View bfloat16 and 8-bit floats, of which CuPy knows little, as plain integers; other dtypes stay."""
+    return array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8) if _is_foreign(array.dtype) else array
 
 
 def _from_bits(array: Any, dtype: Any) -> Any:
@@ -278,7 +282,7 @@ def _from_bits(array: Any, dtype: Any) -> Any:
 
 
 def _is_foreign(dtype: Any) -> bool:
-    return bool(dtype.kind == "V" and dtype.itemsize == 2)
+    return bool(dtype in _FOREIGN)
 
 
 class CudaFunction:

@@ -11,6 +11,7 @@ from .. import backend as backends
 from ..errors import DeviceError, DTypeError, message, operand
 from ..spec import (
     REDUCED,
+    STORAGE,
     WIDE,
     Spec,
     bool_,
@@ -132,6 +133,8 @@ def _owned(backend: Any, out: Any) -> Any:
 def _contiguous(backend: Any, array: Any) -> Any:
     if array is None or array.flags.c_contiguous:
         return array
+    if array.dtype in STORAGE:  # which CuPy copies as integers only
+        return backend.coerce(backend.xp.ascontiguousarray(array.view(np.uint8)).view(array.dtype))
     return backend.coerce(backend.xp.ascontiguousarray(array))  # which NumPy makes a plain array of a sim array
 
 
@@ -204,6 +207,8 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
         if not isinstance(a, _NUMBERS):
             _reject(prim, arrays)
     if dtypes:
+        if not STORAGE.isdisjoint(dtypes):
+            prim.refuse_storage(arrays)
         dtype = promote(dtypes)
     else:
         dtype = bool_

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DTypeError, GradientError, message, operand
-from ..spec import Spec, is_complex, is_floating, spec_of
+from ..spec import STORAGE, Spec, is_complex, is_floating, spec_of
 
 if TYPE_CHECKING:
     from .chained import Chain
@@ -68,7 +68,7 @@ class Primitive:
         self.promote = promote  # "same": common dtype; "float": also integers become float32; None: as they come
         self.broadcasts = broadcasts  # gradients are summed back to each input's shape by the sweep
         self.view = view  # the output may share the input's buffer
-        self.moves = moves  # only moves or copies data: never widened to float32
+        self.moves = moves  # only moves or copies data, of 8-bit floats too: never widened to float32
         self.wide = wide  # takes no float16 or bfloat16: its derivative reads an answer that must not be rounded
         self.partial = partial  # its rule takes None for the cotangent of an output that nothing depended on
         self.joint = joint  # one rule, rule(needs, g, ans, *inputs), gives all gradients: they share work
@@ -160,11 +160,21 @@ class Primitive:
         if not self.complex:
             for a in arrays:
                 if a is not None and is_complex(a.dtype):
-                    names = [*self.inputs, *(f"input {i}" for i in range(len(self.inputs), len(arrays)))]
-                    lines = [operand(n, x) for n, x in zip(names, arrays, strict=False) if x is not None]
-                    fix = "need a real dtype: gl.real(x), gl.imag(x) or gl.abs(x)"
-                    raise DTypeError(message(f"{self.call}: not defined for {a.dtype}", lines, fix))
+                    self._refuse(arrays, a.dtype, "need a real dtype: gl.real(x), gl.imag(x) or gl.abs(x)")
+        self.refuse_storage(arrays)
         return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+
+    def refuse_storage(self, arrays: Sequence[Any]) -> None:
+        """Refuse 8-bit floats, unless the op only moves them."""
+        if not self.moves:
+            for a in arrays:
+                if getattr(a, "dtype", None) in STORAGE:
+                    self._refuse(arrays, a.dtype, "8-bit floats only store: need x.to(gl.float32), or scaled_mm")
+
+    def _refuse(self, arrays: Sequence[Any], dtype: Any, fix: str) -> None:
+        names = [*self.inputs, *(f"input {i}" for i in range(len(self.inputs), len(arrays)))]
+        lines = [operand(n, x) for n, x in zip(names, arrays, strict=False) if x is not None]
+        raise DTypeError(message(f"{self.call}: not defined for {dtype}", lines, fix))
 
     # -- kernels
 

@@ -38,6 +38,8 @@ C_TYPES: dict[str, _Dtype] = {
     "double": np.dtype(np.float64),
     "__half": np.dtype(np.float16),
     "__nv_bfloat16": np.dtype(ml_dtypes.bfloat16),
+    "__nv_fp8_e4m3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "__nv_fp8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
     "signed char": np.dtype(np.int8),
     "unsigned char": np.dtype(np.uint8),
     "short": np.dtype(np.int16),

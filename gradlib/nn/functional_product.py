@@ -1,4 +1,4 @@
-"""Bilinear forms, distances to centres and of all pairs, and the loss of a linear map.
+"""Bilinear forms, grouped and scaled products, distances to centres and of all pairs, and the loss of a linear map.
 
 Users reach them as `nn.functional`.
 """
@@ -16,9 +16,12 @@ from ..core import op
 from ..errors import ShapeError, message, operand
 from .host import beside
 
-__all__ = ["bilinear", "linear_cross_entropy", "pdist", "rbf"]
+__all__ = ["bilinear", "grouped_dense", "linear_cross_entropy", "pdist", "rbf", "scaled_mm"]
 
 Array = Any
+
+grouped_dense = ops.grouped_dense
+scaled_mm = ops.scaled_mm
 
 
 def bilinear(input1: Array, input2: Array, weight: Array, bias: Array | None = None) -> Array:

@@ -36,6 +36,7 @@ from . import dtypes as _dtypes
 from . import einsum as _einsum
 from . import floats as _floats
 from . import functions as _functions
+from . import grouped as _grouped
 from . import index as _index
 from . import inspection as _inspection
 from . import join as _join
@@ -47,6 +48,7 @@ from . import piecewise as _piecewise
 from . import pool as _pool
 from . import random as _random
 from . import reduce as _reduce
+from . import scaled as _scaled
 from . import search as _search
 from . import sets as _sets
 from . import shape as _shape
@@ -70,6 +72,7 @@ from .einsum import *
 from .elementwise import cast, copy
 from .floats import *
 from .functions import *
+from .grouped import *
 from .index import *
 from .inspection import *
 from .join import *
@@ -83,6 +86,7 @@ from .pool import *
 from .precision import get_matmul_precision, matmul_precision, set_matmul_precision
 from .random import *
 from .reduce import *
+from .scaled import *
 from .search import *
 from .sets import *
 from .shape import *
@@ -115,6 +119,7 @@ __all__ += _dropout.__all__
 __all__ += _dtypes.__all__
 __all__ += _floats.__all__
 __all__ += _functions.__all__
+__all__ += _grouped.__all__
 __all__ += _index.__all__
 __all__ += _inspection.__all__
 __all__ += _join.__all__
@@ -126,6 +131,7 @@ __all__ += _piecewise.__all__
 __all__ += _pool.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__
+__all__ += _scaled.__all__
 __all__ += _search.__all__
 __all__ += _sets.__all__
 __all__ += _shape.__all__

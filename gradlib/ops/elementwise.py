@@ -10,7 +10,20 @@ import numpy as np
 from ..core import Primitive, leaf, op, sample, zeros_as
 from ..errors import DTypeError, message, operand
 from ..kernel.elementwise import cast_kernel, elementwise_launcher
-from ..spec import COMPLEX, DTYPES, FLOATING, INTEGER, DType, Spec, as_dtype, bool_, broadcast_shapes, is_complex
+from ..spec import (
+    COMPLEX,
+    DTYPES,
+    FLOATING,
+    INTEGER,
+    STORAGE,
+    DType,
+    Spec,
+    as_dtype,
+    bool_,
+    broadcast_shapes,
+    is_complex,
+)
+from . import float8
 
 __all__ = ["as_array", "cast", "copy", "elementwise", "no_slope", "pairs", "unary"]
 
@@ -174,7 +187,9 @@ def demote(g: Any, dtype: DType) -> Any:
     return g if g.dtype is dtype else _cast(g, dtype=dtype)
 
 
-_cast.kernel("cuda")(cast_kernel)
+@_cast.kernel("cuda")
+def _(x: Any, *, dtype: DType) -> Any:
+    return float8.cast_kernel(x, dtype) if x.dtype in STORAGE or dtype in STORAGE else cast_kernel(x, dtype=dtype)
 
 
 @leaf(

@@ -46,6 +46,8 @@ def expected(file: str, macros: dict[str, str]) -> set[str]:
         return PORTABLE | ({"LDGSTS"} if macros.get("ALIGNED", "1") == "1" else set())
     direct = macros.get("DIRECT", "0") == "1"
     wanted = HOPPER if direct else HOPPER | {"UTMASTG", "STSM"}
+    if file == "scaled_sm90.cu":
+        wanted = wanted - {"HGMMA"} | {"QGMMA"}
     if macros.get("CLUSTER") == "2":
         wanted = wanted | {"UCGABAR_ARV"}
     return wanted
@@ -55,9 +57,14 @@ def expected(file: str, macros: dict[str, str]) -> set[str]:
     ("file", "arch"),
     [
         ("product_sm90.cu", "sm_90a"),
+        ("grouped_sm90.cu", "sm_90a"),
+        ("grouped_weights_sm90.cu", "sm_90a"),
+        ("scaled_sm90.cu", "sm_90a"),
         ("conv_sm90.cu", "sm_90a"),
         ("conv_weights_sm90.cu", "sm_90a"),
         ("product_mma.cu", "sm_80"),
+        ("grouped_mma.cu", "sm_80"),
+        ("grouped_weights_mma.cu", "sm_80"),
         ("conv_mma.cu", "sm_80"),
         ("conv_weights_mma.cu", "sm_80"),
         ("product_mma.cu", "sm_100"),

@@ -21,12 +21,13 @@ from gradlib.errors import KernelFault
 from gradlib.kernel import Kernel, folder
 from gradlib.kernel import source as sources
 from gradlib.ops.attention import attention
-from gradlib.ops.product import choose_mma, double, mma, sm90, thin
+from gradlib.ops.product import AFTER, choose_mma, double, mma, sm90, thin
 from gradlib.ops.product.choose_sm90 import Config
 from gradlib.testing import check_op, check_update
 
 from ..ops.product.against_float64 import BACKWARD, F32, F64, FORWARD
 from ..ops.product.against_float64 import check as check_product
+from ..ops.product.test_grouped import check_columns, check_rows
 from .waits import Wait, waits_in
 
 # Redundant ones, with the reason.
@@ -141,10 +142,18 @@ def planes_of_a_gradient(device: str) -> None:
     gl.ops.product.planes.gradient(get(device).asarray(np.ones((1, 300, 70), np.float32)), None, None, 4)
 
 
+def groups_on_hopper(device: str) -> None:
+    """Tiles that end within a group's rows, whose results the threads store, and sums that end within a stage."""
+    with few_multiprocessors():
+        check_rows(device, 136, 72, config=Config(128, 128, stages=2), residual=AFTER, activation="relu")
+        check_columns(device, 72, 72, config=Config(128, 64, stages=2))
+
+
 HOPPER = [
     hopper(Config(128, 128, 2, stages=2), 512, 264, 264, **FORWARD),
     hopper(Config(64, 64, 1, pingpong=True, stages=2), 640, 192, 264, b_transposed=True, **BACKWARD),
     hopper(Config(128, 128, 1, stages=2), 130, 136, 130, dtype=F32, passes=3, **BACKWARD),
+    groups_on_hopper,
 ]
 
 # What launches the kernels that a file's barriers are in: ops, updates, and functions below.
@@ -163,6 +172,7 @@ USERS: dict[str, list[Any]] = {
     "include/gradlib/reduce.cuh": [long_rows, "softmax", "sum", "batch_norm", "cross_entropy"],
     "include/gradlib/rows.cuh": ["layer_norm"],
     "include/gradlib/update.cuh": [several_tensors, "adam"],
+    "include/gradlib/sm90/grouped.cuh": [groups_on_hopper],
     **dict.fromkeys((f"include/gradlib/sm90/{name}.cuh" for name in ("block", "mainloop", "output", "ring")), HOPPER),
 }
 

@@ -99,6 +99,7 @@ def test_options_are_the_macros_a_caller_may_choose() -> None:
 
 def test_ctype_covers_every_kernel_dtype() -> None:
     names = {signature.ctype(dtype) for dtype in ("f4", "f8", "f2", ml_dtypes.bfloat16, "?", *"bBhHiIqQ")}
+    names |= {signature.ctype(dtype) for dtype in (ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)}
     assert names == set(signature.C_TYPES)
     for name, dtype in signature.C_TYPES.items():
         code = signature.scalar_format(name)

@@ -52,7 +52,8 @@ BY_TEXT = {
     },
 }
 OURS_ALONE = {"dense", "flatten", "l2_divergence", "rbf", "regularizer", "rotary_embedding", "sigmoid", "tanh"}
-OURS_ALONE |= {"sinusoidal_positions"}
+OURS_ALONE |= {"grouped_dense", "sinusoidal_positions"}
+OURS_ALONE |= {"scaled_mm"}  # the arguments of torch._scaled_mm
 # Of torch.nn.functional, and why it is not here.
 NOT_HERE = {
     # tensors do not change
@@ -64,8 +65,8 @@ NOT_HERE = {
     *(f"fractional_max_pool{n}d_with_indices" for n in (2, 3)),
     # other names, and layouts, of what is here
     *("conv_tbc", "native_channel_shuffle"),
-    # products of scaled or ragged matrices, for float8
-    *("grouped_mm", "scaled_grouped_mm", "scaled_mm"),
+    # other forms of grouped_dense, and of it with scaled_mm
+    *("grouped_mm", "scaled_grouped_mm"),
     # none of its public functions
     *("Optional", "assert_int_or_pair", "boolean_dispatch", "DType", "ScalingType", "SwizzleType"),
     *("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),

@@ -1,5 +1,6 @@
 """Matrix products on tensor cores, with what stands around them: one front for every op that multiplies matrices."""
 
+from . import grouped, scaled
 from .front import (
     as_matrix,
     direct,
@@ -27,12 +28,14 @@ __all__ = [
     "direct",
     "gains",
     "gradient",
+    "grouped",
     "has_tensor_cores",
     "in_one_launch",
     "passes",
     "planes_of",
     "prepared",
     "product",
+    "scaled",
     "split",
     "worthwhile",
 ]

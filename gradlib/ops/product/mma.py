@@ -14,7 +14,7 @@ from .choose_mma import Config, shared_bytes
 from .finish import finish
 from .problem import ARRAYS, LIMITS, Matrix, Outputs, Problem, Steps, Totals, paired_of
 
-__all__ = ["aligned", "config_macros", "product"]
+__all__ = ["aligned", "config_macros", "first_of", "product", "steps_of"]
 
 Array = Any
 
@@ -57,9 +57,9 @@ def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, c: Config) -> Totals
     totals = Totals.room(p, c.bm, out.y)
     tiles = -(-p.m // c.bm) * -(-p.n // c.bn)
     _product(
-        (tiles, 1, p.products * c.splits), c.threads, _first(a), _first(b), *out.arrays,
+        (tiles, 1, p.products * c.splits), c.threads, first_of(a), first_of(b), *out.arrays,
         None if totals is None else totals.array,
-        *out.limits, p.m, p.n, p.k, c.splits, c.band, *_steps(a), *_steps(b),
+        *out.limits, p.m, p.n, p.k, c.splits, c.band, *steps_of(a), *steps_of(b),
         shared=shared_bytes(c, a_transposed=p.a_transposed, b_transposed=p.b_transposed), **config_macros(c),
         **p.steps.macros, OPERAND=ctype(a.array.dtype), T=ctype(out.y.dtype), OUT=ctype(out.y.dtype),
         A_TRANSPOSED=p.a_transposed, B_TRANSPOSED=p.b_transposed, PASSES=p.passes,
@@ -68,12 +68,12 @@ def _launch(p: Problem, a: Matrix, b: Matrix, out: Outputs, c: Config) -> Totals
     return totals
 
 
-def _first(matrix: Matrix) -> Array:
+def first_of(matrix: Matrix) -> Array:
     """Return a contiguous view that carries the pointer."""
     return matrix.array[:1, :1, :1]
 
 
-def _steps(matrix: Matrix) -> tuple[int, int, int]:
+def steps_of(matrix: Matrix) -> tuple[int, int, int]:
     """Return the elements between rows, between products (0: one for all) and between planes."""
     item = matrix.array.dtype.itemsize
     plane, row, _ = (stride // item for stride in matrix.array.strides)

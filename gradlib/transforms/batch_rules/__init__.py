@@ -4,7 +4,7 @@ A rule gets the inputs with the batch along axis 0 where `over` says so, and giv
 Elementwise ops need none; `loops` names the ops of the library that have none.
 """
 
-from . import axes, draws, images, indices, products
+from . import axes, draws, grouped, images, indices, products
 from .rule import loops, rule
 
-__all__ = ["axes", "draws", "images", "indices", "loops", "products", "rule"]
+__all__ = ["axes", "draws", "grouped", "images", "indices", "loops", "products", "rule"]

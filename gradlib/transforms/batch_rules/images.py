@@ -8,11 +8,11 @@ from ...core import Primitive, op
 from .rule import example_by_composite, rule, spread_all
 
 
-def _fold(x: Any) -> Any:
+def fold(x: Any) -> Any:
     return op.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
 
 
-def _unfold(y: Any, size: int) -> Any:
+def unfold(y: Any, size: int) -> Any:
     return op.reshape(y, (size, y.shape[0] // size, *y.shape[1:]))
 
 
@@ -30,7 +30,7 @@ def _out_of_channels(y: Any, size: int) -> Any:
 def _conv(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     x, *filters = xs
     if not any(over[1:]):
-        return _unfold(prim(_fold(x), *filters, **params), size)
+        return unfold(prim(fold(x), *filters, **params), size)
     if prim.name == "convolution":
         return example_by_composite(prim, xs, over, params)
     x, w = spread_all(xs, over, size)
@@ -47,7 +47,7 @@ def _conv_weight_gradient(prim: Primitive, size: int, xs: Any, over: Any, params
 
 @rule("max_pool", "avg_pool", "windows_max", "windows_sum", "windows_spread", "windows_select", "windows_select_back")
 def _windows(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
-    return _unfold(prim(*[_fold(x) for x in spread_all(xs, over, size)], **params), size)
+    return unfold(prim(*[fold(x) for x in spread_all(xs, over, size)], **params), size)
 
 
 @rule("standardize")

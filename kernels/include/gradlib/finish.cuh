@@ -1,6 +1,6 @@
 // What the sums of a product pass through on their way out, composed at compile time:
 //   u = v scale[column] + bias[column]      the pre-activation (SCALE=1, BIAS=1), + residual if RESIDUAL=2;
-//                                           SAVE=1 stores it in z
+//                                           SAVE=1 stores it in z; FACTOR=1 multiplies v by a number before
 //   y = f(u) f'(s) d + residual             f is ACT; f' (SLOPE=1) that of SLOPE_ACT, at s; residual if RESIDUAL=1;
 //                                           d (DROPOUT=1) is 0 or 1 / (1 - p), as dropout.cu draws it for this element
 // SUMS=1 adds y up along the rows: the gradient of a bias that lies before.  MOMENTS=1 takes its mean and the sum of its
@@ -21,6 +21,9 @@
 #endif
 #ifndef SCALE
 #define SCALE 0
+#endif
+#ifndef FACTOR
+#define FACTOR 0
 #endif
 #ifndef SAVE
 #define SAVE 0
@@ -62,6 +65,7 @@ struct Finish {
   unsigned int threshold;  // of dropout: p 2^24
   A keep;                  // 1 / (1 - p)
   int n;
+  float factor = 1;
 
   // What columns `column` and the next pass through.
   struct Columns {
@@ -75,6 +79,7 @@ struct Finish {
   }
   // v: the sum; r: the residual there, where it is wanted.
   GRADLIB_DEVICE A before(A v, const Columns& c, int e, A r) const {
+    if constexpr (FACTOR) v *= factor;
     if constexpr (SCALE) v = mul_add<A>(v, c.scale[e], BIAS ? c.bias[e] : A(0));
     else if constexpr (BIAS) v += c.bias[e];
     return RESIDUAL == 2 ? v + r : v;

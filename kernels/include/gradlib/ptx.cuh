@@ -16,6 +16,8 @@ typedef unsigned long long mbarrier;  // in shared memory
 struct tf32 {};                       // names the element type of products of float bits,
 struct e4m3 {};                       // and those of products of 8-bit floats
 struct e5m2 {};
+template <class Storage> struct Float8Of;  // e4m3 or e5m2 of the type that stores it: float8.cuh
+template <class Storage> using float8_t = typename Float8Of<Storage>::type;
 
 }  // namespace ptx
 

@@ -52,6 +52,37 @@ def test_every_tile_comes_once_and_every_step_of_k_once(m, n, k, products, split
     assert all((np.diff(np.flatnonzero(row)) == 1).all() for row in used)  # neighbours
 
 
+RAGGED = r"""
+#include "gradlib/ragged.cuh"
+extern "C" __global__ void ragged_rows(const int* offsets, int* seen, int* parts, int rows, int groups, int splits) {
+  const ragged::Slots<64> slots{offsets, rows, groups};
+  for (int slot = 0; slot < slots.count(); ++slot) {
+    const auto at = slots.at(slot);
+    for (int row = at.row; row < smaller(at.row + 64, at.end); ++row) seen[row] += 1 + at.group;
+  }
+  for (int group = 0; group < groups; ++group) {
+    for (int index = 0; index < splits; ++index) {
+      const schedule::Part part = ragged::part<32>(offsets, group, splits, index);
+      for (int row = part.begin; row < part.end; ++row) parts[row] += 1 + group;
+    }
+  }
+}
+"""
+
+
+@few
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 100), st.integers(1, 5))
+def test_every_row_of_every_group_comes_once(sizes, behind, splits):
+    """In the slots of tiles, and in the parts of a sum; and those behind the groups not at all."""
+    offsets = np.cumsum([0, *sizes]).astype(np.int32)
+    rows = int(offsets[-1]) + behind
+    seen, parts = np.zeros(rows + 1, np.int32), np.zeros(rows + 1, np.int32)
+    run_kernel(RAGGED, "ragged_rows", 1, 1, [offsets, seen, parts, rows, len(sizes), splits])
+    group = np.repeat(np.arange(len(sizes)), sizes) + 1
+    for found in (seen, parts):
+        np.testing.assert_array_equal(found, np.pad(group, (0, behind + 1)))
+
+
 CELLS = r"""
 #include "gradlib/schedule.cuh"
 extern "C" __global__ void cells(int* seen, int rows, int columns, int band) {

@@ -116,27 +116,27 @@ GRADLIB_DEVICE void store(const Sums& sum, int z, int m0, int n0, int m, int n, 
   }
 }
 
-// One tile of one product, or of one part of its sum.  blockIdx.x counts tiles, blockIdx.z products times splits.
+// Of product z: rows from m0 on of m, columns from n0 on of n, summed over k from k_begin to k_end.
+struct Tile {
+  int z, m0, m, n0, n, k_begin, k_end;
+};
+
+// One tile, by the whole block.
 template <class A, class B, class Rows>
-GRADLIB_DEVICE void run(unsigned char* memory, const Shape& shape, const A& a, const B& b, const Finish& finish,
-                        const Outputs& out, const Rows& rows) {
+GRADLIB_DEVICE void compute(unsigned char* memory, const Tile& tile, const A& a, const B& b, const Finish& finish,
+                            const Outputs& out, const Rows& rows) {
   using SlabA = Slab<BM, !A_TRANSPOSED>;
   using SlabB = Slab<BN, B_TRANSPOSED>;
   OPERAND* slabs = reinterpret_cast<OPERAND*>(memory);
-  const int z = blockIdx.z;
-  const schedule::Cell cell =
-      schedule::in_bands(blockIdx.x, ceil_div(shape.m, BM), ceil_div(shape.n, BN), shape.band);
-  const int m0 = cell.row * BM, n0 = cell.column * BN;
-  const schedule::Part k = schedule::part(ceil_div(shape.k, TILE_K), shape.splits, z % shape.splits);
-  const int steps = k.size() * PASSES;
+  const int steps = ceil_div(tile.k_end - tile.k_begin, TILE_K) * PASSES;
 
-  const Filler<BM, !A_TRANSPOSED, A> fill_a(a, z, m0);
-  const Filler<BN, B_TRANSPOSED, B> fill_b(b, z, n0);
+  const Filler<BM, !A_TRANSPOSED, A> fill_a(a, tile.z, tile.m0);
+  const Filler<BN, B_TRANSPOSED, B> fill_b(b, tile.z, tile.n0);
   const auto fill = [&](int step) {
     OPERAND* to = slabs + step % STAGES * (SlabA::SIZE + SlabB::SIZE);
-    const int k0 = (k.begin + step / PASSES) * TILE_K, pass = step % PASSES;
-    fill_a.fill(to, k0, shape.k, pass);
-    fill_b.fill(to + SlabA::SIZE, k0, shape.k, pass);
+    const int k0 = tile.k_begin + step / PASSES * TILE_K, pass = step % PASSES;
+    fill_a.fill(to, k0, tile.k_end, pass);
+    fill_b.fill(to + SlabA::SIZE, k0, tile.k_end, pass);
   };
   const int warp = threadIdx.x / 32;
   const int row = warp / (BN / WN) * WM, of_column = warp % (BN / WN) * WN;
@@ -170,7 +170,19 @@ GRADLIB_DEVICE void run(unsigned char* memory, const Shape& shape, const A& a, c
     }
   }
   if constexpr (TOTALS) __syncthreads();  // the slabs are free for the columns' totals
-  store(sum, z, m0, n0, shape.m, shape.n, finish, out, rows, *reinterpret_cast<Totals*>(memory));
+  store(sum, tile.z, tile.m0, tile.n0, tile.m, tile.n, finish, out, rows, *reinterpret_cast<Totals*>(memory));
+}
+
+// One tile of one product, or of one part of its sum.  blockIdx.x counts tiles, blockIdx.z products times splits.
+template <class A, class B, class Rows>
+GRADLIB_DEVICE void run(unsigned char* memory, const Shape& shape, const A& a, const B& b, const Finish& finish,
+                        const Outputs& out, const Rows& rows) {
+  const schedule::Cell cell =
+      schedule::in_bands(blockIdx.x, ceil_div(shape.m, BM), ceil_div(shape.n, BN), shape.band);
+  const schedule::Part k = schedule::part(ceil_div(shape.k, TILE_K), shape.splits, blockIdx.z % shape.splits);
+  const Tile tile{int(blockIdx.z), cell.row * BM, shape.m, cell.column * BN, shape.n, k.begin * TILE_K,
+                  smaller(k.end * TILE_K, shape.k)};
+  compute(memory, tile, a, b, finish, out, rows);
 }
 
 }  // namespace mma

@@ -5,18 +5,24 @@
 
 namespace sm90 {
 
-// Of one tile: the products of planes are exact, and leave the tensor core, which cuts off, after every 64 of k.
-template <int N>
-GRADLIB_DEVICE void sum_of_planes(float (&sum)[M64][N], const Ring& ring, Place& place, const Tile& tile,
-                                  int first_block) {
+template <int N> GRADLIB_DEVICE void clear(float (&sum)[M64][N]) {
 #pragma unroll
   for (int i = 0; i < M64; ++i)
 #pragma unroll
     for (int j = 0; j < N; ++j) sum[i][j] = 0;
+}
+
+// Of one tile: the sums leave the tensor core, which cuts off, after every CHUNK steps: of planes, whose products are
+// exact, after every 64 of k.
+template <int N, class Arrived>
+GRADLIB_DEVICE void sum_of_chunks(float (&sum)[M64][N], const Ring& ring, Place& place, const Tile& tile,
+                                  int first_block, const Arrived& arrived) {
+  clear(sum);
 #pragma unroll 1
-  for (int k = tile.k.begin; k < tile.k.end; ++k) {
+  for (int done = 0; done < tile.steps(); done += CHUNK) {
     float part[M64][N];
-    multiply(part, ring, place, PASSES, first_block, [] {});
+    multiply(part, ring, place, PASSES > 1 ? CHUNK : smaller(CHUNK, tile.steps() - done), first_block,
+             [&](int step, int stage) { arrived((done + step) / PASSES, stage); }, [] {});
 #pragma unroll
     for (int i = 0; i < M64; ++i)
 #pragma unroll
@@ -25,7 +31,7 @@ GRADLIB_DEVICE void sum_of_planes(float (&sum)[M64][N], const Ring& ring, Place&
 }
 
 // `loads` fills a stage of a tile; `rows` says where threads store the rows of y themselves.
-template <class Loads, class Rows>
+template <class Shape, class Loads, class Rows>
 GRADLIB_DEVICE void run(unsigned char* shared, const Shape& shape, const Loads& loads, const Finish& finish,
                         const Outputs& outputs, const Rows& rows) {
   unsigned char* const room = shared + STAGES * STAGE_BYTES;
@@ -51,20 +57,29 @@ GRADLIB_DEVICE void run(unsigned char* shared, const Shape& shape, const Loads& 
     const int group = role - 1, first_block = PINGPONG ? 0 : group * M64;
     Staging staging(room, bars + 2 * STAGES, group);
     Place place;
-    Turns turns(shape, rank, group);
+    Turns<Shape> turns(shape, rank, group);
     while (turns.left()) {
       const Tile tile = turns.begin(place);
       const Fragment at(shape, tile, group);
-      if constexpr (FETCHED) staging.fetch<0>(outputs.fetched_map, at, 0);
+      const bool some = !RAGGED<Rows> || at.m0 < at.m;
+      if constexpr (FETCHED) {
+        if (some) staging.fetch<0, RAGGED<Rows>>(outputs.fetched_map, at, 0);
+      }
       float sum[M64][BN / 2];
-      if constexpr (PASSES == 1) {
-        multiply(sum, ring, place, tile.steps(), first_block, [&] { turns.hand_over(); });
+      const auto arrived = [&](int step, int stage) {
+        if constexpr (Shape::RAGGED_SUM) shape.cut(ring, stage, tile, tile.k.begin + step);
+      };
+      if constexpr (CHUNK == 0) {
+        multiply(sum, ring, place, tile.steps(), first_block, arrived, [&] { turns.hand_over(); });
+        if constexpr (Shape::RAGGED_SUM) {
+          if (tile.steps() == 0) clear(sum);
+        }
       } else {
-        sum_of_planes(sum, ring, place, tile, first_block);
+        sum_of_chunks(sum, ring, place, tile, first_block, arrived);
         turns.hand_over();
       }
       turns.end(place);
-      store(sum, finish, at, staging, outputs, rows, shape.z);
+      if (some) store(sum, finish, at, staging, outputs, rows, shape.z);
     }
     if constexpr (!DIRECT) staging.drain();
   }

@@ -22,12 +22,12 @@ struct Tiles {
 };
 
 // By one thread: fill the ring with the tiles of every output tile of this block, in the order of their use.
-template <class Loads>
+template <class Shape, class Loads>
 GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& loads, int rank) {
   Place place;
   const int tiles = shape.tiles();
   for (int number = blockIdx.x / CLUSTER; number < tiles; number += gridDim.x / CLUSTER) {
-    const Tile tile(shape, number, rank);
+    const Tile tile = shape.tile(number, rank);
     const typename Loads::Start start = loads.start(tile);
     for (int k = tile.k.begin; k < tile.k.end; ++k) {
 #pragma unroll 1
@@ -41,23 +41,32 @@ GRADLIB_DEVICE void produce(const Ring& ring, const Shape& shape, const Loads& l
   }
 }
 
-// By a warpgroup: multiply `steps` stages into `sum`.  `issued` is called when all is on its way to the tensor core.
-template <int N, class Issued>
+// The next 32 bytes of k of 64 rows.
+template <class Left, class Right>
+GRADLIB_DEVICE void multiply_add(float (&sum)[BN / 2], unsigned long long a, unsigned long long b, bool add) {
+  if constexpr (sizeof(Left) == 1) ptx::wgmma_fp8<ptx::float8_t<Left>, ptx::float8_t<Right>, BN>(sum, a, b, add);
+  else ptx::wgmma<Left, BN, A_TRANSPOSED, !B_TRANSPOSED>(sum, a, b, add);
+}
+
+// By a warpgroup: multiply `steps` stages into `sum`.  `arrived(step, stage)` is called when a stage is there, `issued`
+// when all is on its way to the tensor core.
+template <int N, class Arrived, class Issued>
 GRADLIB_DEVICE void multiply(float (&sum)[M64][N], const Ring& ring, Place& place, int steps, int first_block,
-                             const Issued& issued) {
+                             const Arrived& arrived, const Issued& issued) {
   const unsigned long long a0 = OperandA::descriptor(ring.a(0), first_block), b0 = OperandB::descriptor(ring.b(0), 0);
   int before = -1;
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     ptx::mbarrier_wait_parity(ring.full + place.stage, place.phase);
+    arrived(step, place.stage);
     const unsigned long long a = a0 + place.stage * (STAGE_BYTES >> 4), b = b0 + place.stage * (STAGE_BYTES >> 4);
     ptx::wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < TILE_K / 16; ++k) {
+    for (int k = 0; k < 4; ++k) {
 #pragma unroll
       for (int i = 0; i < M64; ++i) {
-        ptx::wgmma<OPERAND, BN, A_TRANSPOSED, !B_TRANSPOSED>(sum[i], a + k * OperandA::NEXT_K + i * OperandA::NEXT_BLOCK,
-                                                       b + k * OperandB::NEXT_K, step > 0 || k > 0);
+        multiply_add<OPERAND, OPERAND_B>(sum[i], a + k * OperandA::NEXT_K + i * OperandA::NEXT_BLOCK,
+                                         b + k * OperandB::NEXT_K, step > 0 || k > 0);
       }
     }
     ptx::wgmma_commit_group();
@@ -75,7 +84,7 @@ GRADLIB_DEVICE void multiply(float (&sum)[M64][N], const Ring& ring, Place& plac
 
 // The tiles of a warpgroup, one after the other.  In ping-pong the two take turns: one begins to multiply when the other
 // has issued its last product, and each skips the stages of the other's tiles.
-struct Turns {
+template <class Shape> struct Turns {
   const Shape& shape;
   int rank, group, tiles, step, number;
   bool first;
@@ -92,7 +101,7 @@ struct Turns {
       if (group == 1 || !first) ptx::bar_sync(3 + group, 256);
       first = false;
     }
-    return Tile(shape, number, rank);
+    return shape.tile(number, rank);
   }
   GRADLIB_DEVICE void hand_over() const {
     if (PINGPONG && number + step < tiles) ptx::bar_arrive(4 - group, 256);
@@ -104,7 +113,7 @@ struct Turns {
       number += step;
     }
   }
-  GRADLIB_DEVICE void skip(Place& place, int other) const { place.skip(Tile(shape, other, rank).steps()); }
+  GRADLIB_DEVICE void skip(Place& place, int other) const { place.skip(shape.tile(other, rank).steps()); }
 };
 
 }  // namespace sm90

@@ -1,6 +1,6 @@
 // How a tile of A or B comes into shared memory, and how wgmma finds it there.
 //
-// A row of the tensor map is what is contiguous in memory.  Where that is k, the tile is EXTENT rows of 64 of k, in one
+// A row of the tensor map is what is contiguous in memory.  Where that is k, the tile is EXTENT rows of TILE_K, in one
 // box; where it is the other index, the tile is EXTENT / 64 boxes of 64 rows of k.  Both with the 128-byte swizzle.
 #pragma once
 
@@ -38,11 +38,11 @@ template <int EXTENT, bool K_CONTIGUOUS, int PARTS> struct Operand {
     else ptx::tensor_load_multicast(to, map, bar, (1 << PARTS) - 1, x, y, z);
   }
 
-  // The tile's first 16 of k, from index 64 * block on.
+  // The tile's first 32 bytes of k, from index 64 * block on.
   static GRADLIB_DEVICE unsigned long long descriptor(const unsigned char* tile, int block) {
     return ptx::wgmma_descriptor<128>(tile + block * 8192, K_CONTIGUOUS ? 16 : 8192, 1024);
   }
-  // What the next 16 of k, or the next 64 indices, add to it.
+  // What the next 32 bytes of k, or the next 64 indices, add to it.
   static constexpr int NEXT_K = (K_CONTIGUOUS ? 32 : 2048) >> 4;
   static constexpr int NEXT_BLOCK = 8192 >> 4;
 };

@@ -26,11 +26,15 @@ struct Outputs {
   const TensorMap *y_map, *z_map, *fetched_map;
 };
 
+// Of the rows of y: whether z is their group, a tile may have none left, and the next are another group's.
+template <class Rows> constexpr bool RAGGED = false;
+
 // A warpgroup's part of a tile, of which this thread holds sum[i][4 j + 2 r + e] of row(i, r), column(j) + e.
 struct Fragment {
   int m, n, m0, n0, z, lane, warp;
+  template <class Shape>
   GRADLIB_DEVICE Fragment(const Shape& shape, const Tile& tile, int warpgroup)
-      : m(shape.m), n(shape.n), m0(tile.m0 + (PINGPONG ? 0 : warpgroup * ROWS)), n0(tile.n0), z(tile.z),
+      : m(tile.m), n(shape.n), m0(tile.m0 + (PINGPONG ? 0 : warpgroup * ROWS)), n0(tile.n0), z(tile.z),
         lane(threadIdx.x % 32), warp(threadIdx.x % 128 / 32) {}
   GRADLIB_DEVICE int row(int i, int r) const { return m0 + 64 * i + 16 * warp + 8 * r + lane / 4; }
   GRADLIB_DEVICE int column(int j) const { return n0 + 8 * j + lane % 4 * 2; }
@@ -61,12 +65,12 @@ struct Staging {
   }
 
   // Let columns 64 c and on be fetched into the next slot but `ahead`, once the copy engine has read what it held.
-  template <int ahead> GRADLIB_DEVICE void fetch(const TensorMap* map, const Fragment& at, int c) const {
+  template <int ahead, bool ragged> GRADLIB_DEVICE void fetch(const TensorMap* map, const Fragment& at, int c) const {
     if (speaks() && at.n0 + 64 * c < at.n) {
       ptx::cp_async_bulk_wait_group_read<SLOTS - 1 - ahead>();
       ptx::mbarrier* bar = loaded + (turn + ahead) % SLOTS;
       ptx::mbarrier_arrive_expect_tx(bar, SLOT_BYTES);
-      ptx::tensor_load(slot(turn + ahead), map, bar, at.n0 + 64 * c, at.m0, at.z);
+      ptx::tensor_load(slot(turn + ahead), map, bar, at.n0 + 64 * c, at.m0, ragged ? 0 : at.z);
     }
   }
   GRADLIB_DEVICE unsigned char* receive() {
@@ -74,13 +78,26 @@ struct Staging {
     return slot(turn++);
   }
 
-  GRADLIB_DEVICE void send(const TensorMap* map, const unsigned char* slot, const Fragment& at, int c) const {
+  // By a box or, row by row, by the threads: then behind an empty group, as slots are counted by groups.
+  template <class Rows>
+  GRADLIB_DEVICE void send(const TensorMap* map, OUT* to, const Rows& rows, const unsigned char* slot,
+                           const Fragment& at, int c) const {
     ptx::fence_proxy_async();
     meet();
-    if (speaks()) {
-      ptx::tensor_store(map, slot, at.n0 + 64 * c, at.m0, at.z);
-      ptx::cp_async_bulk_commit_group();
+    const bool alone = !RAGGED<Rows> || at.m0 + ROWS <= at.m;
+    if (alone && speaks()) ptx::tensor_store(map, slot, at.n0 + 64 * c, at.m0, RAGGED<Rows> ? 0 : at.z);
+    if (!alone) {
+#pragma unroll 1  // for the registers
+      for (int i = threadIdx.x % 128; i < smaller(at.m - at.m0, ROWS) * 8; i += 128) {
+        const int row = i / 8, column = at.n0 + 64 * c + i % 8 * 8;
+        if (column < at.n) {
+          *reinterpret_cast<uint4*>(to + rows.offset(at.z, at.m0 + row) + column) =
+              *reinterpret_cast<const uint4*>(slot + row * 128 + (i % 8 ^ row % 8) * 16);
+        }
+      }
+      if constexpr (FETCHED) meet();  // before the slot is fetched into
     }
+    if (speaks()) ptx::cp_async_bulk_commit_group();
   }
   GRADLIB_DEVICE void drain() const {
     if (speaks()) ptx::cp_async_bulk_wait_group<0>();
@@ -131,7 +148,7 @@ GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Fini
                          const Outputs& out, const Rows& rows, ColumnTotal (&total)[16]) {
   unsigned char* slot = nullptr;
   if constexpr (FETCHED) {
-    if (c + 1 < BN / 64) staging.fetch<1>(out.fetched_map, at, c + 1);
+    if (c + 1 < BN / 64) staging.fetch<1, RAGGED<Rows>>(out.fetched_map, at, c + 1);
     slot = staging.receive();
   } else if constexpr (!DIRECT) {
     slot = staging.claim();
@@ -156,14 +173,15 @@ GRADLIB_DEVICE void emit(const float (&sum)[M64][N], int c, bool pre, const Fini
       } else {
 #pragma unroll
         for (int k = 0; k < 8; k += 2) {
-          const long long row = rows.offset(at.z, at.row(i, k / 2 % 2));
+          const int of_y = at.row(i, k / 2 % 2);
+          const long long row = of_y < at.m ? rows.offset(at.z, of_y) : -1;
           OUT* to = (pre ? out.z : out.y) + row;
           if (row >= 0) Finish::store(to, at.column(8 * c + j + k / 4), at.n, value[k], value[k + 1]);
         }
       }
     }
   }
-  if constexpr (!DIRECT) staging.send(pre ? out.z_map : out.y_map, slot, at, c);
+  if constexpr (!DIRECT) staging.send(pre ? out.z_map : out.y_map, pre ? out.z : out.y, rows, slot, at, c);
 }
 
 // Add up 64 columns over the warpgroup's rows: in each warp, then over the four.

@@ -7,8 +7,11 @@
 #include "gradlib/ptx.cuh"
 #include "gradlib/schedule.cuh"
 
-#ifndef OPERAND  // elements of A and B: __half or __nv_bfloat16
+#ifndef OPERAND  // elements of A and B: __half, __nv_bfloat16, or 8-bit floats (float8.cuh)
 #define OPERAND __nv_bfloat16
+#endif
+#ifndef OPERAND_B  // elements of B, if another kind of 8-bit floats
+#define OPERAND_B OPERAND
 #endif
 #ifndef BM  // rows of a tile
 #define BM 128
@@ -35,9 +38,16 @@
 #define PASSES 1
 #endif
 
+#ifndef PROMOTE  // steps of 128 bytes of k after which sums of 8-bit floats leave the tensor core, which keeps 14 bits
+#define PROMOTE 2
+#endif
+
 namespace sm90 {
 
-constexpr int TILE_K = 64;  // 128 bytes of a 16-bit element: one span of the swizzle
+constexpr int TILE_K = 128 / sizeof(OPERAND);  // one span of the swizzle
+constexpr int CHUNK = PASSES > 1 ? PASSES : sizeof(OPERAND) == 1 ? PROMOTE : 0;  // steps that are summed apart, if any
+static_assert(sizeof(OPERAND) == sizeof(OPERAND_B), "operands of one width");
+static_assert(sizeof(OPERAND) == 2 || (!A_TRANSPOSED && B_TRANSPOSED && PASSES == 1), "of 8 bits k must be contiguous");
 constexpr int THREADS = 384;
 constexpr int GROUPS = PINGPONG ? 1 : 2;  // warpgroups that share a tile
 constexpr int ROWS = BM / GROUPS;         // of a tile that one warpgroup computes
@@ -46,9 +56,14 @@ static_assert(BM % (64 * GROUPS) == 0 && BM <= 256, "a warpgroup multiplies 64 r
 static_assert(BN % 64 == 0 && BN <= 256, "tiles of B are loaded 64 columns at a time");
 static_assert(CLUSTER == 1 || (CLUSTER == 2 && (B_TRANSPOSED || BN % 128 == 0)), "each block loads half of B's tile");
 
-constexpr int A_BYTES = BM * TILE_K * 2, B_BYTES = BN * TILE_K * 2, STAGE_BYTES = A_BYTES + B_BYTES;
+constexpr int A_BYTES = BM * 128, B_BYTES = BN * 128, STAGE_BYTES = A_BYTES + B_BYTES;
 
+struct Tile;
+
+// A shape says how many tiles there are and which is which.  RAGGED_SUM: groups are added up, of any number of rows.
 struct Shape {
+  static constexpr bool RAGGED_SUM = false;
+
   int m, n, k, z;      // z: independent products, times splits
   int splits;          // parts of the sum over k, each a tile of its own
   int group;           // rows of tiles that are computed together, for the L2 cache
@@ -56,12 +71,14 @@ struct Shape {
   GRADLIB_DEVICE int rows() const { return ceil_div(m, BM * CLUSTER); }
   GRADLIB_DEVICE int columns() const { return ceil_div(n, BN); }
   GRADLIB_DEVICE int tiles() const { return rows() * columns() * z; }
+  GRADLIB_DEVICE Tile tile(int number, int rank) const;
 };
 
 struct Tile {
-  int m0, n0, z, split;
+  int m0, m, n0, z, split;  // m: where the rows end
   schedule::Part k;  // in TILE_K
 
+  Tile() = default;
   // The tile of that number, for this block of the cluster.
   GRADLIB_DEVICE Tile(const Shape& s, int number, int rank) {
     const int rows = s.rows(), columns = s.columns();
@@ -69,10 +86,13 @@ struct Tile {
     split = z % s.splits;
     const schedule::Cell cell = schedule::in_bands(number - z * rows * columns, rows, columns, s.group);
     m0 = (cell.row * CLUSTER + rank) * BM;
+    m = s.m;
     n0 = cell.column * BN;
     k = schedule::part(ceil_div(s.k, TILE_K), s.splits, split);
   }
   GRADLIB_DEVICE int steps() const { return k.size() * PASSES; }
 };
+
+GRADLIB_DEVICE Tile Shape::tile(int number, int rank) const { return Tile(*this, number, rank); }
 
 }  // namespace sm90
