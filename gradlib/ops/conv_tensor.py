@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import backend as backends
 from ..spec import float32
@@ -17,7 +17,7 @@ from .product.patches_sm90 import fits
 from .product.planes import gradient_beside, split, split_beside
 from .tiling import combine
 
-__all__ = ["backward", "data_gradient", "forward", "total", "weight_gradient", "window_of"]
+__all__ = ["Gradients", "backward", "data_gradient", "forward", "passes", "total", "weight_gradient", "window_of"]
 
 Array = Any
 
@@ -83,12 +83,21 @@ def _gradient(g: Array, s: Array | None, activation: Activation) -> tuple[Images
 
 
 def forward(
-    x: Array, w: Array, b: Array | None, y: Array, z: Array | None, window: Window, activation: Activation
+    x: Array,
+    w: Array,
+    b: Array | None,
+    scale: Array | None,
+    residual: Array | None,
+    y: Array,
+    z: Array | None,
+    window: Window,
+    activation: Any,
 ) -> bool:
     """Compute y, and z where it is wanted, on tensor cores, if that is faster."""
     if not _goes(x, x.shape[-1], w.shape[-1], window, x.shape[1:-1], y.shape[1:-1], x.shape[0]):
         return False
-    convolve(_images(x), _filters(w), y, window, passes(x), bias=b, z=z, activation=activation)  # type: ignore[arg-type]
+    convolve(_images(x), _filters(w), y, window, passes(x), bias=b, scale=scale, residual=residual, z=z,
+             activation=activation)  # fmt: skip
     return True
 
 
@@ -108,10 +117,26 @@ def weight_gradient(x: Array, g: Array, dw: Array, window: Window) -> bool:
     return True
 
 
+class Gradients(NamedTuple):
+    """What `backward` found; None for what was not asked for, or is still to be computed."""
+
+    dx: Array | None
+    dw: Array | None
+    sums: Array | None  # of the columns of dz, in parts
+    dz: Array | None  # before the activation, as an array like g
+
+
 def backward(
-    x: Array, w: Array, g: Array, s: Array | None, window: Window, activation: Activation, needs: tuple[bool, ...]
-) -> tuple[Array | None, Array | None, Array | None] | None:
-    """Return dx, dw, and the column sums of dz in parts, None if they are still to be computed; None if not there.
+    x: Array,
+    w: Array,
+    g: Array,
+    s: Array | None,
+    window: Window,
+    activation: Activation,
+    needs: tuple[bool, bool],
+    wide: bool = False,
+) -> Gradients | None:
+    """Return the gradients in x and w, dw in float32 if `wide`; None if they should be computed elsewhere.
 
     One pass makes dz = g act'(s), adds up its columns, and serves both gradients.
     """
@@ -124,9 +149,9 @@ def backward(
         dx = backend.empty(x.shape, x.dtype)
         input_gradient(dz, _filters(w), dx, window, passes(x))
     if needs[1]:
-        dw = backend.empty(w.shape, w.dtype)
+        dw = backend.empty(w.shape, float32 if wide else w.dtype)
         product_of_patches(_images(x), dz, dw, window, passes(x))
-    return dx, dw, sums
+    return Gradients(dx, dw, sums, dz.array if dz.array.shape == g.shape and dz.array.dtype == g.dtype else None)
 
 
 def total(sums: Array, dtype: Any) -> Array:
