@@ -1,5 +1,5 @@
-// The 2-d convolution y = act((x * w) scale + b + residual) and its gradients as implicit matrix products over one main loop (gemm.cuh),
-// the activation's derivative dz = g act'(s) fused into the loads.  x: (batch, height, width, channels),
+// The 2-d convolution y = act((x * w) scale + b + residual) and its gradients as implicit matrix products over one main
+// loop (gemm.cuh), the activation's derivative dz = g act'(s) fused into the loads.  x: (batch, height, width, channels),
 // w: (kernel_h, kernel_w, channels / groups, out_channels), b: (out_channels,),
 // y, g, s, z: (batch, out_height, out_width, out_channels); all contiguous.
 // scale: (out_channels,); residual: as y.
@@ -23,7 +23,8 @@ using Gradient = ActivationGradient<T, act::ACT>;
 // b, scale and residual may be null; z is null unless the pre-activation is to be saved.
 extern "C" __global__ void __launch_bounds__(gemm::THREADS, gemm::RESIDENT<T>)
 conv2d_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, const T* __restrict__ scale,
-               const T* __restrict__ residual, T* __restrict__ y, T* __restrict__ z, int batch, int height, int width, int channels,
+               const T* __restrict__ residual, T* __restrict__ y, T* __restrict__ z,
+               int batch, int height, int width, int channels,
                int out_height, int out_width, int out_channels, int kernel_h, int kernel_w, int stride_h, int stride_w,
                int pad_h, int pad_w, int dilation_h, int dilation_w, int groups) {
   const conv::Geometry at{height,   width,    channels, out_height, out_width,  out_channels, kernel_h, kernel_w,

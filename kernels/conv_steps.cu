@@ -12,7 +12,7 @@
 #include "gradlib/pack.cuh"
 
 // dz = g f'(s).  Grid: any number of blocks of one dimension; each thread takes 4 neighbours.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 1)
 conv_slope(const T* __restrict__ g, const T* __restrict__ s, T* __restrict__ dz, long long n) {
   const bool wide = aligned4(g) && aligned4(s) && aligned4(dz);
   for (long long i = 4 * global_index(); i < n; i += 4 * global_size()) {
@@ -27,7 +27,7 @@ conv_slope(const T* __restrict__ g, const T* __restrict__ s, T* __restrict__ dz,
 }
 
 // y = w scale[column], both (rows, columns).  Grid: any number of blocks of one dimension.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 1)
 conv_scaled_filters(const T* __restrict__ w, const T* __restrict__ scale, T* __restrict__ y, int rows, int columns) {
   const long long count = (long long)rows * columns;
   for (long long i = global_index(); i < count; i += global_size()) {

@@ -126,18 +126,25 @@ def conv2d(
     dilation: Size = 1,
     groups: int = 1,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     activation: Activation = None,
 ) -> Array:
-    """y[p] = activation(sum over r of x[p stride + r dilation - padding] @ weight[r] + bias): cross-correlation.
+    """y[p] = activation(scale sum over r of x[p stride + r dilation - padding] @ weight[r] + bias + residual).
 
-    Shapes: input (batch, height, width, in); weight (kh, kw, in / groups, out); bias (out,); result
+    A cross-correlation, with what follows it in the same launch: `scale` (and `bias`) take in a batch normalisation of
+    known statistics, `residual` is what a residual block adds before its activation.
+
+    Shapes: input (batch, height, width, in); weight (kh, kw, in / groups, out); bias, scale (out,); result and residual
     (batch, h', w', out), h' = floor((height + 2 padding - dilation (kh - 1) - 1) / stride) + 1.  `padding`
     is an int, two of them, ``"valid"`` or ``"same"`` (stride 1; an odd zero goes below and right).
-    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv2d.cu``, ``depthwise.cu``.
+    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv_sm90.cu``, ``conv_mma.cu``,
+    ``conv2d.cu``, ``depthwise.cu``.
     """
     return ops.conv2d(
-        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
-    )
+        input, weight, bias, scale=scale, residual=residual, stride=stride, padding=padding, dilation=dilation,
+        groups=groups, activation=activation,
+    )  # fmt: skip
 
 
 def batch_norm(

@@ -64,12 +64,18 @@ def conv1d(
     dilation: Size = 1,
     groups: int = 1,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     activation: Any = None,
 ) -> Array:
-    """y = activation(conv(input, weight) + bias): input (batch, length, in), weight (k, in / groups, out)."""
+    """y = activation(scale conv(input, weight) + bias + residual), as `conv2d`.
+
+    Shapes: input (batch, length, in); weight (k, in / groups, out).
+    """
     return ops.conv1d(
-        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
-    )
+        input, weight, bias, scale=scale, residual=residual, stride=stride, padding=padding, dilation=dilation,
+        groups=groups, activation=activation,
+    )  # fmt: skip
 
 
 def conv3d(
@@ -81,12 +87,18 @@ def conv3d(
     dilation: Size = 1,
     groups: int = 1,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     activation: Any = None,
 ) -> Array:
-    """y = activation(conv(input, weight) + bias): input (batch, d, h, w, in), weight (kd, kh, kw, in / groups, out)."""
+    """y = activation(scale conv(input, weight) + bias + residual), as `conv2d`.
+
+    Shapes: input (batch, d, h, w, in); weight (kd, kh, kw, in / groups, out).
+    """
     return ops.conv3d(
-        input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
-    )
+        input, weight, bias, scale=scale, residual=residual, stride=stride, padding=padding, dilation=dilation,
+        groups=groups, activation=activation,
+    )  # fmt: skip
 
 
 def _transposed(

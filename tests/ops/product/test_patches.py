@@ -144,3 +144,33 @@ def test_layers_go_there(device, architecture, limits):
     for ours, expected in zip(given, wide, strict=True):
         got, want = ours.grad.numpy().astype(np.float64), expected.grad.numpy()
         assert abs(got - want).max() <= 2.0**-6 * np.sqrt((want**2).mean()) + 2.0**-7 * abs(want).max()
+
+
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize(("architecture", "dtype"), [("sm_90a", BF16), ("sm_80", BF16), ("sm_80", F32)])
+def test_scale_and_residual_go_there(device, architecture, dtype, limits):
+    """One launch forward, whatever is added; all five gradients are right."""
+    limits(device, architecture=architecture)
+    rng = np.random.default_rng(3)
+    shapes = ((4, 12, 12, 64), (3, 3, 64, 64), (64,), (64,), (4, 12, 12, 64))
+    arrays = [rng.standard_normal(s) for s in shapes]
+    arrays[1] /= 24
+    arrays = [v.astype(dtype) for v in arrays]
+    g = rng.standard_normal(shapes[-1]).astype(dtype)
+
+    def gradients(arrays: list[Any], g: Any, device: str) -> list[Any]:
+        x, w, b, scale, residual = given = [gl.tensor(v, device=device, requires_grad=True) for v in arrays]
+        with launches() as log:
+            y = gl.nn.functional.conv2d(x, w, b, padding=1, scale=scale, residual=residual, activation="gelu")
+        if device != "cpu":
+            kernels = [r.entry for r in log if not r.entry.startswith("split")]
+            assert kernels == ["convolve" if architecture == "sm_90a" else "convolve_mma"]
+        y.backward(gl.tensor(g, device=device))
+        return [y, *[t.grad for t in given]]
+
+    wide = gradients([v.astype(np.float64) for v in arrays], g.astype(np.float64), "cpu")
+    room = 2.0**-6 if dtype == BF16 else 2.0**-18
+    for ours, expected in zip(gradients(arrays, g, device), wide, strict=True):
+        want = expected.numpy()
+        off = abs(ours.numpy().astype(np.float64) - want).max()
+        assert off <= room * (np.sqrt((want**2).mean()) + abs(want).max() / 2)
