@@ -25,6 +25,7 @@ from . import bits as _bits
 from . import comparisons as _comparisons
 from . import complex_parts as _complex_parts
 from . import conv as _conv
+from . import conv_norm as _conv_norm
 from . import create as _create
 from . import cross_entropy as _cross_entropy
 from . import cumulative as _cumulative
@@ -57,6 +58,7 @@ from .bits import *
 from .comparisons import *
 from .complex_parts import *
 from .conv import *
+from .conv_norm import *
 from .create import *
 from .cross_entropy import *
 from .cumulative import *
@@ -102,6 +104,7 @@ __all__ += _bits.__all__
 __all__ += _comparisons.__all__
 __all__ += _complex_parts.__all__
 __all__ += _conv.__all__
+__all__ += _conv_norm.__all__
 __all__ += _create.__all__
 __all__ += _cross_entropy.__all__
 __all__ += _cumulative.__all__

@@ -10,7 +10,6 @@ from . import conv_launch, conv_steps, conv_tensor
 from .activation import Activation, activate
 from .conv_arguments import Padding, Size, window_arguments
 from .conv_host import Ints, Pairs
-from .conv_tensor import window_of
 from .conv_triad import conv, infer, triad_samples
 from .dense import column_sums
 
@@ -242,7 +241,7 @@ def _launch_layer_backward(
         g, s, activation = g if s is None else conv_steps.slope(g, s, activation), None, None  # type: ignore[arg-type]
     filters = weight if scale is None or not needs[0] else conv_steps.scaled_filters(weight, scale)
     wanted = (needs[0], needs[1] or needs[3])
-    found = _triad_gradients(input, weight, filters, g, s, wanted, scale is not None, activation, window)
+    found = conv_launch.gradients(input, weight, filters, g, s, wanted, scale is not None, activation, window)
     if found is None:
         return NotImplemented
     dx, dw, sums, dz = found
@@ -256,31 +255,6 @@ def _launch_layer_backward(
     if needs[4]:
         dr = g if s is None else conv_steps.slope(g, s, activation) if dz is None else dz  # type: ignore[arg-type]
     return dx, dw, db, dscale, dr
-
-
-def _triad_gradients(
-    input: Array,
-    weight: Array,
-    filters: Array,
-    g: Array,
-    s: Array | None,
-    needs: tuple[bool, bool],
-    wide: bool,
-    activation: Activation,
-    window: dict[str, Any],
-) -> conv_tensor.Gradients | None:
-    """Return dx through `filters`, and dw, if `wide` in the dtype of its sums; None where no kernel takes them."""
-    there = conv_tensor.backward(input, filters, g, s, window_of(weight.shape[:-2], **window), activation, needs, wide)
-    if there is not None:
-        return there
-    dx = dw = None
-    if needs[0]:
-        dx = conv_launch.data_gradient(g, s, filters, size=input.shape[1:-1], activation=activation, **window)
-    if needs[1]:
-        dw = conv_launch.weight_gradient(
-            input, g, s, kernel=weight.shape[:-2], activation=activation, wide=wide, **window
-        )
-    return None if dx is NotImplemented or dw is NotImplemented else conv_tensor.Gradients(dx, dw, None, None)
 
 
 op.register(conv1d=conv1d, conv2d=conv2d, conv3d=conv3d)

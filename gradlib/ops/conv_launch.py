@@ -18,7 +18,7 @@ from .conv_host import Ints, Pairs, out_sizes
 from .conv_tensor import window_of
 from .tiling import LARGEST, combine, parts, split, tiling
 
-__all__ = ["data_gradient", "forward", "weight_gradient"]
+__all__ = ["data_gradient", "forward", "gradients", "weight_gradient"]
 
 Array = Any
 
@@ -82,7 +82,8 @@ def forward(
     if y.size == 0:
         return y, z
     window = window_of(kernel, stride, padding, dilation, groups)
-    if conv_tensor.forward(x, w, b, scale, residual, y, z, window, activation):
+    there = conv_tensor.forward(x, w, y, window, activation, bias=b, scale=scale, residual=residual, z=z)
+    if there is not NotImplemented:
         return y, z
     if len(kernel) > 2:
         return NotImplemented
@@ -199,3 +200,26 @@ def weight_gradient(
     if part is not None and splits > 1:
         combine(part, dw)
     return dw
+
+
+def gradients(
+    input: Array,
+    weight: Array,
+    filters: Array,
+    g: Array,
+    s: Array | None,
+    needs: tuple[bool, bool],
+    wide: bool,
+    activation: Activation,
+    window: dict[str, Any],
+) -> conv_tensor.Gradients | None:
+    """Return dx through `filters`, and dw, if `wide` in the dtype of its sums; None where no kernel takes them."""
+    there = conv_tensor.backward(input, filters, g, s, window_of(weight.shape[:-2], **window), activation, needs, wide)
+    if there is not None:
+        return there
+    dx = dw = None
+    if needs[0]:
+        dx = data_gradient(g, s, filters, size=input.shape[1:-1], activation=activation, **window)
+    if needs[1]:
+        dw = weight_gradient(input, g, s, kernel=weight.shape[:-2], activation=activation, wide=wide, **window)
+    return None if dx is NotImplemented or dw is NotImplemented else conv_tensor.Gradients(dx, dw, None, None)

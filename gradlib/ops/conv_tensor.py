@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .. import backend as backends
 from ..spec import float32
+from . import conv_pointwise
 from .activation import Activation
 from .conv_host import Ints, Pairs
 from .product.front import gains, has_tensor_cores, passes, planes_of
@@ -15,6 +16,7 @@ from .product.patches import Images, Window, convolve, input_gradient
 from .product.patches import weight_gradient as product_of_patches
 from .product.patches_sm90 import fits
 from .product.planes import gradient_beside, split, split_beside
+from .product.problem import Outputs
 from .tiling import combine
 
 __all__ = ["Gradients", "backward", "data_gradient", "forward", "passes", "total", "weight_gradient", "window_of"]
@@ -85,25 +87,36 @@ def _gradient(g: Array, s: Array | None, activation: Activation) -> tuple[Images
 def forward(
     x: Array,
     w: Array,
-    b: Array | None,
-    scale: Array | None,
-    residual: Array | None,
     y: Array,
-    z: Array | None,
     window: Window,
-    activation: Any,
-) -> bool:
-    """Compute y, and z where it is wanted, on tensor cores, if that is faster."""
-    if not _goes(x, x.shape[-1], w.shape[-1], window, x.shape[1:-1], y.shape[1:-1], x.shape[0]):
-        return False
-    convolve(_images(x), _filters(w), y, window, passes(x), bias=b, scale=scale, residual=residual, z=z,
-             activation=activation)  # fmt: skip
-    return True
+    activation: Any = None,
+    *,
+    bias: Array | None = None,
+    scale: Array | None = None,
+    residual: Array | None = None,
+    z: Array | None = None,
+    moments: bool = False,
+) -> Any:
+    """Compute y, and z where it is wanted, on tensor cores, if that is faster: else return `NotImplemented`.
+
+    Returns the moments of y's columns (`Totals`), where they are asked for; of one group only.
+    """
+    sizes = x.shape[-1], w.shape[-1], window, x.shape[1:-1], y.shape[1:-1]
+    if conv_pointwise.goes(x, *sizes, math.prod(y.shape[:-1])):
+        return conv_pointwise.forward(x, w, Outputs(y, z, None, residual, bias, scale), activation, moments)
+    if not _goes(x, *sizes, x.shape[0]):
+        return NotImplemented
+    return convolve(_images(x), _filters(w), y, window, passes(x), bias=bias, scale=scale, residual=residual, z=z,
+                    activation=activation, moments=moments)  # fmt: skip
 
 
 def data_gradient(g: Array, w: Array, dx: Array, window: Window) -> bool:
     """Compute dx from g there, if that is faster."""
-    if not _goes(g, dx.shape[-1], g.shape[-1], window, dx.shape[1:-1], g.shape[1:-1], g.shape[0]):
+    sizes = dx.shape[-1], g.shape[-1], window, dx.shape[1:-1], g.shape[1:-1]
+    if conv_pointwise.goes(g, *sizes, math.prod(g.shape[:-1])):
+        conv_pointwise.data_gradient(conv_pointwise.dz_of(g, None, None)[0], w, dx)
+        return True
+    if not _goes(g, *sizes, g.shape[0]):
         return False
     input_gradient(_images(g), _filters(w), dx, window, passes(g))
     return True
@@ -111,7 +124,11 @@ def data_gradient(g: Array, w: Array, dx: Array, window: Window) -> bool:
 
 def weight_gradient(x: Array, g: Array, dw: Array, window: Window) -> bool:
     """Compute dw from x and g there, if that is faster."""
-    if not _goes(x, x.shape[-1], g.shape[-1], window, x.shape[1:-1], g.shape[1:-1], x.shape[0]):
+    sizes = x.shape[-1], g.shape[-1], window, x.shape[1:-1], g.shape[1:-1]
+    if conv_pointwise.goes(x, *sizes, math.prod(g.shape[:-1])):
+        conv_pointwise.weight_gradient(x, conv_pointwise.dz_of(g, None, None)[0], dw)
+        return True
+    if not _goes(x, *sizes, x.shape[0]):
         return False
     product_of_patches(_images(x), _images(g), dw, window, passes(x))
     return True
@@ -140,18 +157,27 @@ def backward(
 
     One pass makes dz = g act'(s), adds up its columns, and serves both gradients.
     """
-    if not _goes(x, x.shape[-1], w.shape[-1], window, x.shape[1:-1], g.shape[1:-1], x.shape[0]):
+    sizes = x.shape[-1], w.shape[-1], window, x.shape[1:-1], g.shape[1:-1]
+    plain = conv_pointwise.goes(x, *sizes, math.prod(g.shape[:-1]))
+    if not plain and not _goes(x, *sizes, x.shape[0]):
         return None
-    dz, sums = _gradient(g, s, activation)
     backend = backends.backend_of(x)
-    dx = dw = None
-    if needs[0]:
-        dx = backend.empty(x.shape, x.dtype)
-        input_gradient(dz, _filters(w), dx, window, passes(x))
-    if needs[1]:
-        dw = backend.empty(w.shape, float32 if wide else w.dtype)
-        product_of_patches(_images(x), dz, dw, window, passes(x))
-    return Gradients(dx, dw, sums, dz.array if dz.array.shape == g.shape and dz.array.dtype == g.dtype else None)
+    dx = backend.empty(x.shape, x.dtype) if needs[0] else None
+    dw = backend.empty(w.shape, float32 if wide else w.dtype) if needs[1] else None
+    dz: Any
+    dz, sums = (conv_pointwise.dz_of if plain else _gradient)(g, s, activation)
+    if plain:
+        if dx is not None:
+            conv_pointwise.data_gradient(dz, w, dx)
+        if dw is not None:
+            conv_pointwise.weight_gradient(x, dz, dw)
+    else:
+        if dx is not None:
+            input_gradient(dz, _filters(w), dx, window, passes(x))
+        if dw is not None:
+            product_of_patches(_images(x), dz, dw, window, passes(x))
+    whole = dz.array.dtype == g.dtype and dz.array.size == g.size and dz.array.flags.c_contiguous
+    return Gradients(dx, dw, sums, dz.array.reshape(g.shape) if whole else None)
 
 
 def total(sums: Array, dtype: Any) -> Array:

@@ -109,7 +109,7 @@ def _column_sums(xp: Any, rows: Array) -> Array:
     return total + rows[whole:].sum(0) if whole < n else total
 
 
-def _infer_batch_norm(
+def infer_batch_norm(
     input: Spec,
     weight: Spec | None = None,
     bias: Spec | None = None,
@@ -145,7 +145,7 @@ def _batch_norm_samples() -> list[Any]:
     ]
 
 
-@fused("batch_norm", infer=_infer_batch_norm, samples=_batch_norm_samples, outputs=3)
+@fused("batch_norm", infer=infer_batch_norm, samples=_batch_norm_samples, outputs=3)
 def batch_norm(
     input: Array,
     weight: Array | None = None,

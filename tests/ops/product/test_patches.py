@@ -53,6 +53,12 @@ def filters(backend: Any, w: np.ndarray, passes: int) -> Any:
     return taps if w.dtype != F32 else split(taps, 4 if passes > 1 else 1).array
 
 
+# Small maps and deep sums: the sum is split, and its end is finish.cu, with every step.
+SPLIT: list[dict[str, Any]] = [
+    {"x": (1, 7, 7, 128), "w": (3, 3, 128, 72), "pad": (1, 1), "residual": True, "scale": True},
+    {"x": (1, 7, 6, 128), "w": (3, 3, 128, 64), "pad": (1, 1), "dtype": F32, "passes": 3},
+]
+
 # What the copy engine does not take.
 UNALIGNED: list[dict[str, Any]] = [
     {"x": (2, 13, 12, 3), "w": (7, 7, 3, 18), "stride": (2, 2), "pad": (3, 3)},
@@ -65,7 +71,7 @@ UNALIGNED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("device", device_params())
 @pytest.mark.parametrize(("architecture", "case"), [
-    *(("sm_90a", case) for case in CASES), *(("sm_80", case) for case in CASES + UNALIGNED),
+    *(("sm_90a", case) for case in CASES + SPLIT), *(("sm_80", case) for case in CASES + SPLIT + UNALIGNED),
 ], ids=lambda c: c if isinstance(c, str) else "-".join(map(str, (c["x"], c["w"]))))  # fmt: skip
 def test_a_convolution_and_its_gradients(device, architecture, case, limits):
     limits(device, architecture=architecture)
@@ -98,8 +104,11 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits):
     our_x, our_g, our_w = images(backend, x, passes), images(backend, g, passes), filters(backend, w, passes)
     our_y, our_dx, our_dw = (backend.empty(v.shape, dtype) for v in (y, dx, dw))
     extra = {name: backend.asarray(v) for name, v in (("scale", scale), ("residual", residual)) if case.get(name)}
-    convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
-    input_gradient(our_g, our_w, our_dx, window, passes)
+    with launches() as log:
+        convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
+        input_gradient(our_g, our_w, our_dx, window, passes)
+    if case in SPLIT:
+        assert [record.entry for record in log][1::2] == ["finish", "finish"]
     weight_gradient(our_x, our_g, our_dw, window, passes)
     eps = {BF16: 2.0**-8, F16: 2.0**-11, F32: {6: 2.0**-20, 3: 2.0**-14}.get(passes, 1.0)}[dtype]
     for ours, expected in ((our_y, y), (our_dx, dx), (our_dw, dw)):
