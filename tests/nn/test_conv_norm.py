@@ -1,0 +1,82 @@
+"""ConvBatchNorm2d: the two layers in one, in training and evaluation, on every device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradlib as gl
+from gradlib import nn
+from gradlib.kernel import launches
+
+from ..devices import device_params
+from ..ops.product.conftest import limits
+
+__all__ = ["limits"]
+
+
+def pair(device: str, dtype: str, **settings: int) -> tuple[nn.ConvBatchNorm2d, nn.Conv2d, nn.BatchNorm2d]:
+    """Return the layer and, with the same state, the two that it stands for."""
+    rng = np.random.default_rng(0)
+    layer = nn.ConvBatchNorm2d(64, 64, 3, padding=1, activation="relu", device=device, dtype=dtype, **settings)
+    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False, device=device, dtype=dtype, **settings)
+    norm = nn.BatchNorm2d(64, device=device, dtype=dtype)
+    for parameter in (layer.norm.weight, layer.norm.bias):
+        parameter.assign(gl.tensor(rng.uniform(0.5, 1.5, 64), dtype=dtype, device=device))
+    conv.load_state_dict(layer.conv.state_dict())
+    norm.load_state_dict(layer.norm.state_dict())
+    return layer, conv, norm
+
+
+@pytest.mark.parametrize("device", ["cpu", *device_params()])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_it_is_the_two_layers(device, groups, limits):
+    dtype = "float64" if device == "cpu" else "float32"
+    if device != "cpu":
+        limits(device, architecture="sm_80")
+    layer, conv, norm = pair(device, dtype, groups=groups)
+    rng = np.random.default_rng(1)
+    x, residual = (rng.standard_normal((4, 10, 10, 64)).astype(dtype) for _ in range(2))
+    room = 1e-10 if dtype == "float64" else 2e-5
+    for training in (True, True, False):
+        for module in (layer, conv, norm):
+            module.train(training)
+        a, b = (gl.tensor(x, device=device, requires_grad=True) for _ in range(2))
+        r = gl.tensor(residual, device=device)
+        y, expected = layer(a, r), nn.functional.relu(norm(conv(b)) + r)
+        np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=room, atol=room)
+        weight = gl.tensor((expected.numpy() > 1e-3).astype(dtype), device=device)  # clear of the kink
+        (y * weight).sum().backward()
+        (expected * weight).sum().backward()
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=20 * room, atol=20 * room)
+        for ours, theirs in ((layer.conv, conv), (layer.norm, norm)):
+            for name, value in theirs.state_dict().items():
+                np.testing.assert_allclose(
+                    ours.state_dict()[name].numpy(), value.numpy(), rtol=room, atol=room, err_msg=name
+                )
+            for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+                largest = abs(q.grad.numpy()).max()
+                np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=20 * room, atol=20 * room * largest)
+                p.grad = q.grad = None
+
+
+@pytest.mark.parametrize("device", device_params())
+def test_evaluation_is_one_pass_over_the_images(device, limits):
+    limits(device, architecture="sm_80")
+    layer = nn.ConvBatchNorm2d(64, 64, 3, padding=1, activation="relu", device=device, dtype="bfloat16").eval()
+    x = gl.tensor(np.ones((2, 10, 10, 64)), dtype="bfloat16", device=device)
+    with gl.no_grad(), launches() as log:
+        layer(x, x)
+    large = [r.entry for r in log if r.entry.startswith(("conv", "batch_norm", "relu"))]
+    assert large == ["convolve_mma"]
+
+
+def test_errors_and_how_it_shows_itself():
+    layer = nn.ConvBatchNorm2d(2, 4, 3, activation="relu")
+    assert "activation='relu'" in repr(layer)
+    with pytest.raises(gl.ShapeError, match="one value per channel has no variance"):
+        layer(gl.tensor(np.ones((1, 3, 3, 2), np.float32)))
+    with pytest.raises(gl.ShapeError, match="evaluation needs the running statistics"):
+        nn.functional.conv2d_batch_norm(np.ones((1, 3, 3, 2)), np.ones((3, 3, 2, 4)))
+    with pytest.raises(gl.ShapeError, match="residual has shape"):
+        nn.functional.conv2d(np.ones((1, 3, 3, 2)), np.ones((3, 3, 2, 4)), residual=np.ones((1, 3, 3, 4)))
