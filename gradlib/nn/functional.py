@@ -25,6 +25,7 @@ from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
 from . import functional_activation as _activation
 from . import functional_attention as _attention
+from . import functional_conv_gradient as _conv_gradient
 from . import functional_conv_norm as _conv_norm
 from . import functional_dropout as _dropout
 from . import functional_embedding as _embedding
@@ -42,6 +43,7 @@ from . import functional_spatial as _spatial
 from . import functional_unpool as _unpool
 from .functional_activation import *
 from .functional_attention import *
+from .functional_conv_gradient import *
 from .functional_conv_norm import *
 from .functional_dropout import *
 from .functional_embedding import *
@@ -82,6 +84,7 @@ __all__ = [
     "tanh",
     *_activation.__all__,
     *_attention.__all__,
+    *_conv_gradient.__all__,
     *_conv_norm.__all__,
     *_loss.__all__,
     *_sample.__all__,
