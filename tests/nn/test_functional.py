@@ -52,7 +52,8 @@ BY_TEXT = {
     },
 }
 OURS_ALONE = {"dense", "flatten", "l2_divergence", "rbf", "regularizer", "rotary_embedding", "sigmoid", "tanh"}
-OURS_ALONE |= {"sinusoidal_positions"}
+OURS_ALONE |= {"conv2d_batch_norm", "sinusoidal_positions"}
+OURS_ALONE |= {f"conv{n}d_{of}_gradient" for n in (1, 2, 3) for of in ("input", "weight")}  # torch.nn.grad's
 # Of torch.nn.functional, and why it is not here.
 NOT_HERE = {
     # tensors do not change
