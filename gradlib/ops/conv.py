@@ -28,7 +28,7 @@ def _layer_samples() -> list[Any]:
         for i, ((x, w, p), act) in enumerate(zip(triad_samples(), acts, strict=True))
     ]
     kinked = ("relu", "leaky_relu", "elu", "relu6", "selu", "hardswish")
-    window = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    window: dict[str, Any] = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
     weight, bias = between(-0.2, 0.2, 3, 3, 3, 4), between(-0.2, 0.2, 4)  # no value near the kinks at 3 and 6
     steps = [
         sample((2, 5, 4, 3), (3, 3, 3, 4), (4,), (4,), (2, 5, 4, 4), activation="gelu", **window),

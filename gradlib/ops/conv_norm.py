@@ -37,7 +37,13 @@ def _infer(
 
 
 def _samples() -> list[Any]:
-    window = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1, "eps": 1e-3}
+    window: dict[str, Any] = {
+        "stride": (1, 1),
+        "padding": ((1, 1), (1, 1)),
+        "dilation": (1, 1),
+        "groups": 1,
+        "eps": 1e-3,
+    }
     one = {**window, "padding": ((0, 0), (0, 0))}
     return [
         sample((2, 5, 4, 8), (3, 3, 8, 16), (16,), (16,), (2, 5, 4, 16), activation="gelu", **window),
@@ -172,7 +178,9 @@ def _launch_backward(
     found = norm_launch.gradients(plan, c, g, tuple(kept), gamma, wanted, (g_mean, g_var), True)
     dx = dw = None
     if wanted["input"]:
-        there = conv_launch.gradients(input, weight, weight, found["input"], None, needs[:2], False, None, window)
+        there = conv_launch.gradients(
+            input, weight, weight, found["input"], None, (needs[0], needs[1]), False, None, window
+        )
         if there is None:
             return NotImplemented
         dx, dw = there.dx, there.dw

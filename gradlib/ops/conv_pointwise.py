@@ -44,9 +44,9 @@ def forward(x: Array, w: Array, out: Outputs, activation: str | None, moments: b
     """Compute out.y = act(scale x w + bias + residual); return the moments of its columns if they are asked for."""
     steps = Steps(out.bias is not None, out.scale is not None, activation, out.z is not None, moments=moments,
                   residual=BEFORE if out.residual is not None else 0)  # fmt: skip
-    rows = [None if a is None else _rows(a) for a in (out.y, out.z, out.slope, out.residual)]
+    z, residual = (None if a is None else _rows(a) for a in (out.z, out.residual))
     problem = _problem(out.y.size // w.shape[-1], w.shape[-1], w.shape[-2], x, out.y)._replace(steps=steps)
-    return product(problem, _images(x), _filters(w), Outputs(*rows, out.bias, out.scale))
+    return product(problem, _images(x), _filters(w), out._replace(y=_rows(out.y), z=z, residual=residual))
 
 
 def dz_of(g: Array, s: Array | None, activation: Activation) -> tuple[Matrix, Array | None]:

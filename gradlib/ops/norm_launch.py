@@ -65,8 +65,11 @@ class Plan:
         # one dtype for all of them: the input's, or float32 beside a reduced one
         mixed = bool(dtypes) or not (self.param == x.dtype or (x.dtype in REDUCED and self.param == float32))
         self.fits = not mixed and self.rows < 2**30 and x.size > 0 and fusible(activation)
-        self.macros = {"T": ctype(x.dtype), "PARAM": ctype(self.param)}
-        self.steps = {**self.macros, "ACT": activation or "none"}  # of the kernels that know the activation
+        self.macros: dict[str, Any] = {"T": ctype(x.dtype), "PARAM": ctype(self.param)}
+        self.steps: dict[str, Any] = {
+            **self.macros,
+            "ACT": activation or "none",
+        }  # of the kernels that know the activation
         self.activation = activation
         self.backend = backends.backend_of(x)
 
