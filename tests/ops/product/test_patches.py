@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import ml_dtypes
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 import gradlib as gl
-from gradlib.backend import get
+from gradlib.backend import checked, get
 from gradlib.kernel import launches
 from gradlib.ops import conv_host
+from gradlib.ops.product import patches
 from gradlib.ops.product.patches import Images, Window, convolve, input_gradient, weight_gradient
 from gradlib.ops.product.patches_sm90 import fits
 from gradlib.ops.product.planes import split, split_beside
@@ -73,8 +75,9 @@ UNALIGNED: list[dict[str, Any]] = [
 @pytest.mark.parametrize(("architecture", "case"), [
     *(("sm_90a", case) for case in CASES + SPLIT), *(("sm_80", case) for case in CASES + SPLIT + UNALIGNED),
 ], ids=lambda c: c if isinstance(c, str) else "-".join(map(str, (c["x"], c["w"]))))  # fmt: skip
-def test_a_convolution_and_its_gradients(device, architecture, case, limits):
+def test_a_convolution_and_its_gradients(device, architecture, case, limits, monkeypatch):
     limits(device, architecture=architecture)
+    monkeypatch.setattr(patches, "THIN", 0)  # the copy engine's kernels, whatever pays
     backend, rng = get(device), np.random.default_rng(1)
     shape, of_w, dtype, passes = case["x"], case["w"], case.get("dtype", BF16), case.get("passes", 1)
     n = len(shape) - 2
@@ -104,7 +107,7 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits):
     our_x, our_g, our_w = images(backend, x, passes), images(backend, g, passes), filters(backend, w, passes)
     our_y, our_dx, our_dw = (backend.empty(v.shape, dtype) for v in (y, dx, dw))
     extra = {name: backend.asarray(v) for name, v in (("scale", scale), ("residual", residual)) if case.get(name)}
-    with launches() as log:
+    with launches() as log, checked(orders=("forward",)) if device == "sim" and case in SPLIT else nullcontext():
         convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
         input_gradient(our_g, our_w, our_dx, window, passes)
     if case in SPLIT:
@@ -183,3 +186,24 @@ def test_scale_and_residual_go_there(device, architecture, dtype, limits):
         want = expected.numpy()
         off = abs(ours.numpy().astype(np.float64) - want).max()
         assert off <= room * (np.sqrt((want**2).mean()) + abs(want).max() / 2)
+
+
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize("architecture", ["sm_90a", "sm_80"])
+def test_a_stem_of_three_channels(device, architecture, limits):
+    """Its pixels are padded to what one copy brings, and it goes to the kernels whose blocks of channels are small."""
+    limits(device, architecture=architecture, multiprocessors=4)
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(BF16) for s in ((2, 41, 40, 3), (7, 7, 3, 60)))
+    given = [gl.tensor(v, device=device, requires_grad=True) for v in (x, w)]
+    wide = [gl.tensor(v.astype(np.float64), requires_grad=True) for v in (x, w)]
+    with launches() as log:
+        y = gl.nn.functional.conv2d(*given, stride=2, padding=3)
+    assert [r.entry for r in log if r.entry != "finish"] == ["split_planes", "split_planes", "convolve_mma"]
+    expected = gl.nn.functional.conv2d(*wide, stride=2, padding=3)
+    g = rng.standard_normal(y.shape).astype(BF16)
+    y.backward(gl.tensor(g, device=device))
+    expected.backward(gl.tensor(g.astype(np.float64)))
+    for ours, want in ((y, expected), *((t.grad, v.grad) for t, v in zip(given, wide, strict=True))):
+        off = abs(ours.numpy().astype(np.float64) - want.numpy())
+        assert (off <= 2.0**-8 * abs(want.numpy()) + 2.0**-13 * abs(want.numpy()).max()).all()
