@@ -60,6 +60,46 @@ def test_it_is_the_two_layers(device, groups, limits):
                 p.grad = q.grad = None
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_pytorchs_weights_and_values(training):
+    torch = pytest.importorskip("torch")
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(4, 6, 3, 2, 1, bias=False)
+            self.norm = torch.nn.BatchNorm2d(6)
+
+        def forward(self, x, residual):
+            return torch.relu(self.norm(self.conv(x)) + residual)
+
+    rng = np.random.default_rng(0)
+    block = Block().double().train(training)
+    state = {
+        name: torch.tensor(rng.uniform(0.5, 1.5, v.shape)) if v.dtype == torch.float64 else v
+        for name, v in block.state_dict().items()
+    }
+    block.load_state_dict(state)
+    layer = nn.ConvBatchNorm2d(4, 6, 3, 2, 1, activation="relu", dtype="float64").train(training)
+    gl.io.load_torch_weights(layer, {name: v.numpy() for name, v in state.items()})
+    x, residual = rng.standard_normal((3, 8, 7, 4)), rng.standard_normal((3, 4, 4, 6))
+    theirs = [torch.tensor(np.ascontiguousarray(a.transpose(0, 3, 1, 2)), requires_grad=True) for a in (x, residual)]
+    ours = [gl.tensor(a, requires_grad=True) for a in (x, residual)]
+    y, expected = layer(*ours), block(*theirs)
+    np.testing.assert_allclose(y.numpy(), expected.detach().numpy().transpose(0, 2, 3, 1), rtol=1e-9, atol=1e-11)
+    (y * y).sum().backward()
+    (expected * expected).sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy().transpose(0, 2, 3, 1), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        layer.conv.weight.grad.numpy(), block.conv.weight.grad.numpy().transpose(2, 3, 1, 0), rtol=1e-8, atol=1e-9
+    )
+    for parameter, other in ((layer.norm.weight, block.norm.weight), (layer.norm.bias, block.norm.bias)):
+        np.testing.assert_allclose(parameter.grad.numpy(), other.grad.numpy(), rtol=1e-8, atol=1e-9)
+    for name in ("running_mean", "running_var"):
+        np.testing.assert_allclose(getattr(layer.norm, name).numpy(), getattr(block.norm, name).numpy(), rtol=1e-10)
+
+
 @pytest.mark.parametrize("device", device_params())
 def test_evaluation_is_one_pass_over_the_images(device, limits):
     limits(device, architecture="sm_80")
