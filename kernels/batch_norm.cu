@@ -84,6 +84,19 @@ batch_norm_running(const PARAM* __restrict__ running_mean, const PARAM* __restri
   rstd[channel] = A(1) / fn::sqrt(A(to_acc(running_var[channel])) + A(eps));
 }
 
+// A normalisation by running statistics as scale and shift, for what comes before it to take in: y = x scale + shift.
+// block (256), grid (ceil(channels / 256)).
+extern "C" __global__ void __launch_bounds__(256, 1)
+batch_norm_fold(const PARAM* __restrict__ running_mean, const PARAM* __restrict__ running_var,
+                const PARAM* __restrict__ weight, const PARAM* __restrict__ bias, T* __restrict__ scale,
+                T* __restrict__ shift, int channels, double eps) {
+  int channel = channel_of_thread();
+  if (channel >= channels) return;
+  A s = (weight ? A(to_acc(weight[channel])) : A(1)) / fn::sqrt(A(to_acc(running_var[channel])) + A(eps));
+  scale[channel] = from_acc<T>(s);
+  shift[channel] = from_acc<T>((bias ? A(to_acc(bias[channel])) : A(0)) - A(to_acc(running_mean[channel])) * s);
+}
+
 // y = f((x - mean) rstd weight + bias + residual); weight, bias and residual may be null, and so may z, which keeps what
 // f is applied to.
 extern "C" __global__ void __launch_bounds__(256, 1)

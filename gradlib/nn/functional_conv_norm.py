@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..core import op
 from ..ops.conv_arguments import Padding, Size
 from .running import check_statistics, track
 
@@ -36,8 +35,7 @@ def conv2d_batch_norm(
 
     In training mean and variance are those of c's channels over the batch, which the convolution takes on its way out,
     and the running ones, if given, are overwritten as `batch_norm` does.  In evaluation they are the running ones, and
-    all of it is one launch: ``conv2d(input, weight, beta - mean scale, scale=scale, residual=residual)`` with
-    ``scale = gamma / sqrt(var + eps)``, in the input's dtype.
+    they go into the convolution as its scale and bias (`ops.batch_norm_fold`, a tiny launch), in the input's dtype.
 
     Shapes: input (batch, height, width, in); weight (kh, kw, in / groups, out); gamma, beta and the statistics (out,);
     result and residual (batch, h', w', out) as of `conv2d`.
@@ -59,9 +57,5 @@ def conv2d_batch_norm(
         track(name, y, running_mean, running_var, mean, var, momentum)
         return y
     check_statistics(name, running_mean, running_var)
-    scale = op.rsqrt(op.add(running_var, eps))
-    scale = scale if gamma is None else op.multiply(scale, gamma)
-    shift = op.negative(op.multiply(running_mean, scale))
-    shift = shift if beta is None else op.add(shift, beta)
-    scale, shift = op.cast(scale, dtype=input.dtype), op.cast(shift, dtype=input.dtype)
+    scale, shift = ops.batch_norm_fold(running_mean, running_var, gamma, beta, eps=eps, dtype=input.dtype)
     return ops.conv2d(input, weight, shift, scale=scale, residual=residual, activation=activation, **window)

@@ -42,6 +42,7 @@ from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear
 from . import norm as _norm
+from . import norm_fold as _norm_fold
 from . import order as _order
 from . import piecewise as _piecewise
 from . import pool as _pool
@@ -77,6 +78,7 @@ from .linalg.products import tensordot, vecdot
 from .matmul import *
 from .nonlinear import *
 from .norm import *
+from .norm_fold import *
 from .order import *
 from .piecewise import *
 from .pool import *
@@ -121,6 +123,7 @@ __all__ += _join.__all__
 __all__ += _matmul.__all__
 __all__ += _nonlinear.__all__
 __all__ += _norm.__all__
+__all__ += _norm_fold.__all__
 __all__ += _order.__all__
 __all__ += _piecewise.__all__
 __all__ += _pool.__all__

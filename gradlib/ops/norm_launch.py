@@ -10,7 +10,7 @@ from ..kernel import Kernel, ctype
 from ..spec import REDUCED, float32
 from .activation import READS_OUTPUT, Activation, fusible
 
-__all__ = ["Plan", "Statistics", "apply", "finish", "gradients", "running", "statistics"]
+__all__ = ["Plan", "Statistics", "apply", "finish", "fold", "gradients", "running", "statistics"]
 
 Array = Any
 
@@ -21,6 +21,7 @@ _finish = Kernel(
     "part_mean part_m2 mean_out var_out mean rstd | rows channels share segments eps",
 )
 _running = Kernel("batch_norm.cu", "batch_norm_running", "running_mean running_var mean rstd | channels eps")
+_fold = Kernel("batch_norm.cu", "batch_norm_fold", "running_mean running_var weight bias scale shift | channels eps")
 _apply = Kernel("batch_norm.cu", "batch_norm_apply", "x mean rstd weight bias residual y z | rows channels")
 _back_partial = Kernel(
     "batch_norm.cu", "batch_norm_backward_partial", "x g s mean rstd dz part_g part_gx | rows channels share"
@@ -102,6 +103,16 @@ def running(plan: Plan, mean: Array, var: Array, eps: float) -> tuple[Array, Arr
     center, rstd = plan.vectors(2)
     _running(-(-plan.channels // 256), 256, mean, var, center, rstd, plan.channels, eps, **plan.macros)
     return center, rstd
+
+
+def fold(mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float, dtype: Any) -> Any:
+    """Return scale and shift in `dtype` of a normalisation by running statistics."""
+    scale, shift = (backends.backend_of(mean).empty(mean.shape, dtype) for _ in range(2))
+    plan = Plan(scale[None], None, mean, var, weight, bias)
+    if not plan.fits:
+        return NotImplemented
+    _fold(-(-plan.channels // 256), 256, mean, var, weight, bias, scale, shift, plan.channels, eps, **plan.macros)
+    return scale, shift
 
 
 def apply(
