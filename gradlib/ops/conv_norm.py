@@ -102,7 +102,7 @@ def conv2d_batch_norm(
     Raises: ShapeError, DTypeError.  Derivative: every order, the first by backward kernels.
     Kernel: on tensor cores the convolution (conv_sm90.cu, conv_mma.cu, or the plain product of a 1x1) leaves means and
     squared deviations of its tiles' columns behind, so that the normalisation (batch_norm.cu) reads its result once
-    instead of twice; elsewhere, and with groups, a composition.
+    instead of twice (not where its sum is better split); elsewhere, and with groups, a composition.
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, Algorithm 1.
 
     >>> import numpy as np
@@ -146,8 +146,10 @@ def _launch(
     totals = conv_tensor.forward(input, weight, c, window_of(kernel, **window), moments=True)
     if totals is NotImplemented:
         return NotImplemented
-    mean, m2 = totals.array
-    found = norm_launch.finish(plan, c.dtype, mean, m2, totals.rows, eps)
+    if totals is None:
+        found = norm_launch.statistics(plan, c, eps)
+    else:
+        found = norm_launch.finish(plan, c.dtype, totals.array[0], totals.array[1], totals.rows, eps)
     y, kept = norm_launch.apply(plan, c, found.mean, found.rstd, gamma, beta, residual, save)
     return Saved((y, found.mean_out, found.var_out), (c, found.mean, found.rstd, *kept))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import backend as backends
 from ..spec import float32
 from .activation import Activation
 from .conv_host import Ints
 from .product.front import passes, planes_of, prepared, product, worthwhile
+from .product.moments import apart
 from .product.patches import Window
 from .product.planes import gradient
 from .product.problem import BEFORE, Matrix, Outputs, Problem, Steps, Totals
@@ -41,11 +43,14 @@ def _images(x: Array) -> Matrix:
 
 
 def forward(x: Array, w: Array, out: Outputs, activation: str | None, moments: bool) -> Totals | None:
-    """Compute out.y = act(scale x w + bias + residual); return the moments of its columns if they are asked for."""
+    """Compute out.y = act(scale x w + bias + residual); return its moments, as `patches.convolve` does."""
     steps = Steps(out.bias is not None, out.scale is not None, activation, out.z is not None, moments=moments,
                   residual=BEFORE if out.residual is not None else 0)  # fmt: skip
     z, residual = (None if a is None else _rows(a) for a in (out.z, out.residual))
     problem = _problem(out.y.size // w.shape[-1], w.shape[-1], w.shape[-2], x, out.y)._replace(steps=steps)
+    limits = backends.backend_of(x).limits
+    if moments and apart(problem, limits.multiprocessors, hopper=limits.architecture == "sm_90a"):
+        problem = problem._replace(steps=steps._replace(moments=False))
     return product(problem, _images(x), _filters(w), out._replace(y=_rows(out.y), z=z, residual=residual))
 
 

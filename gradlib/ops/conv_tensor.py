@@ -106,7 +106,8 @@ def forward(
 ) -> Any:
     """Compute y, and z where it is wanted, on tensor cores, if that is faster: else return `NotImplemented`.
 
-    Returns the moments of y's columns (`Totals`), where they are asked for; of one group only.
+    Returns the moments of y's columns (`Totals`), where they are asked for, of one group only; None where it is better
+    to take them from y.
     """
     sizes = x.shape[-1], w.shape[-1], window, x.shape[1:-1], y.shape[1:-1]
     if conv_pointwise.goes(x, *sizes, math.prod(y.shape[:-1])):

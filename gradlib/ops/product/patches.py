@@ -35,7 +35,8 @@ def convolve(
 ) -> Totals | None:
     """y = act(scale (x * w) + bias + residual); w: (taps * planes, channels / groups, features).
 
-    Returns the moments of y's columns, where they are asked for; of one group only.
+    Returns the moments of y's columns, where they are asked for, of one group only; None where it is better to take
+    them from y.
     """
     steps = Steps(bias is not None, scale is not None, activation, z is not None, moments=moments,
                   residual=BEFORE if residual is not None else 0)  # fmt: skip

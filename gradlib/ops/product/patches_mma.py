@@ -13,6 +13,7 @@ from .choose_mma import choose, shared_bytes
 from .finish import finish, splits_well
 from .geometry import Images, Walk, whd
 from .mma import aligned, config_macros
+from .moments import apart
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 
 __all__ = ["run", "weights"]
@@ -55,7 +56,11 @@ def run(
     n, size = total // groups, tuple(y.shape[1:-1])
     m, depth = y.shape[0] * math.prod(walk.count), math.prod(walk.taps) * -(-per_group // 8) * 8
     problem = Problem(m, n, depth, 1, passes, y.dtype.itemsize, False, transposed, steps)
-    config = choose(problem, backend.limits.multiprocessors, splits=None if splits_well(problem, y, groups) else 1)
+    count = backend.limits.multiprocessors
+    if steps.moments and apart(problem, count, hopper=False):
+        steps = steps._replace(moments=False)
+        problem = problem._replace(steps=steps)
+    config = choose(problem, count, splits=None if splits_well(problem, y, groups) else 1)
     target = out if config.splits == 1 else Outputs(backend.empty((config.splits, m, n), float32))
     done = steps if config.splits == 1 else Steps()
     item = x.array.dtype.itemsize

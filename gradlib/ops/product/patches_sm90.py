@@ -12,6 +12,7 @@ from ..tiling import combine
 from .choose_sm90 import choose, shared_bytes
 from .finish import finish, splits_well
 from .geometry import Images, Walk, Window, classes, forward_walk, whd
+from .moments import apart
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 from .sm90 import config_macros, grid_of, serves
 
@@ -91,7 +92,11 @@ def run(
     blocks = -(-x.channels // groups // 64)
     depth = math.prod(walk.taps) * blocks * 64
     problem = Problem(m, n, depth, groups, passes, y.dtype.itemsize, False, transposed, steps)
-    config = choose(problem, backend.limits.multiprocessors, splits=None if splits_well(problem, y, groups) else 1)
+    count = backend.limits.multiprocessors
+    if steps.moments and apart(problem, count, hopper=True):
+        steps = steps._replace(moments=False)
+        problem = problem._replace(steps=steps)
+    config = choose(problem, count, splits=None if splits_well(problem, y, groups) else 1)
     target = out if config.splits == 1 else Outputs(backend.empty((config.splits, m, n), float32))
     done = steps if config.splits == 1 else Steps()
     whole = set(stride) <= {1}
