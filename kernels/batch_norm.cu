@@ -5,10 +5,13 @@
 //   *_finish   grid (ceil(channels / bx)): folds the segments
 //   the rest   grid (ceil(channels / bx), any number)
 // Variances are stable: each thread takes 8 rows at a time in two passes and merges such groups (moments.cuh).
-// PARAM is the type of weight, bias and running statistics.
+// PARAM is the type of weight, bias and running statistics; ACT is the activation that follows.
 //
 // variants: T=float,double,__half,__nv_bfloat16
 // variants: T=__half,__nv_bfloat16 PARAM=float
+// variants: T=float,double,__half,__nv_bfloat16 ACT=relu,gelu
+// variants: T=float ACT=leaky_relu,relu6,elu,selu,sigmoid,tanh,silu,softplus,hardswish,mish
+#include "gradlib/activation.cuh"
 #include "gradlib/moments.cuh"
 #include "gradlib/reduce.cuh"
 
@@ -81,11 +84,25 @@ batch_norm_running(const PARAM* __restrict__ running_mean, const PARAM* __restri
   rstd[channel] = A(1) / fn::sqrt(A(to_acc(running_var[channel])) + A(eps));
 }
 
-// y = (x - mean) rstd weight + bias; weight and bias may be null.
+// A normalisation by running statistics as scale and shift, for what comes before it to take in: y = x scale + shift.
+// block (256), grid (ceil(channels / 256)).
+extern "C" __global__ void __launch_bounds__(256, 1)
+batch_norm_fold(const PARAM* __restrict__ running_mean, const PARAM* __restrict__ running_var,
+                const PARAM* __restrict__ weight, const PARAM* __restrict__ bias, T* __restrict__ scale,
+                T* __restrict__ shift, int channels, double eps) {
+  int channel = channel_of_thread();
+  if (channel >= channels) return;
+  A s = (weight ? A(to_acc(weight[channel])) : A(1)) / fn::sqrt(A(to_acc(running_var[channel])) + A(eps));
+  scale[channel] = from_acc<T>(s);
+  shift[channel] = from_acc<T>((bias ? A(to_acc(bias[channel])) : A(0)) - A(to_acc(running_mean[channel])) * s);
+}
+
+// y = f((x - mean) rstd weight + bias + residual); weight, bias and residual may be null, and so may z, which keeps what
+// f is applied to.
 extern "C" __global__ void __launch_bounds__(256, 1)
 batch_norm_apply(const T* __restrict__ x, const A* __restrict__ mean, const A* __restrict__ rstd,
-                 const PARAM* __restrict__ weight, const PARAM* __restrict__ bias, T* __restrict__ y, int rows,
-                 int channels) {
+                 const PARAM* __restrict__ weight, const PARAM* __restrict__ bias, const T* __restrict__ residual,
+                 T* __restrict__ y, T* __restrict__ z, int rows, int channels) {
   int channel = channel_of_thread();
   if (channel >= channels) return;
   A center = mean[channel], scale = rstd[channel] * (weight ? A(to_acc(weight[channel])) : A(1));
@@ -93,7 +110,10 @@ batch_norm_apply(const T* __restrict__ x, const A* __restrict__ mean, const A* _
 #pragma unroll 4
   for (int row = first_row(); row < rows; row += gridDim.y * blockDim.y) {
     long long at = (long long)row * channels + channel;
-    y[at] = from_acc<T>((to_acc(x[at]) - center) * scale + shift);
+    A u = (to_acc(x[at]) - center) * scale + shift;
+    if (residual) u += to_acc(residual[at]);
+    if (z) z[at] = from_acc<T>(u);
+    y[at] = from_acc<T>(act::ACT::f(u));
   }
 }
 
@@ -106,11 +126,12 @@ struct AddSums {
   static GRADLIB_DEVICE Sums combine(Sums a, Sums b) { return {a.g + b.g, a.gx + b.gx}; }
 };
 
-// part_g, part_gx (segments, channels).
+// part_g, part_gx (segments, channels): of the gradient before the activation, dz = g f'(s), which is the residual's; s
+// is what f' reads, y or z.  dz may be null.
 extern "C" __global__ void __launch_bounds__(256, 1)
-batch_norm_backward_partial(const T* __restrict__ x, const T* __restrict__ g, const A* __restrict__ mean,
-                            const A* __restrict__ rstd, A* __restrict__ part_g, A* __restrict__ part_gx, int rows,
-                            int channels, int share) {
+batch_norm_backward_partial(const T* __restrict__ x, const T* __restrict__ g, const T* __restrict__ s,
+                            const A* __restrict__ mean, const A* __restrict__ rstd, T* __restrict__ dz,
+                            A* __restrict__ part_g, A* __restrict__ part_gx, int rows, int channels, int share) {
   __shared__ Sums shared[256];
   int channel = channel_of_thread();
   long long begin = (long long)blockIdx.y * share, end = smaller(begin + share, (long long)rows);
@@ -118,8 +139,13 @@ batch_norm_backward_partial(const T* __restrict__ x, const T* __restrict__ g, co
   if (channel < channels) {
     A center = mean[channel], scale = rstd[channel];
     auto get = [&](long long row) {
-      A v = to_acc(g[row * channels + channel]);
-      return Sums{v, v * (to_acc(x[row * channels + channel]) - center) * scale};
+      const long long at = row * channels + channel;
+      A v = to_acc(g[at]);
+      if constexpr (!act::ACT::is_identity) {
+        v *= act::ACT::df(to_acc(s[at]));
+        if (dz) dz[at] = from_acc<T>(v);
+      }
+      return Sums{v, v * (to_acc(x[at]) - center) * scale};
     };
     total = fold<AddSums>(get, total, begin + threadIdx.y, end, blockDim.y);
   }
@@ -156,7 +182,8 @@ batch_norm_backward_finish(const A* __restrict__ part_g, const A* __restrict__ p
   }
 }
 
-// dx = weight rstd (g - sum_g / rows - xhat sum_gx / rows) in training, weight rstd g in evaluation, plus what flows
+// dx = weight rstd (g - sum_g / rows - xhat sum_gx / rows) in training, weight rstd g in evaluation (g before the
+// activation), plus what flows
 // back through the outputs mean and var: g_mean / rows + 2 g_var (x - mean) / rows (both may be null).
 extern "C" __global__ void __launch_bounds__(256, 1)
 batch_norm_backward_apply(const T* __restrict__ x, const T* __restrict__ g, const A* __restrict__ mean,

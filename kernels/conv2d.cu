@@ -1,7 +1,8 @@
-// The 2-d convolution y = act(x * w + b) and its gradients as implicit matrix products over one main loop (gemm.cuh),
-// the activation's derivative dz = g act'(s) fused into the loads.  x: (batch, height, width, channels),
+// The 2-d convolution y = act((x * w) scale + b + residual) and its gradients as implicit matrix products over one main
+// loop (gemm.cuh), the activation's derivative dz = g act'(s) fused into the loads.  x: (batch, height, width, channels),
 // w: (kernel_h, kernel_w, channels / groups, out_channels), b: (out_channels,),
 // y, g, s, z: (batch, out_height, out_width, out_channels); all contiguous.
+// scale: (out_channels,); residual: as y.
 // s is what act' reads: the output y or the saved pre-activation z; null without an activation.
 // pad_h and pad_w are the rows and columns of zeros before the image; the sizes say what is behind it.
 // flops: 2 * batch * out_height * out_width * out_channels * kernel_h * kernel_w * channels / groups
@@ -20,10 +21,11 @@ using A = acc_t<T>;
 using Gradient = ActivationGradient<T, act::ACT>;
 
 // Grid: (tiles of (batch out_height out_width) x (out_channels / groups), 1, groups).
-// b may be null; z is null unless the pre-activation is to be saved.
+// b, scale and residual may be null; z is null unless the pre-activation is to be saved.
 extern "C" __global__ void __launch_bounds__(gemm::THREADS, gemm::RESIDENT<T>)
-conv2d_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y,
-               T* __restrict__ z, int batch, int height, int width, int channels,
+conv2d_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, const T* __restrict__ scale,
+               const T* __restrict__ residual, T* __restrict__ y, T* __restrict__ z,
+               int batch, int height, int width, int channels,
                int out_height, int out_width, int out_channels, int kernel_h, int kernel_w, int stride_h, int stride_w,
                int pad_h, int pad_w, int dilation_h, int dilation_w, int groups) {
   const conv::Geometry at{height,   width,    channels, out_height, out_width,  out_channels, kernel_h, kernel_w,
@@ -32,7 +34,8 @@ conv2d_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __rest
   gemm::product<A>(batch * out_height * out_width, out_group, 0, kernel_h * kernel_w * in_group,
                    conv::PatchRows<T>(x + blockIdx.z * in_group, at),
                    gemm::Matrix<T, false>{w + first, 1, out_channels},
-                   BiasActivation<T, act::ACT>{b ? b + first : b, y + first, z ? z + first : z, out_channels});
+                   BiasActivation<T, act::ACT>{b ? b + first : b, y + first, z ? z + first : z, out_channels,
+                                              scale ? scale + first : scale, residual ? residual + first : residual});
 }
 
 // Grid: (tiles of (batch height width) x (channels / groups), 1, groups).

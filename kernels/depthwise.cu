@@ -13,8 +13,9 @@ using Gradient = ActivationGradient<T, act::ACT>;
 
 // Grid: blocks of one dimension, a thread an element of y.
 extern "C" __global__ void __launch_bounds__(256, 3)
-depthwise_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y,
-                  T* __restrict__ z, int batch, int height, int width, int channels,
+depthwise_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b,
+                  const T* __restrict__ scale, const T* __restrict__ residual, T* __restrict__ y, T* __restrict__ z,
+                  int batch, int height, int width, int channels,
                int out_height, int out_width, int out_channels, int kernel_h, int kernel_w, int stride_h, int stride_w,
                int pad_h, int pad_w, int dilation_h, int dilation_w, int groups) {
   const long long count = (long long)batch * out_height * out_width * out_channels;
@@ -35,7 +36,7 @@ depthwise_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __r
                          to_acc(w[(r * kernel_w + s) * out_channels + channel]), sum);
       }
     }
-    BiasActivation<T, act::ACT>{b, y, z, out_channels}(row, channel, sum);
+    BiasActivation<T, act::ACT>{b, y, z, out_channels, scale, residual}(row, channel, sum);
   }
 }
 

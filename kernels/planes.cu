@@ -2,9 +2,11 @@
 // is rounded to nearest, so |p1| <= 2^-8 |x|, |p2| <= 2^-16 |x| and what is left is below 2^-24 |x| (below the
 // smallest bfloat16 where x is tiny).  p3 is p0 where x is finite and 0 elsewhere: it meets p1 and p2 of the other
 // operand, whose zeros times infinity would be NaN.
+// Of 16-bit elements (PLANES=1, OUT=T) it is a copy with padded rows.
 // Source: Henry, Tang, Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision
 // computations", 2019.
 // variants: PLANES=4,1
+// variants: T=__half,__nv_bfloat16 OUT=T PLANES=1
 // variants: GRADIENT=1 ACT=none,relu,gelu PLANES=4,1
 // variants: GRADIENT=1 T=__half,__nv_bfloat16 OUT=T PLANES=1 ACT=relu,gelu
 // variants: GRADIENT=1 ACT=leaky_relu,relu6,elu,selu,sigmoid,tanh,silu,softplus,hardswish,mish

@@ -20,7 +20,7 @@ VERSION = "2.13"
 ROWS = {
     "activations": ("activations", "piecewise_activations", "softmaxes"),
     "dense": ("dense", "rbf"),
-    "convolutions": ("conv", "conv_transpose"),
+    "convolutions": ("conv", "conv_norm", "conv_transpose"),
     "pooling": ("pooling", "pooling_more", "unpooling"),
     "padding": ("padding",),
     "shapes, resizing": ("shape", "resizing", "folding"),
@@ -37,7 +37,15 @@ OTHERS = {"Buffer", "KeyValueCache", "Module", "Parameter"}  # no layers
 
 # What PyTorch does not have.
 OURS_ALONE = {
-    *("Dense", "GlobalAvgPool", "GlobalMaxPool", "L2Divergence", "LearnedPositionalEncoding", "MultiHeadAttention"),
+    *(
+        "ConvBatchNorm2d",
+        "Dense",
+        "GlobalAvgPool",
+        "GlobalMaxPool",
+        "L2Divergence",
+        "LearnedPositionalEncoding",
+        "MultiHeadAttention",
+    ),
     *("PositionalEncoding", "RBF", "Regularizer", "Residual", "RotaryEmbedding"),
     *("ExponentialMovingAverage", "GradientDescent", "LAMB", "Lion", "TrustRegionGradientDescent"),
     *("glorot_normal_", "glorot_uniform_", "he_normal_", "he_uniform_", "lecun_normal_", "lecun_uniform_"),

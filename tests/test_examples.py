@@ -65,6 +65,13 @@ def test_conv_on_bare_array(show) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(rows, difference[:-2] + 2 * difference[1:-1] + difference[2:])
 
 
+def test_bare_arrays(show) -> None:  # type: ignore[no-untyped-def]
+    out = show("bare_arrays.py").splitlines()
+    assert abs(float(re.findall(r"steepest (\S+) from", out[0])[0]) - 16) < 1
+    assert float(re.findall(r"(\S+) %", out[1])[0]) > 97
+    assert out[1].endswith("numpy's")
+
+
 def test_check_reduction(show, sim) -> None:  # type: ignore[no-untyped-def]
     out = show("check_reduction.py").splitlines()
     assert out[0] == "without the barrier: a race on dynamic shared memory in line 5"

@@ -20,6 +20,7 @@ from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
 from .attention import KeyValueCache, MultiHeadAttention, MultiheadAttention
 from .containers import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
+from .conv_norm import ConvBatchNorm2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dense import Bilinear, Dense, Linear
 from .embedding import Embedding, EmbeddingBag
@@ -170,6 +171,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvBatchNorm2d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",

@@ -26,6 +26,8 @@ from ..ops.operands import of_arrays
 from ..spec import INTEGER, as_dtype, int64, normalize_axis
 from . import functional_activation as _activation
 from . import functional_attention as _attention
+from . import functional_conv_gradient as _conv_gradient
+from . import functional_conv_norm as _conv_norm
 from . import functional_dropout as _dropout
 from . import functional_embedding as _embedding
 from . import functional_fold as _fold
@@ -42,6 +44,8 @@ from . import functional_spatial as _spatial
 from . import functional_unpool as _unpool
 from .functional_activation import *
 from .functional_attention import *
+from .functional_conv_gradient import *
+from .functional_conv_norm import *
 from .functional_dropout import *
 from .functional_dropout import check_probability
 from .functional_embedding import *
@@ -60,7 +64,7 @@ from .functional_spatial import *
 from .functional_spatial import laid_out
 from .functional_unpool import *
 from .host import known, plain
-from .running import move_towards
+from .running import check_statistics, track
 
 __all__ = [
     "batch_norm",
@@ -83,6 +87,8 @@ __all__ = [
     "tanh",
     *_activation.__all__,
     *_attention.__all__,
+    *_conv_gradient.__all__,
+    *_conv_norm.__all__,
     *_loss.__all__,
     *_sample.__all__,
     *_fold.__all__,
@@ -154,18 +160,25 @@ def conv2d(
     dilation: Size = 1,
     groups: int = 1,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     activation: Activation = None,
 ) -> Array:
-    """y[p] = activation(sum over r of x[p stride + r dilation - padding] @ weight[r] + bias): cross-correlation.
+    """y[p] = activation(scale sum over r of x[p stride + r dilation - padding] @ weight[r] + bias + residual).
 
-    Shapes: input (batch, height, width, in); weight (kh, kw, in / groups, out); bias (out,); result
+    A cross-correlation, with what follows it in the same launch: `scale` (and `bias`) take in a batch normalisation of
+    known statistics, `residual` is what a residual block adds before its activation.
+
+    Shapes: input (batch, height, width, in); weight (kh, kw, in / groups, out); bias, scale (out,); result and residual
     (batch, h', w', out), h' = floor((height + 2 padding - dilation (kh - 1) - 1) / stride) + 1.  `padding`
     is an int, two of them, ``"valid"`` or ``"same"`` (stride 1; an odd zero goes below and right).
-    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv2d.cu``, ``depthwise.cu``.
+    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv_sm90.cu``, ``conv_mma.cu``,
+    ``conv2d.cu``, ``depthwise.cu``.
     """
+    given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     try:
-        return ops.conv2d(input, weight, bias, activation=activation, **settings)
+        return ops.conv2d(input, weight, bias, **given, **settings)
     except ShapeError as error:
         raise laid_out(error, input, weight.shape[-2] * groups) from None
 
@@ -179,38 +192,27 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    residual: Array | None = None,
+    activation: Activation = None,
 ) -> Array:
-    """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel (last axis).
+    """y = activation((x - mean) / sqrt(var + eps) * weight + bias + residual), per channel (last axis).
 
     In training (or without running statistics) mean and variance are those of the batch, and the
     running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
     variance.  That happens to their values, off the tape, and once where `checkpoint` runs the layer again.
 
-    Shapes: input (batch, ..., channels); the others (channels,).
+    Shapes: input and residual (batch, ..., channels); the others (channels,).
     Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
     Derivative: every order.  Kernel: ``batch_norm.cu``.
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, Algorithms 1 and 2.
     """
+    steps: dict[str, Any] = {"eps": eps, "activation": activation}
     if not training:
-        if running_mean is None or running_var is None:
-            raise ShapeError(
-                "batch_norm(input, running_mean, running_var): evaluation needs the running statistics\n"
-                "  need both, or training=True"
-            )
-        return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, eps=eps)
-    rows = math.prod(input.shape[:-1])
-    if rows == 1:
-        raise ShapeError(
-            message(
-                "batch_norm(input, training=True): one value per channel has no variance",
-                [operand("input", input, "batch, ..., channels")],
-                "need at least two rows, or eval()",
-            )
-        )
-    y, mean, var = ops.batch_norm(input, weight, bias, eps=eps)
-    for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, rows / max(rows - 1, 1))):
-        if running is not None:
-            move_towards(running, batch, momentum, correction)
+        check_statistics("batch_norm(input, running_mean, running_var)", running_mean, running_var)
+        return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, residual, **steps)
+    y, mean, var = ops.batch_norm(input, weight, bias, residual, **steps)
+    track("batch_norm(input, training=True)", input, running_mean, running_var, mean, var, momentum)
     return y
 
 

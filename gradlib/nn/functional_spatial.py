@@ -72,12 +72,18 @@ def conv1d(
     dilation: Size = 1,
     groups: int = 1,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     activation: Any = None,
 ) -> Array:
-    """y = activation(conv(input, weight) + bias): input (batch, length, in), weight (k, in / groups, out)."""
+    """y = activation(scale conv(input, weight) + bias + residual), as `conv2d`.
+
+    Shapes: input (batch, length, in); weight (k, in / groups, out).
+    """
+    given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     try:
-        return ops.conv1d(input, weight, bias, activation=activation, **settings)
+        return ops.conv1d(input, weight, bias, **given, **settings)
     except ShapeError as error:
         raise laid_out(error, input, weight.shape[-2] * groups) from None
 
@@ -91,12 +97,18 @@ def conv3d(
     dilation: Size = 1,
     groups: int = 1,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     activation: Any = None,
 ) -> Array:
-    """y = activation(conv(input, weight) + bias): input (batch, d, h, w, in), weight (kd, kh, kw, in / groups, out)."""
+    """y = activation(scale conv(input, weight) + bias + residual), as `conv2d`.
+
+    Shapes: input (batch, d, h, w, in); weight (kd, kh, kw, in / groups, out).
+    """
+    given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     try:
-        return ops.conv3d(input, weight, bias, activation=activation, **settings)
+        return ops.conv3d(input, weight, bias, **given, **settings)
     except ShapeError as error:
         raise laid_out(error, input, weight.shape[-2] * groups) from None
 

@@ -75,15 +75,20 @@ class _BatchNorm(Module):
                 )
             )
             raise laid_out(error, input, self.num_features)
+        batch_statistics = self.training or self.running_mean is None
+        return F.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, self.counted(),
+            self.eps,
+        )  # fmt: skip
+
+    def counted(self) -> float:
+        """Count a batch, in training; return how far the running statistics are to move towards it."""
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None and not replaying():
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)  # read on the host only where it is needed
             if self.momentum is None:  # the plain average of all batches
                 momentum = 1.0 / int(self.num_batches_tracked)
-        batch_statistics = self.training or self.running_mean is None
-        return F.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, momentum, self.eps
-        )
+        return momentum
 
     def extra_repr(self) -> str:
         """Return the size and what differs from the defaults."""

@@ -25,6 +25,7 @@ from . import bits as _bits
 from . import comparisons as _comparisons
 from . import complex_parts as _complex_parts
 from . import conv as _conv
+from . import conv_norm as _conv_norm
 from . import create as _create
 from . import cross_entropy as _cross_entropy
 from . import cumulative as _cumulative
@@ -43,6 +44,7 @@ from . import join as _join
 from . import matmul as _matmul
 from . import nonlinear as _nonlinear
 from . import norm as _norm
+from . import norm_fold as _norm_fold
 from . import order as _order
 from . import piecewise as _piecewise
 from . import pool as _pool
@@ -60,6 +62,7 @@ from .bits import *
 from .comparisons import *
 from .complex_parts import *
 from .conv import *
+from .conv_norm import *
 from .create import *
 from .cross_entropy import *
 from .cumulative import *
@@ -80,6 +83,7 @@ from .linalg.products import tensordot, vecdot
 from .matmul import *
 from .nonlinear import *
 from .norm import *
+from .norm_fold import *
 from .order import *
 from .piecewise import *
 from .pool import *
@@ -108,6 +112,7 @@ __all__ += _bits.__all__
 __all__ += _comparisons.__all__
 __all__ += _complex_parts.__all__
 __all__ += _conv.__all__
+__all__ += _conv_norm.__all__
 __all__ += _create.__all__
 __all__ += _cross_entropy.__all__
 __all__ += _cumulative.__all__
@@ -126,6 +131,7 @@ __all__ += _join.__all__
 __all__ += _matmul.__all__
 __all__ += _nonlinear.__all__
 __all__ += _norm.__all__
+__all__ += _norm_fold.__all__
 __all__ += _order.__all__
 __all__ += _piecewise.__all__
 __all__ += _pool.__all__

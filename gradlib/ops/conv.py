@@ -1,54 +1,21 @@
-"""Convolution layers in one, two and three dimensions: the triad's op with bias and activation fused."""
+"""Convolution layers in one, two and three dimensions: the triad's op with what follows it fused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..core import Saved, between, fused, op, sample
-from ..errors import ShapeError
 from ..spec import is_floating
-from . import conv_launch, conv_tensor
+from . import conv_launch, conv_steps, conv_tensor
 from .activation import Activation, activate
+from .conv_arguments import Padding, Size, window_arguments
 from .conv_host import Ints, Pairs
-from .conv_tensor import window_of
 from .conv_triad import conv, infer, triad_samples
 from .dense_launch import column_sums
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
 
 Array = Any
-Size = int | Sequence[int]
-Padding = str | int | Sequence[int | Sequence[int]]
-
-
-# -- arguments
-
-
-def _per_axis(name: str, ndim: int, argument: str, value: Size) -> Ints:
-    sizes = (value,) * ndim if isinstance(value, int) else tuple(value)
-    if len(sizes) != ndim or not all(isinstance(s, int) and s >= 1 for s in sizes):
-        raise ShapeError(f"{name}: {argument} is {value!r}\n  need an int of at least 1, or {ndim} of them")
-    return sizes
-
-
-def _pairs(name: str, kernel: Ints, padding: Padding, stride: Ints, dilation: Ints) -> Pairs:
-    """Return the padding before and after each axis; "same" puts the odd one after, as PyTorch does."""
-    ndim = len(kernel)
-    if padding == "valid":
-        return ((0, 0),) * ndim
-    if padding == "same":
-        if set(stride) != {1}:
-            raise ShapeError(f'{name}: padding "same" with stride {stride}\n  need stride 1, or padding in numbers')
-        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        return tuple((r // 2, r - r // 2) for r in reach)
-    if isinstance(padding, str):
-        raise ValueError(f'{name}: padding is {padding!r}\n  need "same", "valid", an int, or one per axis')
-    each = (padding,) * ndim if isinstance(padding, int) else tuple(padding)
-    pairs = tuple((p, p) if isinstance(p, int) else tuple(p) for p in each)
-    if len(pairs) != ndim or not all(len(p) == 2 and min(p) >= 0 for p in pairs):
-        raise ShapeError(f"{name}: padding is {padding!r}\n  need {ndim} of: an int of at least 0, or a pair of them")
-    return pairs  # type: ignore[return-value]
 
 
 # -- the layer
@@ -61,9 +28,25 @@ def _layer_samples() -> list[Any]:
         for i, ((x, w, p), act) in enumerate(zip(triad_samples(), acts, strict=True))
     ]
     kinked = ("relu", "leaky_relu", "elu", "relu6", "selu", "hardswish")
-    window = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    window: dict[str, Any] = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
     weight, bias = between(-0.2, 0.2, 3, 3, 3, 4), between(-0.2, 0.2, 4)  # no value near the kinks at 3 and 6
-    return smooth + [sample((2, 4, 5, 3), weight, bias, activation=a, smooth=False, **window) for a in kinked]
+    steps = [
+        sample((2, 5, 4, 3), (3, 3, 3, 4), (4,), (4,), (2, 5, 4, 4), activation="gelu", **window),
+        sample((2, 5, 4, 3), (3, 3, 3, 4), None, (4,), None, activation="tanh", **window),
+        sample((2, 5, 4, 3), (3, 3, 3, 4), None, None, (2, 5, 4, 4), activation="silu", **window),
+        sample((2, 5, 4, 3), (3, 3, 3, 4), (4,), (4,), (2, 5, 4, 4), activation=None, **window),
+        sample((1, 4, 5, 6), (3, 3, 1, 6), (6,), (6,), (1, 4, 5, 6), activation="gelu", **{**window, "groups": 6}),
+        sample((1, 6, 5, 4), (3, 3, 2, 40), (40,), (40,), None, **{**window, "stride": (2, 1), "groups": 2}),
+        sample((0, 4, 5, 3), (3, 3, 3, 4), (4,), (4,), (0, 4, 5, 4), activation="silu", **window),
+    ]
+    fused = [
+        sample((2, 4, 5, 3), weight, bias, between(0.5, 1, 4), between(-0.2, 0.2, 2, 4, 5, 4), activation="relu",
+               smooth=False, **window),
+    ]  # fmt: skip
+    return [
+        *smooth, *steps, *fused,
+        *[sample((2, 4, 5, 3), weight, bias, activation=a, smooth=False, **window) for a in kinked],
+    ]  # fmt: skip
 
 
 @fused("convolution", infer=infer, samples=_layer_samples)
@@ -71,6 +54,8 @@ def _convolution(
     input: Array,
     weight: Array,
     bias: Array | None = None,
+    scale: Array | None = None,
+    residual: Array | None = None,
     *,
     stride: Ints,
     padding: Pairs,
@@ -78,34 +63,28 @@ def _convolution(
     groups: int,
     activation: Activation = None,
 ) -> Array:
-    """y = act(conv(input, weight) + bias)."""
+    """y = act(scale conv(input, weight) + bias + residual)."""
     window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     if callable(activation):
-        return activation(_convolution(input, weight, bias, activation=None, **window))
+        return activation(_convolution(input, weight, bias, scale, residual, activation=None, **window))
     y = conv(input, weight, **window)
-    return activate(y if bias is None else op.add(y, bias), activation)
+    y = y if scale is None else op.multiply(y, scale)
+    y = y if bias is None else op.add(y, bias)
+    return activate(y if residual is None else op.add(y, residual), activation)
 
 
 def _layer(
     ndim: int,
-    input: Array,
-    weight: Array,
-    bias: Array | None,
+    arrays: tuple[Array, Array, Array | None, Array | None, Array | None],
     stride: Size,
     padding: Padding,
     dilation: Size,
     groups: int,
     activation: Activation,
 ) -> Array:
-    name = f"conv{ndim}d(input, weight, bias)"
-    stride, dilation = _per_axis(name, ndim, "stride", stride), _per_axis(name, ndim, "dilation", dilation)
-    kernel = tuple(getattr(weight, "shape", ())[:-2])
-    if len(kernel) != ndim:  # apply or infer has the words for it
-        kernel = (1,) * ndim
-    pairs = _pairs(name, kernel, padding, stride, dilation)
-    return _convolution(
-        input, weight, bias, stride=stride, padding=pairs, dilation=dilation, groups=groups, activation=activation
-    )
+    kernel = getattr(arrays[1], "shape", ())[:-2]
+    window = window_arguments(f"conv{ndim}d(input, weight, bias)", ndim, kernel, stride, padding, dilation)
+    return _convolution(*arrays, groups=groups, activation=activation, **window)
 
 
 def conv2d(
@@ -113,13 +92,15 @@ def conv2d(
     weight: Array,
     bias: Array | None = None,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     stride: Size = 1,
     padding: Padding = 0,
     dilation: Size = 1,
     groups: int = 1,
     activation: Activation = None,
 ) -> Array:
-    """y = act(conv(input, weight) + bias), the cross-correlation of images with filters.
+    """y = act(scale conv(input, weight) + bias + residual), the cross-correlation of images with filters.
 
     ``conv[b, p, q, k] = sum over r, s, c of input[b, p*stride - pad + r*dilation, q*stride - pad + s*dilation, c]
     weight[r, s, c, k]``, zero outside of the image.
@@ -129,6 +110,11 @@ def conv2d(
     input : (batch, height, width, channels)
     weight : (kernel_height, kernel_width, channels / groups, features)
     bias : (features,), optional
+    scale : (features,), optional
+        For a batch normalisation of known statistics that follows: ``scale = gamma / sqrt(var + eps)`` and
+        ``bias = beta - mean scale``.
+    residual : as the result, optional
+        What a residual block adds before the activation.
     stride, dilation
         An int, or one for each axis.
     padding
@@ -153,7 +139,8 @@ def conv2d(
     -----
     Derivative: first order by backward kernels, every higher order by the triad of convolution, data gradient
     and weight gradient.  Kernel: conv_sm90.cu, conv_weights_sm90.cu (sm_90a, channels and features multiples of 8),
-    else conv2d.cu, depthwise.cu: implicit matrix products.
+    conv_mma.cu, conv_weights_mma.cu (sm_80 and later), else conv2d.cu, depthwise.cu: implicit matrix products, each
+    step in the one launch.
 
     Examples
     --------
@@ -164,7 +151,7 @@ def conv2d(
            [6., 9., 6.],
            [4., 6., 4.]])
     """
-    return _layer(2, input, weight, bias, stride, padding, dilation, groups, activation)
+    return _layer(2, (input, weight, bias, scale, residual), stride, padding, dilation, groups, activation)
 
 
 def conv1d(
@@ -172,17 +159,19 @@ def conv1d(
     weight: Array,
     bias: Array | None = None,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     stride: Size = 1,
     padding: Padding = 0,
     dilation: Size = 1,
     groups: int = 1,
     activation: Activation = None,
 ) -> Array:
-    """y = act(conv(input, weight) + bias) over (batch, length, channels), weight (kernel, channels / groups, features).
+    """y = act(scale conv(input, weight) + bias + residual) over (batch, length, channels).
 
-    Everything else is as in `conv2d`, whose kernels it uses.
+    weight (kernel, channels / groups, features); everything else is as in `conv2d`, whose kernels it uses.
     """
-    return _layer(1, input, weight, bias, stride, padding, dilation, groups, activation)
+    return _layer(1, (input, weight, bias, scale, residual), stride, padding, dilation, groups, activation)
 
 
 def conv3d(
@@ -190,17 +179,19 @@ def conv3d(
     weight: Array,
     bias: Array | None = None,
     *,
+    scale: Array | None = None,
+    residual: Array | None = None,
     stride: Size = 1,
     padding: Padding = 0,
     dilation: Size = 1,
     groups: int = 1,
     activation: Activation = None,
 ) -> Array:
-    """y = act(conv(input, weight) + bias) over (batch, depth, height, width, channels), weight DHWIO.
+    """y = act(scale conv(input, weight) + bias + residual) over (batch, depth, height, width, channels), weight DHWIO.
 
     Everything else is as in `conv2d`.  Kernel: on tensor cores only; elsewhere it runs as a composition.
     """
-    return _layer(3, input, weight, bias, stride, padding, dilation, groups, activation)
+    return _layer(3, (input, weight, bias, scale, residual), stride, padding, dilation, groups, activation)
 
 
 # -- kernels
@@ -208,9 +199,17 @@ def conv3d(
 
 @_convolution.kernel("cuda")
 def _launch_layer(
-    input: Array, weight: Array, bias: Array | None, *, activation: Activation, save: bool, **window: Any
+    input: Array,
+    weight: Array,
+    bias: Array | None,
+    scale: Array | None,
+    residual: Array | None,
+    *,
+    activation: Activation,
+    save: bool,
+    **window: Any,
 ) -> Any:
-    out = conv_launch.forward(input, weight, bias, activation=activation, save=save, **window)
+    out = conv_launch.forward(input, weight, bias, scale, residual, activation=activation, save=save, **window)
     if out is NotImplemented or activation is None or not save:
         return out if out is NotImplemented else out[0]
     y, z = out
@@ -222,33 +221,40 @@ def _launch_layer_backward(
     input: Array,
     weight: Array,
     bias: Array | None,
+    scale: Array | None,
+    residual: Array | None,
     g: Array,
     *residuals: Array,
     activation: Activation,
     needs: tuple[bool, ...],
     **window: Any,
 ) -> Any:
+    """dz = g act'(s) is the residual's gradient, and its columns' sums are the bias's.
+
+    The data gradient goes through the filters with the scale in them.  The weight gradient is taken without the scale:
+    its columns times the scale are dw, and their products with w, added up, are the scale's gradient.
+    """
     if (activation is not None and not residuals) or not is_floating(g.dtype):
         return NotImplemented
     s = residuals[0] if activation is not None else None
-    places, features = g.size // max(g.shape[-1], 1), g.shape[-1]
-    there = conv_tensor.backward(input, weight, g, s, window_of(weight.shape[:-2], **window), activation, needs)
-    if there is not None:
-        dx, dw, sums = there
-        db = None
-        if needs[2]:
-            db = column_sums(g, s, places, features, activation) if sums is None else conv_tensor.total(sums, g.dtype)
-        return dx, dw, db
-    dx = dw = db = None
-    if needs[0]:
-        dx = conv_launch.data_gradient(g, s, weight, size=input.shape[1:-1], activation=activation, **window)
-    if needs[1]:
-        dw = conv_launch.weight_gradient(input, g, s, kernel=weight.shape[:-2], activation=activation, **window)
-    if dx is NotImplemented or dw is NotImplemented:
+    if needs[4] and conv_tensor.passes(g) != 1:  # elsewhere dz leaves the registers only here
+        g, s, activation = g if s is None else conv_steps.slope(g, s, activation), None, None  # type: ignore[arg-type]
+    filters = weight if scale is None or not needs[0] else conv_steps.scaled_filters(weight, scale)
+    wanted = (needs[0], needs[1] or needs[3])
+    found = conv_launch.gradients(input, weight, filters, g, s, wanted, scale is not None, activation, window)
+    if found is None:
         return NotImplemented
+    dx, dw, sums, dz = found
+    db = dscale = dr = None
     if needs[2]:
-        db = column_sums(g, s, places, features, activation)
-    return dx, dw, db
+        features = g.shape[-1]
+        places = g.size // max(features, 1)
+        db = column_sums(g, s, places, features, activation) if sums is None else conv_tensor.total(sums, g.dtype)
+    if scale is not None and dw is not None:
+        dw, dscale = conv_steps.scale_gradient(weight, dw, scale, (needs[1], needs[3]))
+    if needs[4]:
+        dr = g if s is None else conv_steps.slope(g, s, activation) if dz is None else dz  # type: ignore[arg-type]
+    return dx, dw, db, dscale, dr
 
 
 op.register(conv1d=conv1d, conv2d=conv2d, conv3d=conv3d)

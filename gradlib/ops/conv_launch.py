@@ -11,14 +11,14 @@ from typing import Any
 
 from .. import backend as backends
 from ..kernel import Kernel, ctype
-from ..spec import bool_
+from ..spec import REDUCED, bool_, float32
 from . import conv_tensor
 from .activation import READS_OUTPUT, Activation, fusible
 from .conv_host import Ints, Pairs, out_sizes
 from .conv_tensor import window_of
 from .tiling import LARGEST, combine, parts, split, tiling
 
-__all__ = ["data_gradient", "forward", "weight_gradient"]
+__all__ = ["data_gradient", "forward", "gradients", "weight_gradient"]
 
 Array = Any
 
@@ -26,10 +26,10 @@ _GEOMETRY = (
     "batch height width channels out_height out_width out_channels kernel_h kernel_w "
     "stride_h stride_w pad_h pad_w dilation_h dilation_w groups"
 )
-_forward = Kernel("conv2d.cu", "conv2d_forward", f"x w b y z | {_GEOMETRY}")
+_forward = Kernel("conv2d.cu", "conv2d_forward", f"x w b scale residual y z | {_GEOMETRY}")
 _dgrad = Kernel("conv2d.cu", "conv2d_dgrad", f"g s w dx | {_GEOMETRY}")
 _wgrad = Kernel("conv2d.cu", "conv2d_wgrad", f"x g s dw part | {_GEOMETRY} rows")
-_depthwise_forward = Kernel("depthwise.cu", "depthwise_forward", f"x w b y z | {_GEOMETRY}")
+_depthwise_forward = Kernel("depthwise.cu", "depthwise_forward", f"x w b scale residual y z | {_GEOMETRY}")
 _depthwise_dgrad = Kernel("depthwise.cu", "depthwise_dgrad", f"g s w dx | {_GEOMETRY}")
 _depthwise_wgrad = Kernel("depthwise.cu", "depthwise_wgrad", f"x g s dw part | {_GEOMETRY} rows")
 
@@ -61,6 +61,8 @@ def forward(
     x: Array,
     w: Array,
     b: Array | None,
+    scale: Array | None = None,
+    residual: Array | None = None,
     *,
     stride: Ints,
     padding: Pairs,
@@ -79,18 +81,33 @@ def forward(
     z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
     if y.size == 0:
         return y, z
-    if conv_tensor.forward(x, w, b, y, z, window_of(kernel, stride, padding, dilation, groups), activation):
+    window = window_of(kernel, stride, padding, dilation, groups)
+    there = conv_tensor.forward(x, w, y, window, activation, bias=b, scale=scale, residual=residual, z=z)
+    if there is not NotImplemented:
         return y, z
     if len(kernel) > 2:
         return NotImplemented
     geometry = _geometry(x.shape, kernel, shape, stride, padding, dilation, groups)
     macros: dict[str, Any] = {"T": ctype(x.dtype), "ACT": activation or "none"}
     if _depthwise(channels, features, groups):
-        _depthwise_forward(-(-y.size // 256), 256, x, w, b, y, z, *geometry, **macros)
+        _depthwise_forward(-(-y.size // 256), 256, x, w, b, scale, residual, y, z, *geometry, **macros)
     else:
         m, n = math.prod(shape[:-1]), features // groups
         tile = tiling(m, n)
-        _forward((tile.blocks(m, n), 1, groups), tile.threads, x, w, b, y, z, *geometry, **tile.macros, **macros)
+        _forward(
+            (tile.blocks(m, n), 1, groups),
+            tile.threads,
+            x,
+            w,
+            b,
+            scale,
+            residual,
+            y,
+            z,
+            *geometry,
+            **tile.macros,
+            **macros,
+        )
     return y, z
 
 
@@ -142,16 +159,21 @@ def weight_gradient(
     dilation: Ints,
     groups: int,
     activation: Activation = None,
+    wide: bool = False,
 ) -> Any:
-    """Return dw for filters of this kernel size; s is what the activation's derivative reads."""
+    """Return dw for filters of this kernel size; s is what the activation's derivative reads.
+
+    ``wide``: in the dtype in which it is summed, float32 for the 16-bit ones.
+    """
     channels, features, places = x.shape[-1], g.shape[-1], math.prod(g.shape[:-1])
     shape = (*kernel, channels // groups, features)
     if _declines(x.dtype, groups, activation, x.shape, shape, g.shape):
         return NotImplemented
     backend = backends.backend_of(x)
+    dtype = float32 if wide and x.dtype in REDUCED else x.dtype
     if 0 in (channels, features, *shape, *g.shape[1:]):  # no images at all is a sum of nothing, which the kernel does
-        return backend.zeros(shape, x.dtype)
-    dw = backend.empty(shape, x.dtype)
+        return backend.zeros(shape, dtype)
+    dw = backend.empty(shape, dtype)
     window = window_of(kernel, stride, padding, dilation, groups)
     if activation is None and conv_tensor.weight_gradient(x, g, dw, window):
         return dw
@@ -162,7 +184,7 @@ def weight_gradient(
     if _depthwise(channels, features, groups):
         taps, columns = math.prod(kernel), -(-features // 32)
         splits, rows = split(columns * taps, places, 128)
-        part = parts(dw, splits, shape)
+        part = dw[None] if splits == 1 and dtype != x.dtype else parts(dw, splits, shape)
         whole = dw if part is None else None
         _depthwise_wgrad((columns, splits, taps), (32, 8), x, g, s, whole, part, *geometry, rows, **macros)
     else:
@@ -171,10 +193,33 @@ def weight_gradient(
         splits, rows = split(tile.blocks(m, n) * groups, places, 256)
         if splits * groups > _GRID_Z:
             splits, rows = 1, places
-        part = parts(dw, splits, shape)
+        part = dw[None] if splits == 1 and dtype != x.dtype else parts(dw, splits, shape)
         grid = (tile.blocks(m, n), 1, groups * splits)
         whole = dw if part is None else None
         _wgrad(grid, tile.threads, x, g, s, whole, part, *geometry, rows, **tile.macros, **macros)
-    if part is not None:
+    if part is not None and splits > 1:
         combine(part, dw)
     return dw
+
+
+def gradients(
+    input: Array,
+    weight: Array,
+    filters: Array,
+    g: Array,
+    s: Array | None,
+    needs: tuple[bool, bool],
+    wide: bool,
+    activation: Activation,
+    window: dict[str, Any],
+) -> conv_tensor.Gradients | None:
+    """Return dx through `filters`, and dw, if `wide` in the dtype of its sums; None where no kernel takes them."""
+    there = conv_tensor.backward(input, filters, g, s, window_of(weight.shape[:-2], **window), activation, needs, wide)
+    if there is not None:
+        return there
+    dx = dw = None
+    if needs[0]:
+        dx = data_gradient(g, s, filters, size=input.shape[1:-1], activation=activation, **window)
+    if needs[1]:
+        dw = weight_gradient(input, g, s, kernel=weight.shape[:-2], activation=activation, wide=wide, **window)
+    return None if dx is NotImplemented or dw is NotImplemented else conv_tensor.Gradients(dx, dw, None, None)

@@ -25,6 +25,8 @@ def infer(
     input: Spec,
     weight: Spec,
     bias: Spec | None = None,
+    scale: Spec | None = None,
+    residual: Spec | None = None,
     *,
     stride: Ints,
     padding: Pairs,
@@ -42,14 +44,15 @@ def infer(
             operand("input", input, f"batch, {', '.join(axes)}, channels"),
             operand("weight", weight, f"{', '.join(kernel_axes)}, channels / groups, features"),
         ]
-        return given if bias is None else [*given, operand("bias", bias, "features")]
+        steps = (("bias", bias, "features"), ("scale", scale, "features"), ("residual", residual, "as the result"))
+        return given + [operand(name, spec, axes) for name, spec, axes in steps if spec is not None]
 
     def refuse(what: str, fix: str) -> ShapeError:
         return ShapeError(message(f"{name}: {what}", lines(), fix))
 
-    for argument, spec in (("input", input), ("weight", weight)):
-        if spec.ndim != ndim + 2:
-            raise refuse(f"{argument} has {spec.ndim} dimensions, expected {ndim + 2}", f"need {ndim + 2} dimensions")
+    for argument, given in (("input", input), ("weight", weight)):
+        if given.ndim != ndim + 2:
+            raise refuse(f"{argument} has {given.ndim} dimensions, expected {ndim + 2}", f"need {ndim + 2} dimensions")
     channels, per_group, features = input.shape[-1], weight.shape[-2], weight.shape[-1]
     if groups < 1 or channels % groups or features % groups:
         raise refuse(
@@ -71,17 +74,22 @@ def infer(
                 f"the kernel's {axis} is {reach}{spread}, the padded input's {room}",
                 "need a kernel of at least 1 and at most the padded input",
             )
-    if bias is not None and bias.shape != (features,):
-        raise refuse(
-            f"bias has shape {bias.shape}, weight makes {features} features", f"need bias.shape == ({features},)"
-        )
-    check_one_dtype(name, lines(), input, weight, bias)
+    for argument, spec in (("bias", bias), ("scale", scale)):
+        if spec is not None and spec.shape != (features,):
+            raise refuse(
+                f"{argument} has shape {spec.shape}, weight makes {features} features",
+                f"need {argument}.shape == ({features},)",
+            )
+    shape = (input.shape[0], *conv_host.out_sizes(size, kernel, stride, padding, dilation), features)
+    if residual is not None and residual.shape != shape:
+        raise refuse(f"residual has shape {residual.shape}, the result {shape}", f"need residual.shape == {shape}")
+    check_one_dtype(name, lines(), input, weight, bias, scale, residual)
     check(name, activation)
     if activation is not None and not is_floating(input.dtype):
         raise DTypeError(
             message(f"{name}: an activation needs floats", [operand("input", input)], "need a floating dtype")
         )
-    return Spec((input.shape[0], *conv_host.out_sizes(size, kernel, stride, padding, dilation), features), input.dtype)
+    return Spec(shape, input.dtype)
 
 
 # -- the triad

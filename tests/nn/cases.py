@@ -240,7 +240,7 @@ FUNCTIONS: list[Case] = [
 
 # Made of other modules or of a model's parameters: instances in the tests themselves.
 COMPOSED = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Regularizer", "Residual", "Sequential"}
-COMPOSED |= {"TransformerDecoder", "TransformerEncoder"}
+COMPOSED |= {"ConvBatchNorm2d", "TransformerDecoder", "TransformerEncoder"}
 # No layers.
 OTHERS = {"Buffer", "KeyValueCache", "Module", "Parameter"}
 

@@ -25,6 +25,7 @@ POOL = STORED["pool"]
 
 # Layers without a stored value of PyTorch's: why, and the test that holds them.
 WITHOUT: dict[str, tuple[str, str]] = {
+    "ConvBatchNorm2d": ("two layers in one", "nn/test_conv_norm.py::test_it_is_the_two_layers"),
     "GlobalAvgPool": ("PyTorch has none: AdaptiveAvgPool at size 1", "nn/test_spatial.py::test_layers"),
     "GlobalMaxPool": ("PyTorch has none: AdaptiveMaxPool at size 1", "nn/test_spatial.py::test_layers"),
     "L2Divergence": ("of the lecture notes", "nn/test_losses.py::test_divergence_and_regularizer"),

@@ -52,8 +52,9 @@ BY_TEXT = {
     },
 }
 OURS_ALONE = {"dense", "flatten", "l2_divergence", "rbf", "regularizer", "rotary_embedding", "sigmoid", "tanh"}
-OURS_ALONE |= {"grouped_dense", "sinusoidal_positions"}
+OURS_ALONE |= {"conv2d_batch_norm", "grouped_dense", "sinusoidal_positions"}
 OURS_ALONE |= {"scaled_mm"}  # the arguments of torch._scaled_mm
+OURS_ALONE |= {f"conv{n}d_{of}_gradient" for n in (1, 2, 3) for of in ("input", "weight")}  # torch.nn.grad's
 # Of torch.nn.functional, and why it is not here.
 NOT_HERE = {
     # tensors do not change

@@ -10,7 +10,11 @@ from . import patches_mma, patches_sm90
 from .geometry import Images, Walk, Window, classes, forward_walk, tap_strides
 from .problem import BEFORE, Outputs, Steps, Totals
 
-__all__ = ["Images", "Window", "convolve", "input_gradient", "weight_gradient"]
+# Channels of a group up to which blocks of 64 of them, as the copy engine gathers, waste more than the tensor cores of
+# sm_90a are ahead of mma.sync, whose blocks are of 8: by the constants of choose_sm90.py and choose_mma.py, 2.3 times.
+THIN = 24
+
+__all__ = ["THIN", "Images", "Window", "convolve", "input_gradient", "weight_gradient"]
 
 Array = Any
 
@@ -31,7 +35,8 @@ def convolve(
 ) -> Totals | None:
     """y = act(scale (x * w) + bias + residual); w: (taps * planes, channels / groups, features).
 
-    Returns the moments of y's columns, where they are asked for; of one group only.
+    Returns the moments of y's columns, where they are asked for, of one group only; None where it is better to take
+    them from y.
     """
     steps = Steps(bias is not None, scale is not None, activation, z is not None, moments=moments,
                   residual=BEFORE if residual is not None else 0)  # fmt: skip
@@ -71,5 +76,5 @@ def _planes(w: Array, window: Window) -> int:
 
 def _family(x: Images, other: Array, walk: Walk, groups: int) -> Any:
     """Return the module whose kernels take these operands."""
-    there = backends.backend_of(x.array).limits.architecture == "sm_90a"
+    there = backends.backend_of(x.array).limits.architecture == "sm_90a" and x.channels // groups > THIN
     return patches_sm90 if there and patches_sm90.takes(x, other, walk, groups) else patches_mma

@@ -12,8 +12,10 @@ from ..tiling import combine
 from . import choose_mma
 from .choice import config_for
 from .choose_mma import shared_bytes
+from .finish import finish, splits_well
 from .geometry import Images, Walk, whd
 from .mma import aligned, config_macros
+from .moments import apart
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 
 __all__ = ["run", "weights"]
@@ -25,7 +27,7 @@ _AXES = " ".join(f"{name}_{axis}" for name in ("count", "step", "low", "taps", "
 _convolve = Kernel(
     "conv_mma.cu",
     "convolve_mma",
-    f"x w {ARRAYS} totals | {LIMITS} m n band {_AXES} first matrix_w matrix_h matrix_d channels x_w x_h x_d "
+    f"x w {ARRAYS} totals | {LIMITS} m n band {_AXES} first matrix_w matrix_h matrix_d splits channels x_w x_h x_d "
     "x_pitch x_plane b_planes w_pitch size_w size_h size_d origin_w origin_h origin_d stride_w stride_h stride_d pitch",
 )
 _weights = Kernel(
@@ -56,29 +58,38 @@ def run(
     n, size = total // groups, tuple(y.shape[1:-1])
     m, depth = y.shape[0] * math.prod(walk.count), math.prod(walk.taps) * -(-per_group // 8) * 8
     problem = Problem(m, n, depth, 1, passes, y.dtype.itemsize, False, transposed, steps)
-    config = config_for(choose_mma, _convolve, problem, backend.limits, splits=1)
+    count = backend.limits.multiprocessors
+    if steps.moments and apart(problem, count, hopper=False):
+        steps = steps._replace(moments=False)
+        problem = problem._replace(steps=steps)
+    splits = None if splits_well(problem, y, groups) else 1
+    config = config_for(choose_mma, _convolve, problem, backend.limits, splits)
+    target = out if config.splits == 1 else Outputs(backend.empty((config.splits, m, n), float32))
+    done = steps if config.splits == 1 else Steps()
     item = x.array.dtype.itemsize
     fine = aligned(x.array, w) and (per_group % 8 == 0 or groups == 1) and (n % 8 == 0 or groups == 1)
     tiles = -(-m // config.bm) * -(-n // config.bn)
     first, *matrix = matrices
     macros: dict[str, Any] = {
-        **config_macros(config), **steps.macros, "OPERAND": ctype(x.array.dtype), "T": ctype(y.dtype),
-        "OUT": ctype(y.dtype), "DIMS": len(size), "B_TRANSPOSED": transposed, "PASSES": passes, "ALIGNED": fine,
-        "PAIRED": paired_of(n, total, out),
+        **config_macros(config), **done.macros, "OPERAND": ctype(x.array.dtype), "T": ctype(target.y.dtype),
+        "OUT": ctype(target.y.dtype), "DIMS": len(size), "B_TRANSPOSED": transposed, "PASSES": passes, "ALIGNED": fine,
+        "PAIRED": paired_of(n, total, target),
     }  # fmt: skip
     shared = shared_bytes(config, a_transposed=False, b_transposed=transposed)
-    totals = Totals.room(problem, config.bm, y)  # of one group: see `convolve`
+    totals = Totals.room(problem, config.bm, y)  # of one group, not split: see `convolve`
     for group in range(groups):
         columns, channels = slice(group * n, group * n + n), group * per_group
-        here = [None if a is None else _from(a, columns.start) for a in out.arrays]
+        here = [None if a is None else _from(a, columns.start) for a in target.arrays]
         of_w = _from(w, channels if transposed else columns.start)
         _convolve(
-            tiles, config.threads, _from(x.array, channels), of_w, *here,
+            (tiles, 1, config.splits), config.threads, _from(x.array, channels), of_w, *here,
             None if totals is None else totals.array, *out.limits, m, n, config.band, *walk.numbers, first,
-            *whd(tuple(matrix), 0), per_group, *whd(x.size, 1), x.array.shape[-1], x.plane,
+            *whd(tuple(matrix), 0), config.splits, per_group, *whd(x.size, 1), x.array.shape[-1], x.plane,
             w.shape[0] // math.prod(walk.taps), w.strides[1] // item, *whd(size, 1), *whd(origin, 0), *whd(stride, 1),
             total, shared=shared, **macros,
         )  # fmt: skip
+    if config.splits > 1:
+        finish(target.y, out, problem, config.splits)
     return totals
 
 

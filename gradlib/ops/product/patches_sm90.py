@@ -12,7 +12,9 @@ from ..tiling import combine
 from . import choose_sm90
 from .choice import config_for
 from .choose_sm90 import shared_bytes
+from .finish import finish, splits_well
 from .geometry import Images, Walk, Window, classes, forward_walk, whd
+from .moments import apart
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 from .sm90 import config_macros, grid_of, serves
 
@@ -25,8 +27,8 @@ _AXES = " ".join(f"{name}_{axis}" for name in ("count", "step", "low", "taps", "
 _convolve = Kernel(
     "conv_sm90.cu",
     "convolve",
-    f"{ARRAYS} totals | {LIMITS} m n groups band {_AXES} first matrix_w matrix_h matrix_d blocks a_group a_plane "
-    " b_group b_plane size_w size_h size_d origin_w origin_h origin_d stride_w stride_h stride_d pitch "
+    f"{ARRAYS} totals | {LIMITS} m n groups band {_AXES} first matrix_w matrix_h matrix_d splits blocks a_group "
+    "a_plane b_group b_plane size_w size_h size_d origin_w origin_h origin_d stride_w stride_h stride_d pitch "
     "a_map b_map y_map z_map fetched_map",
 )
 _weights = Kernel(
@@ -92,13 +94,20 @@ def run(
     blocks = -(-x.channels // groups // 64)
     depth = math.prod(walk.taps) * blocks * 64
     problem = Problem(m, n, depth, groups, passes, y.dtype.itemsize, False, transposed, steps)
-    config = config_for(choose_sm90, _convolve, problem, backend.limits, splits=1)
+    count = backend.limits.multiprocessors
+    if steps.moments and apart(problem, count, hopper=True):
+        steps = steps._replace(moments=False)
+        problem = problem._replace(steps=steps)
+    splits = None if splits_well(problem, y, groups) else 1
+    config = config_for(choose_sm90, _convolve, problem, backend.limits, splits)
+    target = out if config.splits == 1 else Outputs(backend.empty((config.splits, m, n), float32))
+    done = steps if config.splits == 1 else Steps()
     whole = set(stride) <= {1}
-    direct = y.dtype.itemsize != 2 or n % 8 != 0 or not whole
-    tiles = -(-m // (config.bm * config.cluster)) * -(-n // config.bn) * groups
+    direct = target.y.dtype.itemsize != 2 or n % 8 != 0 or not whole
+    tiles = -(-m // (config.bm * config.cluster)) * -(-n // config.bn) * groups * config.splits
     b_box = (1, config.bn // config.cluster, 64) if transposed else (1, 64, 64)
     maps = [_map(walk, x, config.bm), backend.tensor_map(w, b_box, 128)]
-    for array in (y, out.z, out.fetched):
+    for array in (target.y, target.z, target.fetched):
         if array is None or direct:
             maps.append(maps[0])  # not looked at
         else:
@@ -106,14 +115,16 @@ def run(
     totals = Totals.room(problem, config.rows, y)
     first, *matrix = matrices
     _convolve(
-        grid_of(tiles, config, backend), 384, *out.arrays, None if totals is None else totals.array, *out.limits,
+        grid_of(tiles, config, backend), 384, *target.arrays, None if totals is None else totals.array, *out.limits,
         m, n, groups, config.group, *walk.numbers, first, *whd(tuple(matrix), 0),
-        blocks, x.channels // groups, x.plane, x.channels // groups if transposed else n, 1,
+        config.splits, blocks, x.channels // groups, x.plane, x.channels // groups if transposed else n, 1,
         *whd(size, 1), *whd(origin, 0), *whd(stride, 1), total, *maps,
-        shared=shared_bytes(config, direct=direct, totals=steps.totals), **config_macros(config), **steps.macros,
-        OPERAND=ctype(x.array.dtype), T=ctype(y.dtype), OUT=ctype(y.dtype), DIRECT=direct, DIMS=len(size),
-        B_TRANSPOSED=transposed, PASSES=passes, PAIRED=paired_of(n, total, out),
+        shared=shared_bytes(config, direct=direct, totals=done.totals), **config_macros(config), **done.macros,
+        OPERAND=ctype(x.array.dtype), T=ctype(target.y.dtype), OUT=ctype(target.y.dtype), DIRECT=direct, DIMS=len(size),
+        B_TRANSPOSED=transposed, PASSES=passes, PAIRED=paired_of(n, total, target),
     )  # fmt: skip
+    if config.splits > 1:
+        finish(target.y, out, problem, config.splits)
     return totals
 
 

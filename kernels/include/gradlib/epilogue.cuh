@@ -5,14 +5,19 @@
 #include "gradlib/activation.cuh"
 #include "gradlib/core.cuh"
 
-// y = f(v + bias), at y[row * pitch + column].  z, where wanted, keeps the pre-activation for the backward pass.
+// y = f(v scale + bias + residual), at y[row * pitch + column]; each of the three may be missing.  z, where wanted, keeps
+// the pre-activation for the backward pass.
 template <class E, class F> struct BiasActivation {
   const E* bias;
   E *y, *z;
   long long pitch;
+  const E* scale = nullptr;
+  const E* residual = nullptr;  // as y
   GRADLIB_DEVICE void operator()(int row, int column, acc_t<E> v) const {
+    if (scale) v *= to_acc(scale[column]);
     if (bias) v += to_acc(bias[column]);
     long long i = row * pitch + column;
+    if (residual) v += to_acc(residual[i]);
     if (z) z[i] = from_acc<E>(v);
     y[i] = from_acc<E>(F::f(v));
   }

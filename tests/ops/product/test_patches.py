@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import ml_dtypes
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 import gradlib as gl
-from gradlib.backend import get
+from gradlib.backend import checked, get
 from gradlib.kernel import launches
 from gradlib.ops import conv_host
+from gradlib.ops.product import patches
 from gradlib.ops.product.patches import Images, Window, convolve, input_gradient, weight_gradient
 from gradlib.ops.product.patches_sm90 import fits
 from gradlib.ops.product.planes import split, split_beside
@@ -53,6 +55,12 @@ def filters(backend: Any, w: np.ndarray, passes: int) -> Any:
     return taps if w.dtype != F32 else split(taps, 4 if passes > 1 else 1).array
 
 
+# Small maps and deep sums: the sum is split, and its end is finish.cu, with every step.
+SPLIT: list[dict[str, Any]] = [
+    {"x": (1, 7, 7, 128), "w": (3, 3, 128, 72), "pad": (1, 1), "residual": True, "scale": True},
+    {"x": (1, 7, 6, 128), "w": (3, 3, 128, 64), "pad": (1, 1), "dtype": F32, "passes": 3},
+]
+
 # What the copy engine does not take.
 UNALIGNED: list[dict[str, Any]] = [
     {"x": (2, 13, 12, 3), "w": (7, 7, 3, 18), "stride": (2, 2), "pad": (3, 3)},
@@ -65,10 +73,11 @@ UNALIGNED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("device", device_params())
 @pytest.mark.parametrize(("architecture", "case"), [
-    *(("sm_90a", case) for case in CASES), *(("sm_80", case) for case in CASES + UNALIGNED),
+    *(("sm_90a", case) for case in CASES + SPLIT), *(("sm_80", case) for case in CASES + SPLIT + UNALIGNED),
 ], ids=lambda c: c if isinstance(c, str) else "-".join(map(str, (c["x"], c["w"]))))  # fmt: skip
-def test_a_convolution_and_its_gradients(device, architecture, case, limits):
+def test_a_convolution_and_its_gradients(device, architecture, case, limits, monkeypatch):
     limits(device, architecture=architecture)
+    monkeypatch.setattr(patches, "THIN", 0)  # the copy engine's kernels, whatever pays
     backend, rng = get(device), np.random.default_rng(1)
     shape, of_w, dtype, passes = case["x"], case["w"], case.get("dtype", BF16), case.get("passes", 1)
     n = len(shape) - 2
@@ -98,8 +107,11 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits):
     our_x, our_g, our_w = images(backend, x, passes), images(backend, g, passes), filters(backend, w, passes)
     our_y, our_dx, our_dw = (backend.empty(v.shape, dtype) for v in (y, dx, dw))
     extra = {name: backend.asarray(v) for name, v in (("scale", scale), ("residual", residual)) if case.get(name)}
-    convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
-    input_gradient(our_g, our_w, our_dx, window, passes)
+    with launches() as log, checked(orders=("forward",)) if device == "sim" and case in SPLIT else nullcontext():
+        convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
+        input_gradient(our_g, our_w, our_dx, window, passes)
+    if case in SPLIT:
+        assert [record.entry for record in log][1::2] == ["finish", "finish"]
     weight_gradient(our_x, our_g, our_dw, window, passes)
     eps = {BF16: 2.0**-8, F16: 2.0**-11, F32: {6: 2.0**-20, 3: 2.0**-14}.get(passes, 1.0)}[dtype]
     for ours, expected in ((our_y, y), (our_dx, dx), (our_dw, dw)):
@@ -144,3 +156,54 @@ def test_layers_go_there(device, architecture, limits):
     for ours, expected in zip(given, wide, strict=True):
         got, want = ours.grad.numpy().astype(np.float64), expected.grad.numpy()
         assert abs(got - want).max() <= 2.0**-6 * np.sqrt((want**2).mean()) + 2.0**-7 * abs(want).max()
+
+
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize(("architecture", "dtype"), [("sm_90a", BF16), ("sm_80", BF16), ("sm_80", F32)])
+def test_scale_and_residual_go_there(device, architecture, dtype, limits):
+    """One product forward, whatever is added; all five gradients are right."""
+    limits(device, architecture=architecture)
+    rng = np.random.default_rng(3)
+    shapes = ((4, 12, 12, 64), (3, 3, 64, 64), (64,), (64,), (4, 12, 12, 64))
+    arrays = [rng.standard_normal(s) for s in shapes]
+    arrays[1] /= 24
+    arrays = [v.astype(dtype) for v in arrays]
+    g = rng.standard_normal(shapes[-1]).astype(dtype)
+
+    def gradients(arrays: list[Any], g: Any, device: str) -> list[Any]:
+        x, w, b, scale, residual = given = [gl.tensor(v, device=device, requires_grad=True) for v in arrays]
+        with launches() as log:
+            y = gl.nn.functional.conv2d(x, w, b, padding=1, scale=scale, residual=residual, activation="gelu")
+        if device != "cpu":
+            kernels = [r.entry for r in log if r.entry not in ("split_planes", "finish")]
+            assert kernels == ["convolve" if architecture == "sm_90a" else "convolve_mma"]
+        y.backward(gl.tensor(g, device=device))
+        return [y, *[t.grad for t in given]]
+
+    wide = gradients([v.astype(np.float64) for v in arrays], g.astype(np.float64), "cpu")
+    room = 2.0**-6 if dtype == BF16 else 2.0**-18
+    for ours, expected in zip(gradients(arrays, g, device), wide, strict=True):
+        want = expected.numpy()
+        off = abs(ours.numpy().astype(np.float64) - want).max()
+        assert off <= room * (np.sqrt((want**2).mean()) + abs(want).max() / 2)
+
+
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize("architecture", ["sm_90a", "sm_80"])
+def test_a_stem_of_three_channels(device, architecture, limits):
+    """Its pixels are padded to what one copy brings, and it goes to the kernels whose blocks of channels are small."""
+    limits(device, architecture=architecture, multiprocessors=4)
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(BF16) for s in ((2, 41, 40, 3), (7, 7, 3, 60)))
+    given = [gl.tensor(v, device=device, requires_grad=True) for v in (x, w)]
+    wide = [gl.tensor(v.astype(np.float64), requires_grad=True) for v in (x, w)]
+    with launches() as log:
+        y = gl.nn.functional.conv2d(*given, stride=2, padding=3)
+    assert [r.entry for r in log if r.entry != "finish"] == ["split_planes", "split_planes", "convolve_mma"]
+    expected = gl.nn.functional.conv2d(*wide, stride=2, padding=3)
+    g = rng.standard_normal(y.shape).astype(BF16)
+    y.backward(gl.tensor(g, device=device))
+    expected.backward(gl.tensor(g.astype(np.float64)))
+    for ours, want in ((y, expected), *((t.grad, v.grad) for t, v in zip(given, wide, strict=True))):
+        off = abs(ours.numpy().astype(np.float64) - want.numpy())
+        assert (off <= 2.0**-8 * abs(want.numpy()) + 2.0**-13 * abs(want.numpy()).max()).all()
