@@ -1,4 +1,4 @@
-"""Normalisations other than batch normalisation; users reach them as `nn.functional`.
+"""Normalisations; users reach them as `nn.functional`.
 
 Differentiable to every order.  Channels are the last axis.
 """
@@ -11,12 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..spec import REDUCED, float32
 from .running import move_towards
 
-__all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "normalize",
+    "rms_norm",
+]
 
 Array = Any
 
@@ -36,6 +44,55 @@ def _affine(y: Array, weight: Array | None, bias: Array | None, like: Array) -> 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+
+
+def batch_norm(
+    input: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Array:
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel (last axis).
+
+    In training (or without running statistics) mean and variance are those of the batch, and the
+    running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
+    variance.  That happens to their values, off the tape, and once where `checkpoint` runs the layer again.
+
+    Shapes: input (batch, ..., channels); the others (channels,).
+    Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
+    Derivative: every order.  Kernel: ``batch_norm.cu``.
+    Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, Algorithms 1 and 2.
+
+    >>> import numpy as np
+    >>> batch_norm(np.array([[1.0], [3.0]]), training=True, eps=0.0)
+    array([[-1.],
+           [ 1.]])
+    """
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ShapeError(
+                "batch_norm(input, running_mean, running_var): evaluation needs the running statistics\n"
+                "  need both, or training=True"
+            )
+        return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, eps=eps)
+    rows = math.prod(input.shape[:-1])
+    if rows == 1:
+        raise ShapeError(
+            message(
+                "batch_norm(input, training=True): one value per channel has no variance",
+                [operand("input", input, "batch, ..., channels")],
+                "need at least two rows, or eval()",
+            )
+        )
+    y, mean, var = ops.batch_norm(input, weight, bias, eps=eps)
+    for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, rows / max(rows - 1, 1))):
+        if running is not None:
+            move_towards(running, batch, momentum, correction)
+    return y
 
 
 def layer_norm(
