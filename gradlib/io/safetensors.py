@@ -103,6 +103,12 @@ def load(path: str | os.PathLike[str], *, device: str | None = None) -> dict[str
     ------
     FileNotFoundError : there is no such file.
     CheckpointError : the file is not in the format, is cut off, or has a dtype that gradlib has not.
+
+    >>> import gradlib as gl, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "weights.safetensors")
+    >>> gl.io.save(path, {"w": gl.tensor([1.0, 2.0])})
+    >>> load(path)["w"].tolist()
+    [1.0, 2.0]
     """
     from safetensors import SafetensorError, deserialize
 

@@ -23,7 +23,7 @@ from ..core import Tensor, op, per_example
 from ..errors import DTypeError, ShapeError, message, operand
 from ..ops import Generator, default_generator
 from ..ops.operands import of_arrays
-from ..spec import INTEGER, as_dtype, int64, normalize_axis
+from ..spec import INTEGER, int64, normalize_axis
 from . import functional_activation as _activation
 from . import functional_attention as _attention
 from . import functional_conv_gradient as _conv_gradient
@@ -64,27 +64,15 @@ from .functional_spatial import *
 from .functional_spatial import laid_out
 from .functional_unpool import *
 from .host import known, plain
-from .running import check_statistics, track
 
 __all__ = [
-    "batch_norm",
     "conv2d",
     "cross_entropy",
     "dense",
-    "elu",
     "flatten",
-    "gelu",
-    "leaky_relu",
     "linear",
-    "log_softmax",
     "nll_loss",
     "one_hot",
-    "relu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "tanh",
     *_activation.__all__,
     *_attention.__all__,
     *_conv_gradient.__all__,
@@ -174,6 +162,12 @@ def conv2d(
     is an int, two of them, ``"valid"`` or ``"same"`` (stride 1; an odd zero goes below and right).
     Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv_sm90.cu``, ``conv_mma.cu``,
     ``conv2d.cu``, ``depthwise.cu``.
+
+    >>> import numpy as np
+    >>> conv2d(np.ones((1, 3, 3, 1)), np.ones((3, 3, 1, 1)), padding=1)[0, :, :, 0]
+    array([[4., 6., 4.],
+           [6., 9., 6.],
+           [4., 6., 4.]])
     """
     given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -181,39 +175,6 @@ def conv2d(
         return ops.conv2d(input, weight, bias, **given, **settings)
     except ShapeError as error:
         raise laid_out(error, input, weight.shape[-2] * groups) from None
-
-
-def batch_norm(
-    input: Array,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    residual: Array | None = None,
-    activation: Activation = None,
-) -> Array:
-    """y = activation((x - mean) / sqrt(var + eps) * weight + bias + residual), per channel (last axis).
-
-    In training (or without running statistics) mean and variance are those of the batch, and the
-    running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
-    variance.  That happens to their values, off the tape, and once where `checkpoint` runs the layer again.
-
-    Shapes: input and residual (batch, ..., channels); the others (channels,).
-    Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
-    Derivative: every order.  Kernel: ``batch_norm.cu``.
-    Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, Algorithms 1 and 2.
-    """
-    steps: dict[str, Any] = {"eps": eps, "activation": activation}
-    if not training:
-        check_statistics("batch_norm(input, running_mean, running_var)", running_mean, running_var)
-        return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, residual, **steps)
-    y, mean, var = ops.batch_norm(input, weight, bias, residual, **steps)
-    track("batch_norm(input, training=True)", input, running_mean, running_var, mean, var, momentum)
-    return y
 
 
 # -- losses
@@ -233,6 +194,10 @@ def cross_entropy(
     (classes,); result () or, with ``reduction="none"``, (...).  `reduction` is "mean" (weighted), "sum" or "none".
     Raises: ShapeError, DTypeError, IndexError for a target that is no class.
     Derivative: every order.  Kernel: ``softmax.cu``.
+
+    >>> import numpy as np
+    >>> round(float(cross_entropy(np.array([[0.0, 0.0], [9.0, 0.0]]), np.array([1, 0]))), 4)
+    0.3466
     """
     return ops.cross_entropy(
         input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
@@ -248,6 +213,10 @@ def nll_loss(
     Shapes: input (..., classes); target integers (...); weight (classes,); result () or (...).
     Raises: ShapeError, DTypeError, IndexError for a target that is no class.  Derivative: every order.
     Kernel: composition.
+
+    >>> import numpy as np
+    >>> float(nll_loss(np.log(np.array([[0.5, 0.5], [1.0, 1e-9]])), np.array([0, 0]), reduction="sum").round(4))
+    0.6931
     """
     classes = input.shape[-1]
     operands = [operand("input", input, "..., classes"), operand("target", target, "...")]
@@ -277,59 +246,6 @@ def nll_loss(
     return op.divide(op.sum(losses), op.sum(hot))
 
 
-# -- activations, with PyTorch's parameters
-
-
-def relu(input: Array, inplace: bool = False) -> Array:
-    """y = max(x, 0)."""
-    return op.relu(input)
-
-
-def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False) -> Array:
-    """y = x for x > 0, else negative_slope x."""
-    return op.leaky_relu(input, negative_slope=negative_slope)
-
-
-def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
-    """y = x for x > 0, else alpha (exp(x) - 1)."""
-    return op.elu(input, alpha=alpha)
-
-
-def gelu(input: Array, approximate: str = "none") -> Array:
-    """y = x Phi(x); with ``approximate="tanh"``, Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
-    return op.gelu(input, approximate=approximate)
-
-
-def silu(input: Array, inplace: bool = False) -> Array:
-    """y = x sigmoid(x)."""
-    return op.silu(input)
-
-
-def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
-    """y = log(1 + exp(beta x)) / beta; x where beta x > threshold."""
-    return op.softplus(input, beta=beta, threshold=threshold)
-
-
-def sigmoid(input: Array) -> Array:
-    """y = 1 / (1 + exp(-x))."""
-    return op.sigmoid(input)
-
-
-def tanh(input: Array) -> Array:
-    """y = tanh(x)."""
-    return op.tanh(input)
-
-
-def softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
-    """y = exp(x) / sum of exp(x) along axis `dim`; cast to `dtype` first, if given."""
-    return op.softmax(input if dtype is None else op.cast(input, dtype=as_dtype(dtype)), axis=dim)
-
-
-def log_softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
-    """y = x - log(sum of exp(x) along axis `dim`); cast to `dtype` first, if given."""
-    return op.log_softmax(input if dtype is None else op.cast(input, dtype=as_dtype(dtype)), axis=dim)
-
-
 # -- shapes
 
 
@@ -339,6 +255,11 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
 
     Shapes: tensor (...) of integers; result (..., num_classes), by default the largest value plus 1.
     Raises: DTypeError for floats, ShapeError for values outside [0, num_classes).
+
+    >>> import numpy as np
+    >>> one_hot(np.array([0, 2]))
+    array([[1, 0, 0],
+           [0, 0, 1]])
     """
     values = tensor.data if isinstance(tensor, Tensor) else tensor
     if values.dtype not in INTEGER:
@@ -369,6 +290,10 @@ def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
     """y = the same elements, axes `start_dim` to `end_dim` joined into one.
 
     Raises: ShapeError for an axis that is not there, or in the wrong order.
+
+    >>> import numpy as np
+    >>> flatten(np.ones((2, 3, 4)), 1).shape
+    (2, 12)
     """
     ndim = len(input.shape)
     if ndim == 0:

@@ -1,6 +1,6 @@
-"""The activations that no layer fuses, in PyTorch's names; users reach them as `nn.functional`.
+"""Activations, in PyTorch's names and with its parameters; users reach them as `nn.functional`.
 
-Compositions of ops, differentiable to every order; at a kink the derivative is that of one of its sides.
+Ops and compositions of ops, differentiable to every order; at a kink the derivative is that of one of its sides.
 """
 
 from __future__ import annotations
@@ -16,20 +16,30 @@ from .host import device_of
 
 __all__ = [
     "celu",
+    "elu",
+    "gelu",
     "glu",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "leaky_relu",
+    "log_softmax",
     "logsigmoid",
     "mish",
     "prelu",
+    "relu",
     "relu6",
     "rrelu",
     "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
     "softmin",
+    "softplus",
     "softshrink",
     "softsign",
+    "tanh",
     "tanhshrink",
     "threshold",
 ]
@@ -37,13 +47,123 @@ __all__ = [
 Array = Any
 
 
+def relu(input: Array, inplace: bool = False) -> Array:
+    """y = max(x, 0).
+
+    >>> import numpy as np
+    >>> relu(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([0., 0., 1.])
+    """
+    return op.relu(input)
+
+
+def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False) -> Array:
+    """y = x for x > 0, else negative_slope x.
+
+    >>> import numpy as np
+    >>> leaky_relu(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.02,  0.  ,  1.  ])
+    """
+    return op.leaky_relu(input, negative_slope=negative_slope)
+
+
+def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
+    """y = x for x > 0, else alpha (exp(x) - 1).
+
+    >>> import numpy as np
+    >>> elu(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.8647,  0.    ,  1.    ])
+    """
+    return op.elu(input, alpha=alpha)
+
+
+def gelu(input: Array, approximate: str = "none") -> Array:
+    """y = x Phi(x); with ``approximate="tanh"``, Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+
+    >>> import numpy as np
+    >>> gelu(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.0455,  0.    ,  0.8413])
+    """
+    return op.gelu(input, approximate=approximate)
+
+
+def silu(input: Array, inplace: bool = False) -> Array:
+    """y = x sigmoid(x).
+
+    >>> import numpy as np
+    >>> silu(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.2384,  0.    ,  0.7311])
+    """
+    return op.silu(input)
+
+
+def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """y = log(1 + exp(beta x)) / beta; x where beta x > threshold.
+
+    >>> import numpy as np
+    >>> softplus(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([0.1269, 0.6931, 1.3133])
+    """
+    return op.softplus(input, beta=beta, threshold=threshold)
+
+
+def sigmoid(input: Array) -> Array:
+    """y = 1 / (1 + exp(-x)).
+
+    >>> import numpy as np
+    >>> sigmoid(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([0.1192, 0.5   , 0.7311])
+    """
+    return op.sigmoid(input)
+
+
+def tanh(input: Array) -> Array:
+    """y = tanh(x).
+
+    >>> import numpy as np
+    >>> tanh(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.964 ,  0.    ,  0.7616])
+    """
+    return op.tanh(input)
+
+
+def softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
+    """y = exp(x) / sum of exp(x) along axis `dim`; cast to `dtype` first, if given.
+
+    >>> import numpy as np
+    >>> softmax(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([0.0351, 0.2595, 0.7054])
+    """
+    return op.softmax(input if dtype is None else op.cast(input, dtype=as_dtype(dtype)), axis=dim)
+
+
+def log_softmax(input: Array, dim: int = -1, dtype: Any = None) -> Array:
+    """y = x - log(sum of exp(x) along axis `dim`); cast to `dtype` first, if given.
+
+    >>> import numpy as np
+    >>> log_softmax(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-3.349, -1.349, -0.349])
+    """
+    return op.log_softmax(input if dtype is None else op.cast(input, dtype=as_dtype(dtype)), axis=dim)
+
+
 def relu6(input: Array, inplace: bool = False) -> Array:
-    """y = min(max(x, 0), 6)."""
+    """y = min(max(x, 0), 6).
+
+    >>> import numpy as np
+    >>> relu6(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([0., 0., 1.])
+    """
     return op.relu6(input)
 
 
 def selu(input: Array, inplace: bool = False) -> Array:
-    """y = 1.0507 x for x > 0, else 1.0507 1.6733 (exp(x) - 1).  Source: Klambauer et al., 2017, equation 2."""
+    """y = 1.0507 x for x > 0, else 1.0507 1.6733 (exp(x) - 1).  Source: Klambauer et al., 2017, equation 2.
+
+    >>> import numpy as np
+    >>> selu(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-1.5202,  0.    ,  1.0507])
+    """
     return op.selu(input)
 
 
@@ -60,7 +180,12 @@ def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
 
 
 def hardswish(input: Array, inplace: bool = False) -> Array:
-    """y = x min(max(x + 3, 0), 6) / 6.  Source: Howard et al., "Searching for MobileNetV3", 2019."""
+    """y = x min(max(x + 3, 0), 6) / 6.  Source: Howard et al., "Searching for MobileNetV3", 2019.
+
+    >>> import numpy as np
+    >>> hardswish(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.3333,  0.    ,  0.6667])
+    """
     return op.hardswish(input)
 
 
@@ -85,7 +210,12 @@ def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0, inplace:
 
 
 def mish(input: Array, inplace: bool = False) -> Array:
-    """y = x tanh(log(1 + exp(x))).  Source: Misra, "Mish", 2019."""
+    """y = x tanh(log(1 + exp(x))).  Source: Misra, "Mish", 2019.
+
+    >>> import numpy as np
+    >>> mish(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-0.2525,  0.    ,  0.8651])
+    """
     return op.mish(input)
 
 
@@ -110,7 +240,12 @@ def softsign(input: Array) -> Array:
 
 
 def tanhshrink(input: Array) -> Array:
-    """y = x - tanh(x)."""
+    """y = x - tanh(x).
+
+    >>> import numpy as np
+    >>> tanhshrink(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([-1.036 ,  0.    ,  0.2384])
+    """
     return op.subtract(input, op.tanh(input))
 
 
@@ -204,6 +339,11 @@ def glu(input: Array, dim: int = -1) -> Array:
 
 
 def softmin(input: Array, dim: int = -1, dtype: Any = None) -> Array:
-    """y = exp(-x) / sum of exp(-x) along axis `dim`; cast to `dtype` first, if given."""
+    """y = exp(-x) / sum of exp(-x) along axis `dim`; cast to `dtype` first, if given.
+
+    >>> import numpy as np
+    >>> softmin(np.array([-2.0, 0.0, 1.0])).round(4)
+    array([0.8438, 0.1142, 0.042 ])
+    """
     cast = input if dtype is None else op.cast(input, dtype=as_dtype(dtype))
     return op.softmax(op.negative(cast), axis=dim)

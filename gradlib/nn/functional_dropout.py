@@ -74,7 +74,12 @@ def _channels(name: str, ndim: int, input: Array, p: float, training: bool, gene
 def dropout1d(
     input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Array:
-    """y = x / (1 - p) for a channel of a sequence (batch, length, channels) with probability 1 - p, else 0."""
+    """y = x / (1 - p) for a channel of a sequence (batch, length, channels) with probability 1 - p, else 0.
+
+    >>> import numpy as np
+    >>> sorted(set(dropout1d(np.ones((8, 5, 9)), 0.5).sum(1).ravel().tolist()))
+    [0.0, 10.0]
+    """
     return _channels("dropout1d", 3, input, p, training, generator)
 
 
@@ -97,7 +102,12 @@ def dropout2d(
 def dropout3d(
     input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Array:
-    """y = x / (1 - p) for a channel of a volume (batch, d, h, w, channels) with probability 1 - p, else 0."""
+    """y = x / (1 - p) for a channel of a volume (batch, d, h, w, channels) with probability 1 - p, else 0.
+
+    >>> import numpy as np
+    >>> sorted(set(dropout3d(np.ones((8, 1, 2, 2, 9)), 0.5).sum((1, 2, 3)).ravel().tolist()))
+    [0.0, 8.0]
+    """
     return _channels("dropout3d", 5, input, p, training, generator)
 
 

@@ -67,6 +67,14 @@ def multi_head_attention_forward(
     length, keys), or (batch, heads, length, keys), or None.
     Raises: ShapeError.  Derivative: every order.  Kernel: composition.
     Source: Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.2.2.
+
+    >>> import numpy as np
+    >>> x, w = np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.eye(2)
+    >>> wide, no = np.hstack([w, w, w]), None
+    >>> y, shares = multi_head_attention_forward(x, x, x, 2, 1, wide, no, no, no, False, 0.0, w, no)
+    >>> y.round(4)
+    array([[[0.6698, 0.3302],
+            [0.3302, 0.6698]]])
     """
     single = len(query.shape) == 2
     if single:

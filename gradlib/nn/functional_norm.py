@@ -1,4 +1,4 @@
-"""Normalisations other than batch normalisation; users reach them as `nn.functional`.
+"""Normalisations; users reach them as `nn.functional`.
 
 Differentiable to every order.  Channels are the last axis.
 """
@@ -11,12 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..core import Tensor, no_grad, op
 from ..errors import ShapeError, message, operand
 from ..spec import REDUCED, float32
-from .running import move_towards
+from .running import check_statistics, move_towards, track
 
-__all__ = ["group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "normalize",
+    "rms_norm",
+]
 
 Array = Any
 
@@ -36,6 +44,44 @@ def _affine(y: Array, weight: Array | None, bias: Array | None, like: Array) -> 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+
+
+def batch_norm(
+    input: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    residual: Array | None = None,
+    activation: Any = None,
+) -> Array:
+    """y = activation((x - mean) / sqrt(var + eps) * weight + bias + residual), per channel (last axis).
+
+    In training (or without running statistics) mean and variance are those of the batch, and the
+    running ones, if given, are overwritten: r <- (1 - momentum) r + momentum s, with the unbiased
+    variance.  That happens to their values, off the tape, and once where `checkpoint` runs the layer again.
+
+    Shapes: input and residual (batch, ..., channels); the others (channels,).
+    Raises: ShapeError (also for a single row in training, whose variance is no variance), DTypeError.
+    Derivative: every order.  Kernel: ``batch_norm.cu``.
+    Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, Algorithms 1 and 2.
+
+    >>> import numpy as np
+    >>> batch_norm(np.array([[1.0], [3.0]]), training=True, eps=0.0)
+    array([[-1.],
+           [ 1.]])
+    """
+    steps: dict[str, Any] = {"eps": eps, "activation": activation}
+    if not training:
+        check_statistics("batch_norm(input, running_mean, running_var)", running_mean, running_var)
+        return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, residual, **steps)
+    y, mean, var = ops.batch_norm(input, weight, bias, residual, **steps)
+    track("batch_norm(input, training=True)", input, running_mean, running_var, mean, var, momentum)
+    return y
 
 
 def layer_norm(

@@ -69,7 +69,12 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """y = the greatest value of each window of (batch, length, channels); see `max_pool2d`."""
+    """y = the greatest value of each window of (batch, length, channels); see `max_pool2d`.
+
+    >>> import numpy as np
+    >>> max_pool1d(np.arange(6.0).reshape(1, 6, 1), 2).ravel()
+    array([1., 3., 5.])
+    """
     return _max(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -106,7 +111,12 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """y = the greatest value of each window of (batch, depth, height, width, channels); see `max_pool2d`."""
+    """y = the greatest value of each window of (batch, depth, height, width, channels); see `max_pool2d`.
+
+    >>> import numpy as np
+    >>> max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2, 1), 2).ravel()
+    array([7.])
+    """
     return _max(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -142,7 +152,12 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """y = the mean of each window of (batch, length, channels); see `avg_pool2d`."""
+    """y = the mean of each window of (batch, length, channels); see `avg_pool2d`.
+
+    >>> import numpy as np
+    >>> avg_pool1d(np.arange(6.0).reshape(1, 6, 1), 2).ravel()
+    array([0.5, 2.5, 4.5])
+    """
     return _avg(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
@@ -177,7 +192,12 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Array:
-    """y = the mean of each window of (batch, depth, height, width, channels); see `avg_pool2d`."""
+    """y = the mean of each window of (batch, depth, height, width, channels); see `avg_pool2d`.
+
+    >>> import numpy as np
+    >>> avg_pool3d(np.arange(8.0).reshape(1, 2, 2, 2, 1), 2).ravel()
+    array([3.5])
+    """
     return _avg(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -198,7 +218,12 @@ def _lp(ndim: int, input: Array, norm_type: float, kernel_size: Size, stride: Si
 def lp_pool1d(
     input: Array, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Array:
-    """y = (sum of x^p over each window)^(1/p), p = norm_type, of (batch, length, channels); see `lp_pool2d`."""
+    """y = (sum of x^p over each window)^(1/p), p = norm_type, of (batch, length, channels); see `lp_pool2d`.
+
+    >>> import numpy as np
+    >>> lp_pool1d(np.array([3.0, 4.0, 6.0, 8.0]).reshape(1, 4, 1), 2, 2).ravel()
+    array([ 5., 10.])
+    """
     return _lp(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -220,5 +245,10 @@ def lp_pool2d(
 def lp_pool3d(
     input: Array, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Array:
-    """y = (sum of x^p over each window of volumes)^(1/p), p = norm_type; see `lp_pool2d`."""
+    """y = (sum of x^p over each window of volumes)^(1/p), p = norm_type; see `lp_pool2d`.
+
+    >>> import numpy as np
+    >>> lp_pool3d(np.ones((1, 2, 2, 1, 1)), 2, (2, 2, 1)).ravel()
+    array([2.])
+    """
     return _lp(3, input, norm_type, kernel_size, stride, ceil_mode)

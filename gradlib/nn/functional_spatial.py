@@ -79,6 +79,10 @@ def conv1d(
     """y = activation(scale conv(input, weight) + bias + residual), as `conv2d`.
 
     Shapes: input (batch, length, in); weight (k, in / groups, out).
+
+    >>> import numpy as np
+    >>> conv1d(np.arange(4.0).reshape(1, 4, 1), np.ones((2, 1, 1))).ravel()
+    array([1., 3., 5.])
     """
     given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -104,6 +108,10 @@ def conv3d(
     """y = activation(scale conv(input, weight) + bias + residual), as `conv2d`.
 
     Shapes: input (batch, d, h, w, in); weight (kd, kh, kw, in / groups, out).
+
+    >>> import numpy as np
+    >>> conv3d(np.ones((1, 2, 2, 3, 1)), np.ones((2, 2, 2, 1, 1))).ravel()
+    array([8., 8.])
     """
     given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -158,7 +166,12 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Array:
-    """y = the data gradient of `conv1d` with this weight, at input, + bias; see `conv_transpose2d`."""
+    """y = the data gradient of `conv1d` with this weight, at input, + bias; see `conv_transpose2d`.
+
+    >>> import numpy as np
+    >>> conv_transpose1d(np.array([[[1.0], [2.0]]]), np.ones((2, 1, 1)), stride=2).ravel()
+    array([1., 1., 2., 2.])
+    """
     return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -197,7 +210,12 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Array:
-    """y = the data gradient of `conv3d` with this weight, at input, + bias; see `conv_transpose2d`."""
+    """y = the data gradient of `conv3d` with this weight, at input, + bias; see `conv_transpose2d`.
+
+    >>> import numpy as np
+    >>> conv_transpose3d(np.ones((1, 1, 1, 2, 1)), np.ones((1, 1, 2, 1, 1))).ravel()
+    array([1., 2., 1.])
+    """
     return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -253,7 +271,12 @@ def _adaptive_max(ndim: int, input: Array, output_size: Any, return_indices: boo
 
 
 def adaptive_avg_pool1d(input: Array, output_size: Size) -> Array:
-    """y = the means of `output_size` windows that cover the length evenly; see `adaptive_avg_pool2d`."""
+    """y = the means of `output_size` windows that cover the length evenly; see `adaptive_avg_pool2d`.
+
+    >>> import numpy as np
+    >>> adaptive_avg_pool1d(np.arange(5.0).reshape(1, 5, 1), 2).ravel()
+    array([1., 3.])
+    """
     return adaptive_avg(1, input, output_size)
 
 
@@ -271,12 +294,22 @@ def adaptive_avg_pool2d(input: Array, output_size: Any) -> Array:
 
 
 def adaptive_avg_pool3d(input: Array, output_size: Any) -> Array:
-    """y = the means of windows that cover the volume evenly; see `adaptive_avg_pool2d`."""
+    """y = the means of windows that cover the volume evenly; see `adaptive_avg_pool2d`.
+
+    >>> import numpy as np
+    >>> adaptive_avg_pool3d(np.arange(8.0).reshape(1, 2, 2, 2, 1), 1).ravel()
+    array([3.5])
+    """
     return adaptive_avg(3, input, output_size)
 
 
 def adaptive_max_pool1d(input: Array, output_size: Size, return_indices: bool = False) -> Any:
-    """y = the maxima of `output_size` windows that cover the length evenly; see `adaptive_avg_pool2d`."""
+    """y = the maxima of `output_size` windows that cover the length evenly; see `adaptive_avg_pool2d`.
+
+    >>> import numpy as np
+    >>> adaptive_max_pool1d(np.arange(5.0).reshape(1, 5, 1), 2).ravel()
+    array([2., 4.])
+    """
     return _adaptive_max(1, input, output_size, return_indices)
 
 
@@ -293,5 +326,10 @@ def adaptive_max_pool2d(input: Array, output_size: Any, return_indices: bool = F
 
 
 def adaptive_max_pool3d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
-    """y = the maxima of windows that cover the volume evenly; see `adaptive_avg_pool2d`."""
+    """y = the maxima of windows that cover the volume evenly; see `adaptive_avg_pool2d`.
+
+    >>> import numpy as np
+    >>> adaptive_max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2, 1), 1).ravel()
+    array([7.])
+    """
     return _adaptive_max(3, input, output_size, return_indices)

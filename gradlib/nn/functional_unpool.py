@@ -131,7 +131,12 @@ def fractional_max_pool3d(
     *,
     generator: Generator | None = None,
 ) -> Any:
-    """y = the greatest value of windows of random steps of (batch, d, h, w, channels); see `fractional_max_pool2d`."""
+    """y = the greatest value of windows of random steps of (batch, d, h, w, channels); see `fractional_max_pool2d`.
+
+    >>> import numpy as np
+    >>> fractional_max_pool3d(np.ones((1, 4, 4, 4, 2)), 2, output_size=3).shape
+    (1, 3, 3, 3, 2)
+    """
     return _fractional(3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples, generator)
 
 
@@ -167,7 +172,12 @@ def max_unpool1d(
     padding: Size = 0,
     output_size: Any = None,
 ) -> Array:
-    """y = zeros, each input at its place, of (batch, length, channels); see `max_unpool2d`."""
+    """y = zeros, each input at its place, of (batch, length, channels); see `max_unpool2d`.
+
+    >>> import numpy as np
+    >>> max_unpool1d(np.array([[[5.0], [7.0]]]), np.array([[[1], [2]]]), 2).ravel()
+    array([0., 5., 7., 0.])
+    """
     return _unpooled(1, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -205,5 +215,10 @@ def max_unpool3d(
     padding: Size = 0,
     output_size: Any = None,
 ) -> Array:
-    """y = zeros, each input at its place, of (batch, depth, height, width, channels); see `max_unpool2d`."""
+    """y = zeros, each input at its place, of (batch, depth, height, width, channels); see `max_unpool2d`.
+
+    >>> import numpy as np
+    >>> max_unpool3d(np.full((1, 1, 1, 1, 1), 5.0), np.full((1, 1, 1, 1, 1), 3), (1, 2, 2)).ravel()
+    array([0., 0., 0., 5.])
+    """
     return _unpooled(3, input, indices, kernel_size, stride, padding, output_size)

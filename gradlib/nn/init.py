@@ -56,6 +56,10 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     Raises
     ------
     ShapeError : fewer than two dimensions.
+
+    >>> import gradlib as gl
+    >>> fans(gl.zeros((3, 3, 8, 16)))
+    (72, 144)
     """
     if tensor_of("fans", tensor).ndim < 2:
         raise ShapeError(
@@ -73,6 +77,9 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the factor that keeps the variance through `nonlinearity`, as ``torch.nn.init.calculate_gain``.
 
     linear, sigmoid, conv 1; tanh 5/3; relu sqrt(2); leaky_relu sqrt(2 / (1 + slope^2)); selu 3/4.
+
+    >>> round(gain("relu"), 4)
+    1.4142
     """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2))
@@ -89,23 +96,44 @@ calculate_gain = gain
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one number."""
+    """Fill with one number.
+
+    >>> import gradlib as gl
+    >>> constant_(gl.zeros((2,)), 3.0).tolist()
+    [3.0, 3.0]
+    """
     tensor_of("constant_", tensor)
     return tensor.assign(np.broadcast_to(np.asarray(val, tensor.dtype), tensor.shape))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0."""
+    """Fill with 0.
+
+    >>> import gradlib as gl
+    >>> zeros_(gl.ones((2,))).tolist()
+    [0.0, 0.0]
+    """
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1."""
+    """Fill with 1.
+
+    >>> import gradlib as gl
+    >>> ones_(gl.zeros((2,))).tolist()
+    [1.0, 1.0]
+    """
     return constant_(tensor, 1.0)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Draw from U[a, b).  Raises: ValueError unless a <= b."""
+    """Draw from U[a, b).  Raises: ValueError unless a <= b.
+
+    >>> import gradlib as gl
+    >>> w = uniform_(gl.zeros((1000,)), -1.0, 2.0)
+    >>> bool((w >= -1).all()), bool((w < 2).all())
+    (True, True)
+    """
     tensor_of("uniform_", tensor)
     if not a <= b:
         raise ValueError(f"uniform_(tensor, a, b): a is {a}, b {b}\n  need a <= b")
@@ -113,7 +141,12 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Draw from N(mean, std^2).  Raises: ValueError unless std >= 0."""
+    """Draw from N(mean, std^2).  Raises: ValueError unless std >= 0.
+
+    >>> import gradlib as gl
+    >>> bool(abs(normal_(gl.zeros((1000,)), 5.0).mean() - 5.0) < 0.2)
+    True
+    """
     tensor_of("normal_", tensor)
     if not std >= 0:
         raise ValueError(f"normal_(tensor, mean, std): std is {std}\n  need std >= 0")
@@ -142,6 +175,11 @@ def kaiming_uniform_(
     """Draw from U[-b, b), b = gain sqrt(3 / fan), with the gain of `nonlinearity` (of slope `a`); also `he_uniform_`.
 
     Source: He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
+
+    >>> import gradlib as gl
+    >>> w = kaiming_uniform_(gl.zeros((6, 100)), nonlinearity="relu")
+    >>> bool(abs(w).max() <= 1.0)
+    True
     """
     return _uniform_std(tensor, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
@@ -156,6 +194,11 @@ def kaiming_normal_(
     """Draw from N(0, gain^2 / fan), with the gain of `nonlinearity` (of slope `a`); also `he_normal_`.
 
     Source: He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
+
+    >>> import gradlib as gl
+    >>> w = kaiming_normal_(gl.zeros((200, 50)), nonlinearity="relu")
+    >>> round(float(w.std()), 2)
+    0.1
     """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
@@ -165,6 +208,10 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, equation 16.
+
+    >>> import gradlib as gl
+    >>> bool(abs(xavier_uniform_(gl.zeros((50, 100)))).max() <= 0.2)
+    True
     """
     return _uniform_std(tensor, gain * math.sqrt(2.0 / max(sum(fans(tensor)), 1)), generator)
 
@@ -173,6 +220,10 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     """Draw from N(0, gain^2 2 / (fan_in + fan_out)); also `glorot_normal_`.
 
     Source: Glorot and Bengio, AISTATS 2010, equation 12.
+
+    >>> import gradlib as gl
+    >>> round(float(xavier_normal_(gl.zeros((100, 100))).std()), 2)
+    0.1
     """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / max(sum(fans(tensor)), 1)), generator)
 
@@ -181,6 +232,10 @@ def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor
     """Draw from U[-b, b), b = sqrt(3 / fan_in).
 
     Source: LeCun et al., "Efficient BackProp", 1998, section 4.6.
+
+    >>> import gradlib as gl
+    >>> bool(abs(lecun_uniform_(gl.zeros((300, 10)))).max() <= 0.1)
+    True
     """
     return _uniform_std(tensor, 1.0 / math.sqrt(max(fans(tensor)[0], 1)), generator)
 
@@ -189,6 +244,10 @@ def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
     """Draw from N(0, 1 / fan_in).
 
     Source: LeCun et al., "Efficient BackProp", 1998, section 4.6.
+
+    >>> import gradlib as gl
+    >>> round(float(lecun_normal_(gl.zeros((100, 100))).std()), 2)
+    0.1
     """
     return normal_(tensor, 0.0, 1.0 / math.sqrt(max(fans(tensor)[0], 1)), generator)
 

@@ -50,13 +50,27 @@ def get_swa_avg_fn() -> Average:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
-    """Return a <- a + (1 - decay) (w - a), for a list of averages, in place."""
+    """Return a <- a + (1 - decay) (w - a), for a list of averages, in place.
+
+    >>> import gradlib as gl
+    >>> a = gl.tensor([1.0])
+    >>> get_ema_multi_avg_fn(0.75)([a], [gl.tensor([5.0])], 1)
+    >>> a.tolist()
+    [2.0]
+    """
     _check_decay("get_ema_multi_avg_fn", decay)
     return lambda averages, news, count: _move(averages, news, 1.0 - decay)
 
 
 def get_swa_multi_avg_fn() -> Averages:
-    """Return a <- a + (w - a) / (count + 1), for a list of averages, in place."""
+    """Return a <- a + (w - a) / (count + 1), for a list of averages, in place.
+
+    >>> import gradlib as gl
+    >>> a = gl.tensor([1.0])
+    >>> get_swa_multi_avg_fn()([a], [gl.tensor([5.0])], 1)
+    >>> a.tolist()
+    [3.0]
+    """
     return lambda averages, news, count: _move(averages, news, 1.0 / (int(count) + 1))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gradlib import nn, optim
+from gradlib import io, nn, optim
 
 LAYERS = [n for n in nn.__all__ if inspect.isclass(getattr(nn, n)) and issubclass(getattr(nn, n), nn.Module)]
 CONTAINERS = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}  # they compute nothing
@@ -42,6 +42,21 @@ def test_layers_and_losses(name: str) -> None:
     if name not in CONTAINERS:
         assert "=" in doc.split("\n\n")[0].split("\n")[0], "the first line is the formula"
         assert re.search(r"\b[Ss]hapes\b", doc)
+
+
+@pytest.mark.parametrize("name", nn.functional.__all__)
+def test_functions(name: str) -> None:
+    doc = inspect.cleandoc(getattr(nn.functional, name).__doc__)
+    assert "=" in doc.split("\n")[0], "the first line is the formula"
+    assert re.search(rf">>> .*\b{'dense' if name == 'linear' else name}\(", doc)
+
+
+@pytest.mark.parametrize("where", [nn.init, nn.utils, nn.utils.rnn, nn.utils.parametrizations, optim.swa_utils, io])
+def test_initializers_and_utilities(where: Any) -> None:
+    for name in where.__all__:
+        function = getattr(where, name)
+        if inspect.isfunction(function):
+            assert re.search(rf">>> .*\b{function.__name__}\(", function.__doc__), name
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

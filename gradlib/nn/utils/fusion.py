@@ -50,6 +50,12 @@ def fuse_conv_bn_weights(
     """Return weight and bias of the convolution that does what one and batch normalisation after it do.
 
     Weights are (*kernel, in, out); with `transpose` those of a transposed convolution of one group, (*kernel, out, in).
+
+    >>> import gradlib as gl
+    >>> one = gl.ones((1,))
+    >>> w, b = fuse_conv_bn_weights(gl.ones((1, 1, 1, 1)) * 6.0, None, one, one * 3.0, 1.0, one * 2.0, one)
+    >>> w.item(), b.item()
+    (6.0, 0.0)
     """
     if not transpose:
         return fuse_linear_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
@@ -87,5 +93,11 @@ def fuse_conv_bn_eval(conv: Module, bn: Module, transpose: bool | None = None) -
 
 
 def fuse_linear_bn_eval(linear: Module, bn: Module) -> Any:
-    """Return a copy of a dense layer that does what it and the batch normalisation after it do in evaluation."""
+    """Return a copy of a dense layer that does what it and the batch normalisation after it do in evaluation.
+
+    >>> import gradlib as gl
+    >>> layer, bn, x = gl.nn.Dense(3, 2).eval(), gl.nn.BatchNorm1d(2).eval(), gl.ones((1, 3))
+    >>> bool(abs(fuse_linear_bn_eval(layer, bn)(x) - bn(layer(x))).max() < 1e-6)
+    True
+    """
     return _fused("fuse_linear_bn_eval(linear, bn)", linear, bn, False)

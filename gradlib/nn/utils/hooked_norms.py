@@ -100,7 +100,13 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = -1) -> Any:
 
 
 def remove_weight_norm(module: Any, name: str = "weight") -> Any:
-    """Make the weight an ordinary Parameter again, as it is; return the module."""
+    """Make the weight an ordinary Parameter again, as it is; return the module.
+
+    >>> import gradlib as gl
+    >>> layer = remove_weight_norm(weight_norm(gl.nn.Dense(3, 2, bias=False)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['weight']
+    """
     return _removed("remove_weight_norm", _WeightNormHook, module, name)
 
 
@@ -149,5 +155,11 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
-    """Make the weight an ordinary Parameter again, as it is; return the module."""
+    """Make the weight an ordinary Parameter again, as it is; return the module.
+
+    >>> import gradlib as gl
+    >>> layer = remove_spectral_norm(spectral_norm(gl.nn.Dense(3, 2, bias=False)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['weight']
+    """
     return _removed("remove_spectral_norm", _SpectralNormHook, module, name)

@@ -62,7 +62,15 @@ def get_total_norm(tensors: Parameters, norm_type: float = 2.0, error_if_nonfini
 
 
 def clip_grads_with_norm_(parameters: Parameters, max_norm: float, total_norm: Tensor) -> None:
-    """g <- g min(1, max_norm / (total_norm + 1e-6)) for every gradient.  Kernel: ``tensors.cu``, for all at once."""
+    """g <- g min(1, max_norm / (total_norm + 1e-6)) for every gradient.  Kernel: ``tensors.cu``, for all at once.
+
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.tensor([3.0, 4.0]))
+    >>> p.grad = gl.tensor([3.0, 4.0])
+    >>> clip_grads_with_norm_([p], 2.5, get_total_norm([p.grad]))
+    >>> [round(x, 4) for x in p.grad.tolist()]
+    [1.5, 2.0]
+    """
     with no_grad():
         several, grads = _with_gradients(parameters)
         for p, grad in zip(several, tensors_.scaled_to_norm(grads, max_norm, total_norm.data), strict=True):
@@ -127,6 +135,12 @@ def vector_to_parameters(vec: Tensor, parameters: Parameters) -> None:
     """Overwrite the parameters with the elements of a vector, in order.
 
     Raises: ShapeError for a vector of another size.
+
+    >>> import gradlib as gl
+    >>> p = gl.nn.Parameter(gl.zeros((2, 1)))
+    >>> vector_to_parameters(gl.tensor([1.0, 2.0]), [p])
+    >>> p.tolist()
+    [[1.0], [2.0]]
     """
     several = _listed(parameters)
     size = sum(p.size for p in several)

@@ -166,6 +166,11 @@ def pack_sequence(sequences: Sequence[Array], enforce_sorted: bool = True) -> Pa
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Array]:
-    """Return each sequence (length, ...): the inverse of `pack_sequence`."""
+    """Return each sequence (length, ...): the inverse of `pack_sequence`.
+
+    >>> import gradlib as gl
+    >>> [x.tolist() for x in unpack_sequence(pack_sequence([gl.tensor([1.0, 2.0]), gl.tensor([3.0])]))]
+    [[1.0, 2.0], [3.0]]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences)
     return unpad_sequence(padded, lengths)
