@@ -15,8 +15,9 @@ _HOSTS_OWN = (
     "algorithm chrono deque fstream functional future iomanip iostream list map memory mutex ostream random regex set "
     "sstream string thread unordered_map unordered_set vector"
 )
+_THERE = {"cooperative_groups.h", "cooperative_groups/reduce.h"}
 _LACKS = {
-    "cooperative_groups": "gradlib/groups.cuh for blocks, tiles of a warp and clusters",
+    "cooperative_groups": "<cooperative_groups.h> and <cooperative_groups/reduce.h>, whose basics are there",
     "cub": "no CUB: gradlib/reduce.cuh reduces rows; shuffles, votes and __reduce_*_sync are there",
     "thrust": "no Thrust: it calls kernels from the host",
     "cuda": "no libcu++: gradlib/ptx.cuh for mbarriers and asynchronous copies, atomicAdd and __threadfence",
@@ -41,7 +42,7 @@ def missing(name: str, text: str, headers: Mapping[str, str], log: str) -> Kerne
         for match in _INCLUDE.finditer(content):
             header, absent = match[2], f"{match[2]}: No such file" in log
             place = f"{file}:{content.count(chr(10), 0, match.start()) + 1}"
-            instead = _LACKS.get(re.split(r"[/.]", header)[0])
+            instead = None if header in _THERE else _LACKS.get(re.split(r"[/.]", header)[0])
             if match[1] == '"' and absent:
                 return KernelError(
                     f'{place}: "{header}" is not found\n  need it beside the .cu file, or its folder among includes='

@@ -113,7 +113,8 @@ def test_misuse(ptx_kernel, body, says):
     ("line", "named"),
     [
         ('asm volatile("bar.sync 0;");', 'asm volatile("bar.sync 0;");'),
-        ("#include <cooperative_groups.h>", "<cooperative_groups.h> is not there for sim"),
+        ("#include <cooperative_groups/scan.h>", "<cooperative_groups/scan.h> is not there for sim"),
+        ("cooperative_groups::this_grid().sync();", "they have no barrier"),
         ("#include <cuda/barrier>", "<cuda/barrier> is not there for sim"),
         ("#include <no/such/header>", "no/such/header: No such file"),
         ("#include <mma.h>", "<mma.h> is not there for sim"),
@@ -121,6 +122,8 @@ def test_misuse(ptx_kernel, body, says):
 )
 def test_what_sim_lacks_is_named(kernel, line, named):
     before, body = (line, "") if line.startswith("#") else ("", line)
+    if body.startswith("cooperative_groups"):
+        before = "#include <cooperative_groups.h>"
     with pytest.raises(KernelError) as error:
         kernel(f'{before}\nextern "C" __global__ void k() {{\n{body}\n}}\n')
     assert named in str(error.value)

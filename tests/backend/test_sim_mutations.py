@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +18,7 @@ import pytest
 
 import gradlib as gl
 from gradlib import backend
-from gradlib.backend import get
+from gradlib.backend import get, sim_build
 from gradlib.core import PRIMITIVES, UPDATES
 from gradlib.errors import KernelFault
 from gradlib.kernel import Kernel, folder
@@ -28,7 +31,7 @@ from gradlib.testing import check_op, check_update
 from ..ops.product.against_float64 import BACKWARD, F32, F64, FORWARD
 from ..ops.product.against_float64 import check as check_product
 from ..ops.product.test_grouped import check_columns, check_rows
-from .waits import Wait, waits_in
+from .waits import Wait, made_optional, waits_in
 
 # Redundant ones, with the reason.
 DRAIN = "copies that nobody reads are waited for before the block's memory is another's; PTX does not say who must"
@@ -42,6 +45,7 @@ REDUNDANT = {
 }
 
 
+@cache
 def all_waits() -> list[Wait]:
     """List every barrier and fence in a kernel; paths are below the kernels' folder."""
     base = folder()
@@ -180,20 +184,47 @@ USERS: dict[str, list[Any]] = {
 VOCABULARY = ("include/gradlib/groups.cuh", "include/gradlib/ptx", "include/gradlib/ptx.cuh")
 
 
-@pytest.fixture
-def mutable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the kernels that the loader takes for the real ones."""
-    copy = tmp_path / "kernels"
+OMIT = """
+static int omitted = -1;
+int gradlib_omitted(void) { return omitted; }
+void gradlib_omit(int number) { omitted = number; }
+"""
+
+
+@pytest.fixture(scope="session")
+def omitting(sim: str, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Load what the kernels ask, once a process: they stay loaded, and bound to it."""
+    place = tmp_path_factory.mktemp("omit")
+    (place / "omit.c").write_text(OMIT)
+    command = [*sim_build.compiler(), "-x", "c", "-shared", "-fPIC", "omit.c", "-o", "omit.so"]
+    subprocess.run(command, cwd=place, check=True)
+    return ctypes.CDLL(str(place / "omit.so"), mode=ctypes.RTLD_GLOBAL)
+
+
+@pytest.fixture(scope="module")
+def omit(omitting: ctypes.CDLL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], None]]:
+    """Leave out, from here on, the wait of this number in `all_waits()`; -1 for none.
+
+    Each kernel is compiled once for all of its waits: the loader takes a copy, in which they are optional, for the
+    real ones.
+    """
+    copy = tmp_path_factory.mktemp("optional") / "kernels"
     shutil.copytree(folder(), copy, ignore=shutil.ignore_patterns("sim"))
-    monkeypatch.setattr(sources, "folder", lambda: copy)
-    forget_compiled()
-    yield copy
-    monkeypatch.undo()
+    number = 0
+    for path, waits in groupby(all_waits(), lambda wait: wait.path):
+        mine = list(waits)
+        (copy / path).write_text(made_optional((folder() / path).read_text(), mine, number))
+        number += len(mine)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sources, "folder", lambda: copy)
+        forget_compiled()
+        yield omitting.gradlib_omit
     forget_compiled()
 
 
 @pytest.mark.parametrize("launch", dict.fromkeys(f for several in USERS.values() for f in several if callable(f)))
-def test_the_kernels_are_clean_there(sim: str, launch: Callable[[str], None]) -> None:
+def test_the_kernels_are_clean_there(sim: str, omit: Callable[[int], None], launch: Callable[[str], None]) -> None:
+    omit(-1)
     with backend.checked():
         launch(sim)
 
@@ -207,9 +238,8 @@ def test_every_redundant_one_is_there() -> None:
 
 
 @pytest.mark.parametrize("wait", all_waits(), ids=lambda wait: wait.name)
-def test_without_this_barrier_there_is_a_fault(sim: str, mutable: Path, wait: Wait) -> None:
-    file = mutable / wait.path
-    file.write_text(wait.removed_from(file.read_text()))
+def test_without_this_barrier_there_is_a_fault(sim: str, omit: Callable[[int], None], wait: Wait) -> None:
+    omit(all_waits().index(wait))
     found = None
     with backend.checked(orders=("forward",)):
         for name in USERS[wait.path.as_posix()]:
@@ -256,4 +286,6 @@ extern "C" __global__ void __launch_bounds__(256) k(int* y) { __syncthreads(); }
     assert [wait.name for wait in waits_in(Path("a.cu"), text)] == names
     longer = text.replace("struct", "__device__ void g() { __syncthreads(); }\n\nstruct")
     assert [wait.name for wait in waits_in(Path("a.cu"), longer)] == ["a.cu g: __syncthreads();", *names]
-    assert waits_in(Path("a.cu"), text)[1].removed_from(text) == text.replace("__syncwarp();", ";")
+    optional = made_optional(text, waits_in(Path("a.cu"), text)[:2], 5)
+    assert "if (x[0] > 0) { { if (gradlib_omitted() != 5) __syncthreads(); } }" in optional
+    assert "[&](int i) { { if (gradlib_omitted() != 6) __syncwarp(); } }" in optional

@@ -29,9 +29,6 @@ class Wait:
     start: int
     end: int
 
-    def removed_from(self, text: str) -> str:
-        return f"{text[: self.start]};{text[self.end :]}"
-
 
 def _function(code: str, at: int) -> str:
     """Return the name of the function (or else of nothing) whose body holds position `at`."""
@@ -59,3 +56,14 @@ def waits_in(path: Path, text: str) -> list[Wait]:
         numbered = name if seen[name] == 1 else f"{name} ({seen[name]})"
         found.append(Wait(path, numbered, match.start(), match.end()))
     return found
+
+
+def made_optional(text: str, waits: list[Wait], first: int) -> str:
+    """Return the text of a kernel that leaves out, while it runs, the wait whose number `gradlib_omitted()` returns.
+
+    Those of the text are numbered from `first` on.
+    """
+    for number, wait in reversed(list(enumerate(waits, first))):
+        statement = text[wait.start : wait.end]
+        text = f"{text[: wait.start]}{{ if (gradlib_omitted() != {number}) {statement} }}{text[wait.end :]}"
+    return f'extern "C" int gradlib_omitted();\n{text}'
