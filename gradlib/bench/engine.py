@@ -21,12 +21,13 @@ def variant_of(who: str) -> str:
 def competitors(case: Case, libraries: dict[str, Any], device: str) -> list[str]:
     """Return who takes part in a case, gradlib first.
 
-    NumPy by hand only in the dtypes NumPy computes in; JAX not in float64, which it makes float32; TF32 on GPUs only.
+    NumPy by hand only in the dtypes NumPy computes in; JAX not in float64, which it makes float32; TF32 and
+    `torch.compile` on GPUs only.
     """
 
     def fits(who: str) -> bool:
         library = variant_of(who)
-        if library not in libraries or (who.endswith("tf32") and device != "cuda"):
+        if library not in libraries or (who.endswith(("tf32", "compile")) and device != "cuda"):
             return False
         if library == "numpy":
             return case.dtype in ("float32", "float64")

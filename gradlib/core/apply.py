@@ -74,13 +74,15 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             raise
         backend = _cpu
     else:
-        if not simple and Batched in map(type, arrays):
-            return _apply_batched(prim, args, params)
-        backend, arrays = (_cpu, arrays) if simple and arrays else _settle(prim, args, arrays)
+        backend = _cpu if simple and arrays else _settled(prim, arrays)
+        if backend is None:
+            if Batched in map(type, arrays):
+                return _apply_batched(prim, args, params)
+            backend, arrays = _settle(prim, args, arrays)
         spec = prim.spec(arrays, params)
         out = NotImplemented
         if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
-            ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
+            ready = arrays if backend.name in prim.strided else _contiguous(backend, arrays)
             out = prim.launch(backend.name, ready, params, tracked)
         if out is NotImplemented:
             if prim.composite is not None and tracked:
@@ -115,10 +117,35 @@ def install_batching(apply_batched: Callable[..., Any]) -> None:
     _apply_batched = apply_batched
 
 
-def _contiguous(backend: Any, array: Any) -> Any:
-    if array is None or array.flags.c_contiguous:
-        return array
-    return backend.coerce(backend.xp.ascontiguousarray(array))  # which NumPy makes a plain array of a sim array
+def _contiguous(backend: Any, arrays: list[Any]) -> list[Any]:
+    for a in arrays:
+        if a is not None and not a.flags.c_contiguous:
+            break
+    else:
+        return arrays
+    make = backend.xp.ascontiguousarray  # which NumPy makes a plain array of a sim array
+    return [a if a is None or a.flags.c_contiguous else backend.coerce(make(a)) for a in arrays]
+
+
+def _settled(prim: Primitive, arrays: list[Any]) -> Any:
+    """Return the backend of arrays with which nothing is left to settle; None if something may be.  Hot."""
+    if not arrays:
+        return None
+    first = arrays[0]
+    kind = type(first)
+    backend = backends.of_type(kind)
+    if backend is None or not backend.runs_kernels:
+        return None
+    if prim.promote is None:
+        for a in arrays:
+            if type(a) is not kind and a is not None:
+                return None
+        return backend
+    dtype = first.dtype
+    for a in arrays:
+        if (type(a) is not kind or a.dtype is not dtype) and a is not None:
+            return None
+    return backend if dtype in WIDE or dtype in REDUCED else None
 
 
 # -- the longer path: scalars, mixed dtypes, other devices, reduced precision

@@ -86,7 +86,7 @@ def test_a_line_has_time_rates_and_share() -> None:
     assert line == "     100.0 us     1200 GB/s     387 TFLOP/s    36 % of floor"
     assert measured(Work(0, 1e6), 2e-6, Limits()) == "       2.0 us      500 GB/s               -                -"
     assert measured(Work(2e6, 1e3), None, H200) == "          sim    0.00100 MB   0.00200 GFLOP                -"
-    assert len({len(measured(w, s, H200)) for w in (Work(1e6, 1e6), Work(1e11, 1e9)) for s in (None, 1e-3, 1e-1)}) == 1
+    assert len({len(measured(w, s, H200)) for w in (Work(1e9, 1e6), Work(1e11, 1e9)) for s in (None, 1e-3, 1e-1)}) == 1
 
 
 @pytest.fixture
