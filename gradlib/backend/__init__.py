@@ -39,7 +39,7 @@ DEVICES = ("cpu", "sim", "cuda")
 
 _by_name: dict[str, Any] = {"cpu": _cpu.backend}
 _by_type: dict[type, Any] = {np.ndarray: _cpu.backend}
-of_type = _by_type.get  # the backend whose arrays are of just this type; for those who cannot wait for `backend_of`
+of_type = _by_type.get  # the backend of arrays of just this type, None if there is none: quicker than `backend_of`
 
 
 def get(name: str) -> Any:

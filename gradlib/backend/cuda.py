@@ -224,6 +224,7 @@ class CudaBackend:
         return TensorMap.of(content, self.name, array)
 
     def encode(self, made: Tiling | Im2col) -> bytes:
+        """Return the 128 bytes of a tensor map."""
         return _encode(made)
 
     def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> CudaFunction:

@@ -142,6 +142,15 @@ def test_convolutions_on_tensor_cores_are_counted(
     )
 
 
+def test_a_comment_that_is_no_arithmetic_does_not_stop_the_launch(fake: Any, printed: Any) -> None:
+    text = '// flops: about three\nextern "C" __global__ void f(float* x) {}'
+    Kernel.from_source("chatty.cu", text, "f", "x")(1, 1, fake.array(10))
+    said, line = printed()
+    assert said.startswith("chatty.cu: flops of f: 'about three' cannot be worked out")
+    assert line.endswith("fake: chatty.cu:f grid=(1, 1, 1) block=(1, 1, 1) shared=0")
+    assert len(fake.calls) == 1
+
+
 def test_arrays_passed_twice_are_counted_once(fake: Any, printed: Any) -> None:
     kernel = Kernel.from_source(
         "twice.cu", 'extern "C" __global__ void f(float* x, float* y, float* z) {}', "f", "x y z"
