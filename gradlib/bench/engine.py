@@ -21,8 +21,7 @@ def variant_of(who: str) -> str:
 def competitors(case: Case, libraries: dict[str, Any], device: str) -> list[str]:
     """Return who takes part in a case, gradlib first.
 
-    NumPy by hand only in the dtypes NumPy computes in; JAX not in float64, which it makes float32; TF32 and
-    `torch.compile` on GPUs only.
+    NumPy by hand only in the dtypes NumPy computes in; JAX not in float64, which it makes float32; TF32 on GPUs only.
     """
 
     def fits(who: str) -> bool:

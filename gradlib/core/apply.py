@@ -82,7 +82,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         spec = prim.spec(arrays, params)
         out = NotImplemented
         if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
-            ready = arrays if backend.name in prim.strided else _contiguous(backend, arrays)
+            ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
             out = prim.launch(backend.name, ready, params, tracked)
         if out is NotImplemented:
             if prim.composite is not None and tracked:
@@ -117,14 +117,13 @@ def install_batching(apply_batched: Callable[..., Any]) -> None:
     _apply_batched = apply_batched
 
 
-def _contiguous(backend: Any, arrays: list[Any]) -> list[Any]:
-    for a in arrays:
-        if a is not None and not a.flags.c_contiguous:
-            break
-    else:
-        return arrays
-    make = backend.xp.ascontiguousarray  # which NumPy makes a plain array of a sim array
-    return [a if a is None or a.flags.c_contiguous else backend.coerce(make(a)) for a in arrays]
+def _contiguous(backend: Any, array: Any) -> Any:
+    if array is None or array.flags.c_contiguous:
+        return array
+    return backend.coerce(backend.xp.ascontiguousarray(array))  # which NumPy makes a plain array of a sim array
+
+
+# -- the longer path: scalars, mixed dtypes, other devices, reduced precision
 
 
 def _settled(prim: Primitive, arrays: list[Any]) -> Any:
@@ -146,9 +145,6 @@ def _settled(prim: Primitive, arrays: list[Any]) -> Any:
         if (type(a) is not kind or a.dtype is not dtype) and a is not None:
             return None
     return backend if dtype in WIDE or dtype in REDUCED else None
-
-
-# -- the longer path: scalars, mixed dtypes, other devices, reduced precision
 
 
 def _settle(prim: Primitive, args: tuple[Any, ...], arrays: list[Any]) -> tuple[Any, list[Any]]:
