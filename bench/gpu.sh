@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Everything worth doing with ten minutes of a machine that has an NVIDIA GPU and no network, the most important first:
-# tests, sanitizer, benches beside PyTorch and JAX where installed, a training run, a profile of the worst kernels.
+# the tests of the tensor-core kernels, the sanitizer over them, what this machine can do, dense and convolution beside
+# PyTorch and JAX where installed, tuning, a profile of the worst kernels; then, with the time that is left (thirty
+# minutes are enough for all), the other tests and benches and a training run.
 #
 #   bench/gpu.sh [--minutes 10] [--device cuda|sim]
 #
 # Runs from a plain checkout or a copy of one; needs Python with gradlib's dependencies (PYTHON=..., default python3).
 # A copy without its history is told its commit by GRADLIB_COMMIT.
-# Logs go to $OUT and the result file to $OUT/<machine>/; nothing is written elsewhere in the checkout.  Without OUT the
-# result file goes to bench/results/<machine>/ and the logs to bench/results/logs/.
-# A part that fails or runs out of time does not stop the next; the summary tells, and the exit code is 1.
-# `--device sim` rehearses the whole on a machine without a GPU, on tiny shapes.
+# Logs go to $OUT and the result file, written anew after every case, to $OUT/<machine>/; so does what tuning found.
+# Without OUT the result file goes to bench/results/<machine>/ and the logs to bench/results/logs/.
+# A part that fails or runs out of its time does not stop the next; the summary tells, and the exit code is 1.
+# `--device sim` rehearses the whole on a machine without a GPU, on tiny shapes; tools that need one are left out of the
+# commands then.
 set -u -o pipefail
 
 device=cuda
@@ -39,7 +42,7 @@ cd "$scratch" || exit 1 # whatever writes into its working folder writes here
 
 summary=$logs/summary.txt
 : > "$summary"
-rm -f "$logs"/{environment,tests,sanitizer,bench,train,ncu}.txt
+rm -f "$logs"/{environment,tests,sanitizer,bench,tune,train,ncu}.txt
 failures=0
 end=$((SECONDS + minutes * 60))
 shares_left=100
@@ -68,12 +71,51 @@ part() {
 skip() { shares_left=$((shares_left - $1)); say "skipped  $2: $3"; }
 bench() { "$python" "$root/bench/run.py" --device "$device" --out "$results" "$@"; }
 gradlib() { "$python" -c 'import sys; from gradlib.cli import main; sys.exit(main(sys.argv[1:]))' "$@"; }
+# under TOOL OPTIONS... -- COMMAND...: the command under a tool of the GPU; in a rehearsal the command alone
+under() {
+  local tool=()
+  while [ "$1" != -- ]; do tool+=("$1"); shift; done
+  shift
+  if [ "$device" = cuda ]; then "${tool[@]}" "$@"; else echo "without ${tool[*]}"; "$@"; fi
+}
 # pytest's own arguments: those of the project, but parallel only where that is installed and worth it
-pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark -q -o addopts=--import-mode=importlib -m gpu -ra"
-# shellcheck disable=SC2086
-tests() { "$python" -m pytest $pytest_arguments "$@"; }
-export -f bench gradlib tests
-export root python results device pytest_arguments
+pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark -q -o addopts=--import-mode=importlib -ra"
+[ "$device" = cuda ] && pytest_arguments="$pytest_arguments -m gpu"
+# tests FILE... OPTIONS: some must pass
+tests() {
+  local parallel=() code
+  [ "$device" = cuda ] && "$python" -c 'import xdist' 2> /dev/null && [ "$(nproc)" -ge 8 ] && parallel=(-n 4)
+  # shellcheck disable=SC2086
+  "$python" -m pytest $pytest_arguments "${parallel[@]}" "$@" | tee "$scratch/tests.txt"
+  code=${PIPESTATUS[0]}
+  grep -Eq '[1-9][0-9]* passed' "$scratch/tests.txt" || { echo "no test passed"; return 1; }
+  return "$code"
+}
+export -f bench gradlib tests under
+export root python results device pytest_arguments scratch
+
+# What is run of each part; a rehearsal takes little of it, since every kernel is compiled for the CPU first.
+of_tensor_cores=("$root"/tests/ops/product "$root"/tests/ops/test_{dense,matmul,conv,attention}.py "$root"/tests/backend/test_ptx_*.py)
+if [ "$device" = cuda ]; then
+  first_tests=("${of_tensor_cores[@]}")
+  other_tests=("$root/tests")
+  for path in "${of_tensor_cores[@]}"; do other_tests+=("--ignore=$path"); done
+  sanitized=("$root/tests/ops/product")
+  once=(--size tiny --once)
+  bench_first=(dense conv)
+  bench_rest=(attention norm adam embedding lstm step tape launch elementwise cross_entropy batch_norm pool)
+  tuned=()
+  trained=()
+else
+  first_tests=("$root/tests/ops/product/test_mma.py" -k "sim and layouts and 3-5-7-layout0")
+  other_tests=("$root/tests/bench/test_results.py")
+  sanitized=("$root/tests/ops/product/test_index_maths.py" -k "bands")
+  once=(dense --size tiny --once --case 5x7x3 --pass forward)
+  bench_first=(dense conv --case relu --pass forward --seconds 0.001)
+  bench_rest=(elementwise --case gelu --pass forward --seconds 0.001)
+  tuned=(5x7x3 --candidates 1 --seconds 0.001)
+  trained=(--epochs 1 --limit 64)
+fi
 
 # -- 1. what is here
 
@@ -94,96 +136,100 @@ EOF
 }
 usable() { "$python" -c 'import sys; from gradlib import backend as b; there, why = b.available(sys.argv[1]); sys.exit(0 if there else f"{sys.argv[1]}: {why}")' "$device"; }
 export -f environment usable
-part 3 environment "environment" bash -c environment
-if ! part 2 environment "device $device" bash -c usable; then
+part 2 environment "environment" bash -c environment
+if ! part 1 environment "device $device" bash -c usable; then
   say "nothing to do without the device"
   exit 1
 fi
 
-# -- 2. tests: those marked gpu, which include every op's own samples on cuda
+# -- 2. tests: the tensor-core kernels, and what is built on them
 
-gpu_tests() {
-  local parallel=()
-  "$python" -c 'import xdist' 2> /dev/null && [ "$(nproc)" -ge 8 ] && parallel=(-n 4)
-  tests "$root/tests" "${parallel[@]}" | tee "$1"
-  local code=${PIPESTATUS[0]}
-  grep -Eq '[1-9][0-9]* passed' "$1" || { echo "no GPU test ran"; return 1; }
-  return "$code"
-}
-sim_tests() { tests -m "not gpu" "$root/tests/test_registry.py" -k "kernels and sim and (max_pool2d or adam)"; }
-export -f gpu_tests sim_tests
-if ! "$python" -c 'import pytest' 2> /dev/null; then
-  skip 25 "GPU tests" "pytest is not installed"
-elif [ "$device" = cuda ]; then
-  part 25 tests "GPU tests" bash -c "gpu_tests '$scratch/tests.txt'"
+has_pytest=false
+"$python" -c 'import pytest' 2> /dev/null && has_pytest=true
+if $has_pytest; then
+  part 18 tests "tests of the tensor-core kernels" bash -c 'tests "$@"' tests "${first_tests[@]}"
 else
-  skip 0 "GPU tests" "no GPU in a rehearsal; a few kernels on sim instead"
-  part 25 tests "kernel tests on sim" bash -c sim_tests
+  skip 18 "tests of the tensor-core kernels" "pytest is not installed"
 fi
 
-# -- 3. sanitizer: every kernel of the bench on small odd shapes, then ops on their own samples; each array an allocation
-#       of its own, because a pool would hide a read past the end
+# -- 3. sanitizer: those tests, then every kernel of the bench on small odd shapes; each array an allocation of its own,
+#       because a pool would hide a read past the end
 
-cat > "$scratch/bench_once.py" << 'EOF'
+cat > "$scratch/unpooled.py" << 'EOF'
+import os
 import sys
-import cupy
-from gradlib.bench import main
-cupy.cuda.set_allocator(None)
-sys.exit(main(["--device", "cuda", "--size", "tiny", "--once", "--dtype", sys.argv[1]]))
-EOF
-cat > "$scratch/pytest_unpooled.py" << 'EOF'
-import sys
-import cupy
+if os.environ["device"] == "cuda":
+    import cupy
+    cupy.cuda.set_allocator(None)
+if sys.argv[1] == "bench":
+    from gradlib.bench import main
+    sys.exit(main(sys.argv[2:]))
 import pytest
-cupy.cuda.set_allocator(None)
-sys.exit(pytest.main(sys.argv[1:]))
+sys.exit(pytest.main(sys.argv[2:]))
 EOF
-if [ "$device" != cuda ]; then
-  skip 15 "compute-sanitizer" "needs a GPU"
-elif ! command -v compute-sanitizer > /dev/null; then
-  skip 15 "compute-sanitizer" "not on PATH"
+if [ "$device" = cuda ] && ! command -v compute-sanitizer > /dev/null; then
+  skip 14 "compute-sanitizer" "not on PATH"
 else
+  if $has_pytest; then
+    # shellcheck disable=SC2086
+    part 5 sanitizer "compute-sanitizer memcheck, kernel tests" bash -c 'under "$@"' under \
+      compute-sanitizer --tool memcheck --error-exitcode 9 -- "$python" "$scratch/unpooled.py" tests $pytest_arguments "${sanitized[@]}"
+  else
+    skip 5 "compute-sanitizer memcheck, kernel tests" "pytest is not installed"
+  fi
   for tool in memcheck racecheck; do
-    part 4 sanitizer "compute-sanitizer $tool, float32" \
-      compute-sanitizer --tool $tool --error-exitcode 9 "$python" "$scratch/bench_once.py" float32
+    for dtype in bfloat16 float32; do
+      [ "$tool $dtype" = "racecheck bfloat16" ] && continue # it knows nothing of mbarriers and bulk copies
+      part 3 sanitizer "compute-sanitizer $tool, $dtype" bash -c 'under "$@"' under \
+        compute-sanitizer --tool $tool --error-exitcode 9 -- \
+        "$python" "$scratch/unpooled.py" bench --device "$device" --dtype $dtype "${once[@]}"
+    done
   done
-  part 3 sanitizer "compute-sanitizer memcheck, bfloat16" \
-    compute-sanitizer --tool memcheck --error-exitcode 9 "$python" "$scratch/bench_once.py" bfloat16
-  # shellcheck disable=SC2086
-  part 4 sanitizer "compute-sanitizer memcheck, samples" \
-    compute-sanitizer --tool memcheck --error-exitcode 9 "$python" "$scratch/pytest_unpooled.py" $pytest_arguments \
-    "$root/tests/test_registry.py" -k "kernels and (dense or conv2d or matmul or pool2d or cross_entropy or norm or attention or embedding or lstm)"
 fi
 
-# -- 4 and 5. benches
+# -- 4. what this very machine can do, then dense and convolution against it and beside the others
 
-part 22 bench "bench dense and conv" bash -c "bench dense conv"
-part 15 bench "bench of the other suites" bash -c "bench adam norm attention embedding lstm step tape elementwise cross_entropy batch_norm pool"
+part 3 bench "copy bandwidth and matrix peak" bash -c 'bench --limits'
+part 25 bench "bench dense and conv" bash -c 'bench "$@"' bench "${bench_first[@]}"
 
-# -- 6. a network
+# -- 5. tuning
 
-if [ "$device" = cuda ]; then
-  part 8 train "train digits" bash -c "gradlib train digits --device cuda --out '$scratch/digits'"
-else
-  part 8 train "train digits, one epoch" bash -c "gradlib train digits --device sim --epochs 1 --out '$scratch/digits'"
-fi
+tune() {
+  gradlib tune --device "$device" "$@"
+  local code=$? folder
+  folder=$("$python" -c 'from gradlib.kernel import cache; print(cache.folder())')
+  cp "$folder"/tuned-*.json "$results"/ 2> /dev/null
+  return $code
+}
+export -f tune
+part 12 tune "tuning" bash -c 'tune "$@"' tune "${tuned[@]}"
 
-# -- 7. why the worst are the worst
+# -- 6. why the worst are the worst
 
-if [ "$device" != cuda ]; then
-  skip 10 "ncu" "needs a GPU"
-elif ! command -v ncu > /dev/null; then
-  skip 10 "ncu" "not on PATH"
+if [ "$device" = cuda ] && ! command -v ncu > /dev/null; then
+  skip 9 "ncu" "not on PATH"
 else
   worst=$scratch/worst.txt
   newest=$(find "$results" -mindepth 2 -maxdepth 2 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
   "$python" "$root/bench/run.py" --worst "$newest" --count 3 > "$worst"
-  [ -s "$worst" ] || skip 10 "ncu" "no case has a floor"
+  # Without a roofline nothing has a floor; the rehearsal takes a case of its own.
+  [ "$device" = sim ] && printf 'dense\tsim\tfloat32\tforward\t5x7x3 relu\n' > "$worst"
+  [ -s "$worst" ] || skip 9 "ncu" "no case has a floor"
   while IFS=$'\t' read -r suite _ dtype pass case <&3; do
-    part 3 ncu "ncu $suite $case $dtype $pass" ncu --clock-control none --set full --launch-count 8 \
-      "$python" "$root/bench/run.py" "$suite" --device cuda --dtype "$dtype" --case "$case" --pass "$pass" --once
+    part 3 ncu "ncu $suite $case $dtype $pass" bash -c 'under "$@"' under ncu --clock-control none --set full --launch-count 8 -- \
+      "$python" "$root/bench/run.py" "$suite" --device "$device" --dtype "$dtype" --case "$case" --pass "$pass" --once
   done 3< "$worst"
 fi
+
+# -- 7. with the time that is left: the other tests, the other suites, a network
+
+if $has_pytest; then
+  part 8 tests "the other tests" bash -c 'tests "$@"' tests "${other_tests[@]}"
+else
+  skip 8 "the other tests" "pytest is not installed"
+fi
+part 6 bench "bench of the other suites" bash -c 'bench "$@"' bench "${bench_rest[@]}"
+part 2 train "train digits" bash -c 'gradlib train digits "$@"' train --device "$device" --out "$scratch/digits" "${trained[@]}"
 
 echo
 echo "=== summary"

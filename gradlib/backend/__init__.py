@@ -26,17 +26,20 @@ __all__ = [
     "KernelBackend",
     "Limits",
     "Unit",
+    "add",
     "available",
     "backend_of",
     "checked",
     "get",
     "is_array",
+    "of_type",
 ]
 
 DEVICES = ("cpu", "sim", "cuda")
 
 _by_name: dict[str, Any] = {"cpu": _cpu.backend}
 _by_type: dict[type, Any] = {np.ndarray: _cpu.backend}
+of_type = _by_type.get  # the backend of arrays of just this type, None if there is none: quicker than `backend_of`
 
 
 def get(name: str) -> Any:
@@ -50,6 +53,11 @@ def get(name: str) -> Any:
     found = module.backend() if callable(module.backend) else module.backend
     _by_name[name] = _by_type[found.array_type] = found
     return found
+
+
+def add(found: Any) -> None:
+    """Make known a backend that is none of `DEVICES`: a stand-in of one, whose arrays are of a type of their own."""
+    _by_type[found.array_type] = found
 
 
 def backend_of(array: Any) -> Any:

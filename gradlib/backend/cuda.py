@@ -221,8 +221,12 @@ class CudaBackend:
         if content is None:
             if len(self._maps) >= 4096:
                 self._maps.clear()
-            content = self._maps[key] = _encode(make())
+            content = self._maps[key] = self.encode(make())
         return TensorMap.of(content, self.name, array)
+
+    def encode(self, made: Tiling | Im2col) -> bytes:
+        """Return the 128 bytes of a tensor map."""
+        return _encode(made)
 
     def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> CudaFunction:
         return CudaFunction(self.xp, path, entry, offsets, self.limits.shared)

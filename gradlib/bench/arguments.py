@@ -30,9 +30,10 @@ def parser(suites: Iterable[str]) -> argparse.ArgumentParser:
     add("--pass", dest="which", type=words, default=[], metavar="P,...", help="only forward, backward or step")
     instead = p.add_argument_group("instead of timing")
     add = instead.add_argument
+    add("--limits", action="store_true", help="measure copy bandwidth and matrix peak alone, and keep them")
     add("--once", action="store_true", help="run gradlib's cases once after a warm-up: for profilers")
     add("--table", nargs="+", type=Path, metavar="FILE", help="print the tables of result files")
-    add("--readme", type=Path, metavar="FILE", help="make the tables in a Markdown file anew")
+    add("--readme", type=Path, metavar="FILE", help="make tables and plots of a Markdown file anew")
     add("--worst", type=Path, metavar="FILE", help="list gradlib's cases furthest from the floor, tab-separated")
     add("--count", type=int, default=3, metavar="N", help="how many of the worst (default: 3)")
     return p

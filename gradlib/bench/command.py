@@ -26,7 +26,8 @@ from .timing import CLOCKS, describe
 DEFAULT_SIZE = {"cpu": "small", "sim": "tiny", "cuda": "full"}
 DEFAULT_DTYPES = {"cpu": ["float32"], "sim": ["float32"], "cuda": ["float32", "bfloat16"]}
 DTYPES = [dtype.name for dtype in FLOATING]
-_OF_SIM = "sim"  # the suite that is for that device alone
+_OF_SIM = "sim"
+_ONLY = {_OF_SIM: ("sim",), "launch": ("cpu", "cuda")}  # suites that are not for every device
 
 
 class UsageError(Exception):
@@ -42,7 +43,10 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if arguments.readme is not None:
             path = arguments.readme
-            path.write_text(table.fill(path.read_text(), path.parent))
+            text = table.fill(path.read_text(), path.parent)
+            path.write_text(text)
+            for place, svg in table.files(text, path.parent).items():
+                place.write_text(svg)
             return 0
         if arguments.worst is not None:
             for record in table.worst(arguments.worst, arguments.count):
@@ -81,7 +85,7 @@ def _selected(arguments: argparse.Namespace, device: str) -> list[Case]:
     """Return the cases to run on a device, suite by suite, the first dtype of each before the next."""
     size = arguments.size or DEFAULT_SIZE[device]
     dtypes = arguments.dtype or DEFAULT_DTYPES[device]
-    suites = [name for name in arguments.suite or SUITES if name != _OF_SIM or device == "sim"]
+    suites = [name for name in arguments.suite or SUITES if device in _ONLY.get(name, (device,))]
     found = [case for name in suites for dtype in dtypes for case in SUITES[name](size, dtype)]
     wanted = set(arguments.which)
     return [case for case in found if arguments.case in case.name and (not wanted or wanted & set(case.work))]
@@ -97,7 +101,9 @@ def _bench(arguments: argparse.Namespace) -> int:
     _check(arguments)
     devices = _devices(arguments.device, arguments.suite)
     plan = {device: _selected(arguments, device) for device in devices}
-    if not any(plan.values()):
+    if arguments.limits:
+        plan = {device: [] for device in devices}
+    elif not any(plan.values()):
         raise UsageError(f"no case matches --case {arguments.case!r} --pass {','.join(arguments.which) or 'all'}")
     if arguments.once:
         return _once(arguments, plan)
@@ -134,7 +140,9 @@ def _device(
     found, absent = libraries(device, not arguments.no_peers, CLOCKS[arguments.clock])
     file.run["absent"][device] = absent
     print(f"{device}: {', '.join(found)}" + "".join(f"; {name}: {why}" for name, why in absent.items()), flush=True)
-    limits = file.run["rooflines"][device] = roofline(device, list(dict.fromkeys(case.dtype for case in cases)), found)
+    dtypes = [case.dtype for case in cases] or arguments.dtype or DEFAULT_DTYPES[device]
+    limits = file.run["rooflines"][device] = roofline(device, list(dict.fromkeys(dtypes)), found)
+    file.write()
     if limits:
         print(table.limits(device, limits), flush=True)
     print(flush=True)

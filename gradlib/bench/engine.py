@@ -27,7 +27,7 @@ def competitors(case: Case, libraries: dict[str, Any], device: str) -> list[str]
 
     def fits(who: str) -> bool:
         library = variant_of(who)
-        if library not in libraries or (who.endswith("tf32") and device != "cuda"):
+        if library not in libraries or (who.endswith(("tf32", "compile")) and device != "cuda"):
             return False
         if library in ("numpy", "autograd", "mygrad"):
             return case.dtype in ("float32", "float64")

@@ -5,6 +5,7 @@ The others are imported only when asked for, and only where installed.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
@@ -179,6 +180,14 @@ class Torch:
             return torch.autograd.grad(recorded[0], leaves, g, retain_graph=True)
 
         return {"forward": forward, "backward": backward}
+
+    def compiled(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function as `torch.compile` makes it for one shape, its backward such that it can run again."""
+        config: Any = importlib.import_module("torch._functorch.config")
+        config.donated_buffer = False
+        self.torch.compiler.reset()  # it gives up on code that it has compiled for several other shapes
+        made: Callable[..., Any] = self.torch.compile(f, dynamic=False)
+        return made
 
     def tf32(self, passes: Passes) -> Passes:
         """Return the passes with TF32 allowed for float32 products, PyTorch's default for convolutions."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from . import plot
 from .results import Record, load
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -104,18 +105,26 @@ def _markdown(header: list[str], body: list[list[str]]) -> str:
     return "\n".join([line(header), line(rule), *map(line, body)])
 
 
-def report(path: Path) -> str:
-    """Return the tables of a result file under a line that says what was run, where, and at which commit."""
+def report(path: Path, root: Path | None = None) -> str:
+    """Return the tables of a result file under a line that says what was run, where, and at which commit.
+
+    With the folder of the page they are for, `root`, the page shows the file's plots too.
+    """
     document = load(path)
     machine, runs = document["machine"], document["runs"]
     dirty = " with uncommitted changes" if document["dirty"] else ""
     packages = ", ".join(f"{name} {version}" for name, version in runs[-1]["versions"].items()) if runs else ""
     where = f"{machine['gpu']}, " if machine.get("gpu") else ""
     others = max((run["others"] for run in runs), default=0.0)
+    rooflines: dict[str, dict[str, Any]] = {}
+    for run in runs:  # each measures anew what it needs
+        for device, found in run["rooflines"].items():
+            rooflines.setdefault(device, {}).update(found)
     lines = [
         f"{where}{machine['cpu']}, {machine['cores']} cores; commit {document['commit']}{dirty}; {document['date']};",
         f"{packages}. Other processes kept {others:g} cores busy meanwhile.",
-        *(limits(device, found) for run in runs[-1:] for device, found in run["rooflines"].items() if found),
+        *(limits(device, found) for device, found in rooflines.items() if found),
+        *_plots(path, root),
     ]
     return "\n".join(lines) + "\n\n" + tables(document["records"])
 
@@ -139,4 +148,18 @@ def worst(path: Path, count: int) -> list[Record]:
 
 def fill(text: str, root: Path) -> str:
     """Return a Markdown text with what stands between ``<!-- table: FILE -->`` and ``<!-- end -->`` made anew."""
-    return _BLOCK.sub(lambda m: f"{m[1]}\n{report(root / m[2])}\n{m[3]}", text)
+    return _BLOCK.sub(lambda m: f"{m[1]}\n{report(root / m[2], root)}\n{m[3]}", text)
+
+
+def files(text: str, root: Path) -> dict[Path, str]:
+    """Return the plots that a page shows, by path."""
+    paths = [root / found[2] for found in _BLOCK.finditer(text)]
+    return {path.with_name(name): svg for path in paths for (name, _), svg in plot.rooflines(path).items()}
+
+
+def _plots(path: Path, root: Path | None) -> list[str]:
+    """Return the lines by which a page in `root` shows a file's plots."""
+    if root is None:
+        return []
+    folder = path.parent.relative_to(root).as_posix()
+    return [f"\n![{title}]({folder}/{name})" for name, title in plot.rooflines(path)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradlibError
+from ..ops.product import Problem
 from ..ops.product.choice import Question, answering, remember
 from ..testing.tolerance import TOLERANCE, worst
 from .case import Run
@@ -115,9 +116,14 @@ def _questions(run: Run) -> list[Question]:
 def _answered(run: Run, question: Question, config: Config) -> Run:
     """Return the run with one kind of question answered by a config, where it fits."""
     about = question.file, question.text
+    answers: dict[tuple[str, Problem], Config | None] = {}  # found out once: the GPU must not wait for it
 
     def answer(asked: Question) -> Config | None:
-        return config if (asked.file, asked.text) == about and config in asked.candidates else None
+        key = asked.file, asked.problem
+        if key not in answers:
+            fits = (asked.file, asked.text) == about and config in asked.candidates
+            answers[key] = config if fits else None
+        return answers[key]
 
     def answered() -> Any:
         with answering(answer):

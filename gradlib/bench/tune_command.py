@@ -159,7 +159,7 @@ def _show(device: str) -> int:
     if not store.entries:
         print("nothing is stored: the table in the program decides")
     for key, entry in store.entries.items():
-        config = " ".join(f"{name}={int(value)}" for name, value in entry["config"].items())
+        config = " ".join(f"{name}={value}" for name, value in entry["config"].items())
         stale = "  (of other sources, not used)" if store.stale(key) else ""
         print(f"{key}: {config}{stale}")
     return 0

@@ -84,9 +84,11 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             raise
         backend = _cpu
     else:
-        if not simple and Batched in map(type, arrays):
-            return _apply_batched(prim, args, params)
-        backend, arrays = (_cpu, arrays) if simple and arrays else _settle(prim, args, arrays)
+        backend = _cpu if simple and arrays else _settled(prim, arrays)
+        if backend is None:
+            if Batched in map(type, arrays):
+                return _apply_batched(prim, args, params)
+            backend, arrays = _settle(prim, args, arrays)
         spec = prim.spec(arrays, params)
         out = NotImplemented
         if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
@@ -139,6 +141,27 @@ def _contiguous(backend: Any, array: Any) -> Any:
 
 
 # -- the longer path: scalars, mixed dtypes, other devices, reduced precision
+
+
+def _settled(prim: Primitive, arrays: list[Any]) -> Any:
+    """Return the backend of arrays with which nothing is left to settle; None if something may be.  Hot."""
+    if not arrays:
+        return None
+    first = arrays[0]
+    kind = type(first)
+    backend = backends.of_type(kind)
+    if backend is None or not backend.runs_kernels:
+        return None
+    if prim.promote is None:
+        for a in arrays:
+            if type(a) is not kind and a is not None:
+                return None
+        return backend
+    dtype = first.dtype
+    for a in arrays:
+        if (type(a) is not kind or a.dtype is not dtype) and a is not None:
+            return None
+    return backend if dtype in WIDE or dtype in REDUCED else None
 
 
 def _settle(prim: Primitive, args: tuple[Any, ...], arrays: list[Any]) -> tuple[Any, list[Any]]:

@@ -127,12 +127,15 @@ class Kernel:
         first = args[0] if args else None
         if first is None:
             first = next((value for value in args if value is not None), None)
+        self.ready(first, macros)(grid, block, shared, args, reached)
+
+    def ready(self, first: Any, macros: Mapping[str, Any]) -> Launch:
+        """Return what launches the kernel on the device of `first` with these macros, compiled where it is not yet."""
         key = (type(first), checking.current() is None, *macros.items())
         launch = self._launches.get(key)
         if launch is None:
-            launch = self._prepare(first, macros)
-            self._launches[key] = launch
-        launch(grid, block, shared, args, reached)
+            launch = self._launches[key] = self._prepare(first, macros)
+        return launch
 
     def build(self, builder: Builder, **macros: Any) -> Path:
         """Compile (or find in the cache) without launching; `builder` is a backend or an `nvrtc.Compiler`."""
@@ -150,7 +153,7 @@ class Kernel:
             )
         canonical = self.source.canonical(macros)
         with self._lock:
-            key = (backend.name, checking.current() is None, canonical)
+            key = (backend, checking.current() is None, canonical)
             launch = self._launches.get(key)
             if launch is None:
                 slots = self.slots(dict(canonical))

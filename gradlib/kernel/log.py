@@ -13,6 +13,7 @@ from typing import Any
 
 from ..backend import nvrtc
 from ..backend.protocol import Dim3
+from ..errors import KernelError
 from . import cache
 from .source import Source
 from .work import Work, measured
@@ -119,7 +120,12 @@ def launch(record: LaunchRecord, run: Callable[[], None], backend: Any, work: Ca
         run()
         seconds = backend.elapsed(start, backend.event())
         # On sim the time is that of a CPU, and says nothing.
-        line = measured(work(), None if backend.name == "sim" else seconds, backend.limits)
+        try:
+            done = work()
+        except KernelError as error:  # a comment that was not meant for this
+            print(error, file=sys.stderr)
+            done = Work(0, 0)
+        line = measured(done, None if backend.name == "sim" else seconds, backend.limits)
         print(f"{line}  {record}", file=sys.stderr)
     else:
         run()

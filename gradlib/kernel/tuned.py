@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backend.protocol import Limits
+from ..errors import KernelError
 from . import cache
 from .source import load
 
@@ -73,7 +74,10 @@ class Store:
 
     def stale(self, key: str) -> bool:
         """Whether an entry is of other sources than today's."""
-        return bool(self.entries[key]["digest"] != load(key.partition(" ")[0]).digest)
+        try:
+            return bool(self.entries[key]["digest"] != load(key.partition(" ")[0]).digest)
+        except KernelError:  # no such file any more
+            return True
 
     def _write(self) -> None:
         """Write the file whole, under another name first: whoever is killed meanwhile leaves the old one."""

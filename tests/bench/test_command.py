@@ -157,7 +157,7 @@ def test_the_front_runs_from_a_checkout(tmp_path):
         ("float64", "cpu", ["gradlib", "numpy", "torch"]),  # JAX would compute in float32
         ("bfloat16", "cpu", ["gradlib", "torch", "jax"]),  # NumPy has no bfloat16
         ("float32", "cuda", ["gradlib", "torch", "jax", "torch tf32"]),
-        ("bfloat16", "cuda", ["gradlib", "torch", "jax"]),
+        ("bfloat16", "cuda", ["gradlib", "torch", "jax", "torch compile"]),
     ],
 )
 def test_who_takes_part(dtype, device, who):
@@ -175,3 +175,12 @@ def test_machine_slug():
 def test_results_are_json_all_the_way(tmp_path):
     _, path = run(tmp_path, "tape", "--no-peers")
     json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_limits_are_measured_alone(tmp_path, capsys):
+    code, path = run(tmp_path, "--no-peers", "--limits")
+    document = results.load(path)
+    assert code == 0
+    assert document["records"] == []
+    assert document["runs"][0]["rooflines"]["cpu"] == LIMITS
+    assert "Measured on cpu: copy 10.0 GB/s; float32 0.10 TFLOP/s" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from gradlib.bench.engine import competitors
 from gradlib.bench.libraries import Gradlib, Jax, Numpy, Torch, libraries
 from gradlib.bench.suites import SUITES
 
-CASES = [case for suite in SUITES if suite != "sim" for case in SUITES[suite]("tiny", "float32")]
+CASES = [case for suite in SUITES if suite not in ("sim", "launch") for case in SUITES[suite]("tiny", "float32")]
 NAMES = [f"{case.suite} {case.name}" for case in CASES]
 DERIVED = [case for case in CASES if "backward" in case.work]
 

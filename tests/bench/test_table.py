@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
-from gradlib.bench import results, table
+from gradlib.bench import plot, results, table
 
 WORK = {"flops": 2e9, "bytes": 1e6, "ops": 1, "floor": 0.5e-3}
 
@@ -110,3 +111,52 @@ def test_the_tables_of_the_readme_are_those_of_the_committed_files():
     text = readme.read_text()
     assert "<!-- table: results/" in text
     assert table.fill(text, readme.parent) == text
+
+
+def test_the_plots_are_those_of_the_committed_files():
+    root = Path(__file__).resolve().parents[2] / "bench"
+    text = (root / "README.md").read_text()
+    made = table.files(text, root)
+    assert made
+    for path, svg in made.items():
+        assert path.read_text() == svg, path.name
+        assert f"({path.relative_to(root).as_posix()})" in text
+    assert set(root.glob("results/*/*.svg")) == set(made)  # none is left over
+
+
+def test_a_plot_has_a_point_for_each_case_under_the_roof(tmp_path):
+    path = tmp_path / "r.json"
+    rows = [
+        record("gradlib", 1e-3),
+        record("torch", 2e-3),
+        record("gradlib", 1.0, flops=0),
+        record("jax", 1e-3, error="no"),
+    ]
+    path.write_text(results.dumps(document(rows)))
+    ((name, title), svg), *rest = plot.rooflines(path).items()
+    assert (name, title, rest) == ("r-cpu-float32.svg", "Roofline of cpu, float32, commit abc", [])
+    circles = ElementTree.fromstring(svg).findall(".//{*}circle[{*}title]")
+    points = [circle.find("{*}title").text for circle in circles]
+    assert points == [
+        "gradlib: dense 2x3x4 relu forward, 2 TFLOP/s",
+        "torch: dense 2x3x4 relu forward, 1 TFLOP/s",
+    ]
+
+
+def test_without_a_measured_limit_there_is_no_plot(tmp_path):
+    path = tmp_path / "r.json"
+    made = document([record("gradlib", 1e-3)])
+    made["runs"][0]["rooflines"] = {}
+    path.write_text(results.dumps(made))
+    assert plot.rooflines(path) == {}
+    assert "![" not in table.report(path, tmp_path)
+
+
+def test_the_limits_of_all_runs_are_told(tmp_path):
+    path = tmp_path / "r.json"
+    made = document([record("gradlib", 1e-3)])
+    made["runs"].append(
+        {**made["runs"][0], "rooflines": {"cpu": {"copy_bytes": 1e10, "float64_flops": 1e11, "by": "numpy"}}}
+    )
+    path.write_text(results.dumps(made))
+    assert "Measured on cpu: copy 10.0 GB/s; float32 0.30 TFLOP/s, float64 0.10 TFLOP/s (numpy)" in table.report(path)

@@ -73,6 +73,8 @@ def test_entries_of_other_sources_are_not_used_and_said_once(path: Path) -> None
     path.write_text(json.dumps(document))
     there = Store(path, "GPU")
     assert there.stale(f"{FILE} a")
+    there.entries["gone.cu a"] = there.entries[f"{FILE} a"]
+    assert there.stale("gone.cu a")
     with pytest.warns(RuntimeWarning, match=r"what was measured of finish\.cu is of other sources"):
         assert there.find(FILE, "a") is None
     assert there.find(FILE, "a") is None  # a second warning would be an error here

@@ -86,7 +86,7 @@ def test_a_line_has_time_rates_and_share() -> None:
     assert line == "     100.0 us     1200 GB/s     387 TFLOP/s    36 % of floor"
     assert measured(Work(0, 1e6), 2e-6, Limits()) == "       2.0 us      500 GB/s               -                -"
     assert measured(Work(2e6, 1e3), None, H200) == "          sim    0.00100 MB   0.00200 GFLOP                -"
-    assert len({len(measured(w, s, H200)) for w in (Work(1e6, 1e6), Work(1e11, 1e9)) for s in (None, 1e-3, 1e-1)}) == 1
+    assert len({len(measured(w, s, H200)) for w in (Work(1e9, 1e6), Work(1e11, 1e9)) for s in (None, 1e-3, 1e-1)}) == 1
 
 
 @pytest.fixture
@@ -140,6 +140,15 @@ def test_convolutions_on_tensor_cores_are_counted(
     assert float(found["bytes"].split()[0]) == pytest.approx(
         2 * (72 * channels + 144 * channels + 72 * 16) / 1e6, rel=0.02
     )
+
+
+def test_a_comment_that_is_no_arithmetic_does_not_stop_the_launch(fake: Any, printed: Any) -> None:
+    text = '// flops: about three\nextern "C" __global__ void f(float* x) {}'
+    Kernel.from_source("chatty.cu", text, "f", "x")(1, 1, fake.array(10))
+    said, line = printed()
+    assert said.startswith("chatty.cu: flops of f: 'about three' cannot be worked out")
+    assert line.endswith("fake: chatty.cu:f grid=(1, 1, 1) block=(1, 1, 1) shared=0")
+    assert len(fake.calls) == 1
 
 
 def test_arrays_passed_twice_are_counted_once(fake: Any, printed: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..case import Case
-from . import conv, dense, memory, optimizer, sequence, simulator, step, tape
+from . import conv, dense, launch, memory, optimizer, sequence, simulator, step, tape
 
 SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "dense": dense.cases,
@@ -16,6 +16,7 @@ SUITES: dict[str, Callable[[str, str], list[Case]]] = {
     "lstm": sequence.lstm,
     "step": step.cases,
     "tape": tape.cases,
+    "launch": launch.cases,
     "elementwise": memory.elementwise,
     "cross_entropy": memory.cross_entropy,
     "batch_norm": memory.batch_norm,

@@ -111,7 +111,7 @@ def case(layer: Layer, dtype: str) -> Case:
 
         return lib.differentiate(forward, by_hand.conv_backward, (x, w, b), g)
 
-    def torch(lib: Any, at: Arrays, channels_last: bool = False) -> Any:
+    def torch(lib: Any, at: Arrays, channels_last: bool = False, compiled: bool = False) -> Any:
         order = lib.torch.channels_last if channels_last else lib.torch.contiguous_format
         x, g = (lib.array(at[a]).permute(0, 3, 1, 2).contiguous(memory_format=order) for a in "xg")
         w = lib.array(at["w"]).permute(3, 2, 0, 1).contiguous(memory_format=order)
@@ -120,7 +120,7 @@ def case(layer: Layer, dtype: str) -> Case:
         def layer_(x: Any, w: Any, b: Any) -> Any:
             return act(conv(x, w, b, stride, padding, 1, groups))
 
-        return lib.differentiate(layer_, (x, w, lib.array(at["b"])), g)
+        return lib.differentiate(lib.compiled(layer_) if compiled else layer_, (x, w, lib.array(at["b"])), g)
 
     def jax(lib: Any, at: Arrays) -> Any:
         x, w, b, g = map(lib.array, at.values())
@@ -140,6 +140,8 @@ def case(layer: Layer, dtype: str) -> Case:
         "torch channels_last": lambda lib, at: torch(lib, at, True),
         "jax": jax,
     }
+    if dtype == "bfloat16" and activation:
+        entries["torch channels_last compile"] = lambda lib, at: torch(lib, at, True, True)
     if dtype == "float32":
         entries["torch channels_last tf32"] = lambda lib, at: lib.tf32(torch(lib, at, True))
     return Case("conv", layer.label, dtype, work(layer, as_dtype(dtype).itemsize), inputs, entries)

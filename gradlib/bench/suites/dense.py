@@ -84,10 +84,14 @@ def case(shape: Shape, dtype: str) -> Case:
             lambda x, w, b: by_hand.dense_forward(x, w, b, activation), by_hand.dense_backward, (x, w, b), g
         )
 
-    def torch(lib: Any, at: Arrays) -> Any:
+    def torch(lib: Any, at: Arrays, compiled: bool = False) -> Any:
         x, w, b, g = (lib.array(a) for a in (at["x"], at["w"].T, at["b"], at["g"]))
         act, linear = torch_activation(activation), lib.torch.nn.functional.linear
-        return lib.differentiate(lambda x, w, b: act(linear(x, w, b)), (x, w, b), g)
+
+        def layer(x: Any, w: Any, b: Any) -> Any:
+            return act(linear(x, w, b))
+
+        return lib.differentiate(lib.compiled(layer) if compiled else layer, (x, w, b), g)
 
     def jax(lib: Any, at: Arrays) -> Any:
         x, w, b, g = map(lib.array, at.values())
@@ -95,6 +99,8 @@ def case(shape: Shape, dtype: str) -> Case:
         return lib.differentiate(lambda x, w, b: act(x @ w + b), (x, w, b), g)
 
     entries = {"gradlib": gradlib, "numpy": numpy, "torch": torch, "jax": jax}
+    if dtype == "bfloat16" and activation:  # where there is something to fuse; compiling takes seconds
+        entries["torch compile"] = lambda lib, at: torch(lib, at, True)
     if dtype == "float32":
         entries["torch tf32"] = lambda lib, at: lib.tf32(torch(lib, at))
     name = f"{m}x{k}x{n}" + (f" {activation}" if activation else "")
