@@ -59,8 +59,8 @@ def _rounded(x: Array) -> Array:
 
 def planes(x: Array) -> Array:
     """Return the four planes of planes.cu, as float32."""
-    p0: Array = _rounded(x)
-    p0 = np.where((p0 == 0) & (x != 0), np.copysign(_LEAST, x), p0).astype(np.float32)
+    p0 = _rounded(x)
+    p0 = np.asarray(np.where((p0 == 0) & (x != 0), np.copysign(_LEAST, x), p0), np.float32)
     sound = np.isfinite(x)
     rest = np.where(sound, x - np.where(sound, p0, 0), 0).astype(np.float32)
     p1 = _rounded(rest)
