@@ -1,7 +1,8 @@
 // float32 as bfloat16: x = p0 + p1 + p2 with 8 bits each, for products of float32 accuracy on tensor cores.  Each plane
 // is rounded to nearest, so |p1| <= 2^-8 |x|, |p2| <= 2^-16 |x| and what is left is below 2^-24 |x| (below the
 // smallest bfloat16 where x is tiny).  p3 is p0 where x is finite and 0 elsewhere: it meets p1 and p2 of the other
-// operand, whose zeros times infinity would be NaN.
+// operand, whose zeros times infinity would be NaN.  So infinities and NaN of the operands come out as in float32; but
+// where a finite term is beyond float32's range, the sign of the infinity may be wrong, or it is NaN.
 // Of 16-bit elements (PLANES=1, OUT=T) it is a copy with padded rows.
 // Source: Henry, Tang, Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision
 // computations", 2019.
@@ -36,12 +37,18 @@ GRADLIB_DEVICE float rounded(float x) {
   return finite(near) || !finite(x) ? near : __int_as_float(__float_as_int(x) & 0xffff0000);
 }
 
+// The same, and never from something to nothing, which times infinity would be NaN: the least bfloat16 is 2^-133.
+GRADLIB_DEVICE float leading(float x) {
+  const float near = rounded(x);
+  return near == 0.0f && x != 0.0f ? copysignf(9.183549616e-41f, x) : near;
+}
+
 GRADLIB_DEVICE void split(float x, OUT (&p)[PLANES]) {
   if constexpr (PLANES == 1) {
-    p[0] = from_acc<OUT>(sizeof(T) == 4 ? rounded(x) : x);
+    p[0] = from_acc<OUT>(sizeof(T) == 4 ? leading(x) : x);
   } else {
     const bool sound = finite(x);
-    const float p0 = rounded(x), rest = sound ? x - p0 : 0.0f, p1 = rounded(rest);
+    const float p0 = leading(x), rest = sound ? x - p0 : 0.0f, p1 = rounded(rest);
     p[0] = from_acc<OUT>(p0);
     p[1 % PLANES] = from_acc<OUT>(p1);
     p[2 % PLANES] = from_acc<OUT>(rest - p1);

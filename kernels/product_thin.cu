@@ -48,7 +48,8 @@ constexpr int TILE = ACROSS * EACH;                               // and of a bl
 constexpr int MOST = ALIGNED ? 8 : 32;                            // lanes along k that read whole sectors
 constexpr int LANES = !ALONG ? (ACROSS < 32 ? 32 / ACROSS : 1) : DEEP < MOST ? DEEP : MOST;  // of a warp along k
 constexpr int WARPS = DEEP / LANES;                               // along k
-constexpr int UNROLL = ALONG ? (ROWS * sizeof(A) > 16 ? 4 : 8) / EACH : ROWS > 4 ? 4 : 8;  // times EACH where ALONG
+constexpr int UNROLL = !ALONG ? (ROWS > 4 ? 4 : 8) : (ROWS == 4 && sizeof(A) > 4 ? 4 : 8) / EACH;  // times EACH if ALONG
+constexpr int RESIDENT = ALONG && ROWS > 4 ? 1 : 2;               // blocks of a multiprocessor to leave registers for
 static_assert(STEP % VECTOR == 0, "pieces must not cross the parts of k");
 
 using Piece = Pack<OPERAND, VECTOR>;
@@ -178,7 +179,7 @@ GRADLIB_DEVICE A total(const A* sums, int row, int index) {
 // small: ROWS or less (count), by `across` and `along` k.  big: rows of `pitch` elements.  y, z: (products, m, n), or, of a
 // sum that is split, (products, splits, m, n).
 // Grid: any number of blocks of one dimension; dynamic shared memory: ROWS x chunk, then WARPS x ROWS x TILE, of accumulators.
-extern "C" __global__ void __launch_bounds__(thin::THREADS, 2)
+extern "C" __global__ void __launch_bounds__(thin::THREADS, thin::RESIDENT)
 product_thin(const OPERAND* __restrict__ small, const OPERAND* __restrict__ big, const T* bias, const T* scale,
              const T* slope, const T* residual, const unsigned long long* key, OUT* y, OUT* z, unsigned int threshold,
              double keep, int count, int extent, int k, int products, int splits, int chunk, long long across,

@@ -27,7 +27,7 @@ ROWS = 8  # most of the small operand
 THREADS, STEP = 256, 64  # of product_thin.cu
 
 _MEMORY = 2400.0  # bytes per cycle of a whole GPU with HBM (choose_sm90.py)
-_ALONE = 24.0  # bytes per cycle of one block: its loads under way over the latency of memory
+_ALONE = 48.0  # bytes per cycle of one multiprocessor: the loads under way over the latency of memory
 _LAUNCH = 5000.0  # cycles of a launch, and until a block's first pieces are there
 _PLAIN = 78.0  # multiplications of a multiprocessor per cycle, as the plain kernels reach them; of float64 half
 _SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -83,6 +83,11 @@ def rows_of(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
+def resident_of(shape: Shape) -> int:
+    """Return how many blocks a multiprocessor holds: RESIDENT of the kernel."""
+    return 1 if shape.along and shape.rows > 4 else 2
+
+
 def tile_of(shape: Shape, depth: int, item: int, *, whole: bool) -> int:
     """Return how many rows (columns) of the big operand a block takes: TILE of the kernel."""
     if shape.along:
@@ -103,12 +108,13 @@ def cycles(problem: Problem, config: Config, item: int, multiprocessors: int, *,
     s = shape_of(p)
     tile = tile_of(s, c.depth, item, whole=whole)
     tasks = ceil_div(s.extent, tile) * p.products * c.splits
-    rounds = ceil_div(tasks, 2 * multiprocessors)
+    resident = resident_of(s)
+    rounds = ceil_div(tasks, resident * multiprocessors)
     part = ceil_div(ceil_div(p.k, STEP), c.splits) * STEP
     moved = p.products * ((s.rows + s.extent) * p.k * item + p.m * p.n * p.itemsize)
     depth, share = min(part, p.k), _PLAIN / (2 if item == 8 else 1)
     products = ceil_div(tasks, multiprocessors) * tile * depth * rows_of(s.rows) / share
-    total = _LAUNCH + max(moved / _MEMORY, rounds * tile * depth * item / _ALONE, products)
+    total = _LAUNCH + max(moved / _MEMORY, rounds * tile * depth * item * resident / _ALONE, products)
     if c.splits > 1:
         total += _LAUNCH / 2 + p.products * p.m * p.n * (2.0 * max(item, 4) * c.splits + p.itemsize) / _MEMORY
     return total
@@ -186,8 +192,9 @@ def _launch(p: Problem, s: Shape, a: Matrix, b: Matrix, out: Outputs, c: Config,
     if (b if s.swapped else a).transposed:
         across, along = along, across
     shared = rows_of(s.rows) * c.chunk * max(item, 4) + sums_bytes(s, c.depth, item, whole=whole)
+    most = resident_of(s) * backends.backend_of(big).limits.multiprocessors
     _product(
-        min(tasks, 2 * backends.backend_of(big).limits.multiprocessors), THREADS, small[:1, :1, :1], big[:1, :1, :1],
+        min(tasks, most), THREADS, small[:1, :1, :1], big[:1, :1, :1],
         *out.arrays, *out.limits, s.rows, s.extent, p.k, p.products, c.splits, c.chunk, across // item,
         along // item, _batch(small), big.strides[1] // item, _batch(big), shared=shared, **p.steps.macros,
         T=ctype(out.y.dtype), OUT=ctype(out.y.dtype), OPERAND=ctype(big.dtype), ROWS=rows_of(s.rows),
