@@ -54,7 +54,7 @@ def conv2d_batch_norm(
         y, mean, var = ops.conv2d_batch_norm(
             input, weight, gamma, beta, residual, eps=eps, activation=activation, **window
         )
-        track(name, y, running_mean, running_var, mean, var, momentum)
+        track(name, "result", y, running_mean, running_var, mean, var, momentum)
         return y
     check_statistics(name, running_mean, running_var)
     scale, shift = ops.batch_norm_fold(running_mean, running_var, gamma, beta, eps=eps, dtype=input.dtype)

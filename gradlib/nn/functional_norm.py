@@ -80,7 +80,7 @@ def batch_norm(
         check_statistics("batch_norm(input, running_mean, running_var)", running_mean, running_var)
         return ops.batch_norm_inference(input, running_mean, running_var, weight, bias, residual, **steps)
     y, mean, var = ops.batch_norm(input, weight, bias, residual, **steps)
-    track("batch_norm(input, training=True)", input, running_mean, running_var, mean, var, momentum)
+    track("batch_norm(input, training=True)", "input", input, running_mean, running_var, mean, var, momentum)
     return y
 
 

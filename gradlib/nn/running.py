@@ -20,6 +20,7 @@ def check_statistics(name: str, running_mean: Array | None, running_var: Array |
 
 def track(
     name: str,
+    normalised: str,
     like: Array,
     running_mean: Array | None,
     running_var: Array | None,
@@ -27,13 +28,16 @@ def track(
     var: Array,
     momentum: float,
 ) -> None:
-    """Move the running statistics that are given towards those of a batch of arrays `like`, var without its bias."""
+    """Move the running statistics that are given towards those of a batch of arrays `like`, without var's bias.
+
+    `normalised` is what messages call `like`.
+    """
     rows = math.prod(like.shape[:-1])
     if rows == 1:
         raise ShapeError(
             message(
                 f"{name}: one value per channel has no variance",
-                [operand("input", like, "batch, ..., channels")],
+                [operand(normalised, like, "batch, ..., channels")],
                 "need at least two rows, or eval()",
             )
         )

@@ -138,9 +138,10 @@ def conv2d(
     Notes
     -----
     Derivative: first order by backward kernels, every higher order by the triad of convolution, data gradient
-    and weight gradient.  Kernel: conv_sm90.cu, conv_weights_sm90.cu (sm_90a, channels and features multiples of 8),
-    conv_mma.cu, conv_weights_mma.cu (sm_80 and later), else conv2d.cu, depthwise.cu: implicit matrix products, each
-    step in the one launch.
+    and weight gradient.  Kernel: implicit matrix products, each step in the one launch (in the last of two where a long
+    sum is split): conv_sm90.cu (sm_90a, more than 24 channels a group), conv_mma.cu (sm_80 and later), and
+    conv_weights_sm90.cu, conv_weights_mma.cu for the weight gradient; the plain product of a 1x1 with stride 1;
+    conv2d.cu and depthwise.cu elsewhere.  16-bit images whose channels are no multiple of 8 are padded first.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from . import choose_mma, choose_sm90
@@ -12,6 +13,7 @@ __all__ = ["apart"]
 _LAUNCH, _MEMORY = 5000.0, 2400.0  # cycles; bytes per cycle of the whole GPU, as in choose_sm90.py
 
 
+@lru_cache(4096)
 def apart(problem: Problem, multiprocessors: int, *, hopper: bool) -> bool:
     """Whether a sum that is split, which takes no moments, and a pass for them are faster than one that is not.
 
