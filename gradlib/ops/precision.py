@@ -29,6 +29,13 @@ def set_matmul_precision(precision: str) -> None:
         of 16 bits, where a GPU gains by it (errors near 2^-16; PyTorch's TF32 has 2^-11).  ``"medium"``: operands of 8
         bits (bfloat16).  Sums are float32 in all three.  The `cpu` device computes in float32 always.
 
+    Notes
+    -----
+    On tensor cores a float32 is three bfloat16 planes, the last of which ends at 2^-133: operands below 2^-110 lose
+    digits.  Infinities and NaN of the operands come out as in float32; where finite operands have a product beyond
+    float32's range, the result may be NaN or the other infinity.  `python -m gradlib.bench.precision` prints errors by
+    depth and range of values.
+
     Raises
     ------
     ValueError

@@ -72,6 +72,7 @@ def fits(problem: Problem, config: Config) -> bool:
     depth = ceil_div(problem.k, TILE_K)
     return (
         (problem.passes == 1 or config.wm == 32)
+        and problem.products * config.splits <= 65535  # the grid's third dimension
         and (config.splits == 1 or (depth >= 8 * config.splits and not problem.steps.totals))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )

@@ -111,6 +111,8 @@ def worthwhile(array: Array, m: int, n: int, k: int, products: int = 1) -> bool:
     count, limits = passes(array), backends.backend_of(array).limits
     if count == 0 or 0 in (m, n, k, products) or not has_tensor_cores(limits.architecture):
         return False
+    if products > limits.grid[2]:  # of the mma family they are the grid's third dimension
+        return False
     return array.dtype != float32 or _gains(m, n, k, products, count, limits.multiprocessors, limits.architecture)
 
 
