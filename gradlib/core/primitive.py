@@ -162,7 +162,15 @@ class Primitive:
                 if a is not None and is_complex(a.dtype):
                     self._refuse(arrays, a.dtype, "need a real dtype: gl.real(x), gl.imag(x) or gl.abs(x)")
         self.refuse_storage(arrays)
-        return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+        try:
+            return self.infer(*[None if a is None else spec_of(a) for a in arrays], **params)
+        except AttributeError:  # a shape rule looked at an input that it cannot do without
+            given = zip(self.inputs, arrays, self._optional, strict=False)
+            missing = [name for name, a, default in given if a is None and default is inspect.Parameter.empty]
+            if not missing:
+                raise
+            text = f"{self.call}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} None"
+            raise DTypeError(f"{text}\n  need a Tensor or an array: gl.tensor(...)") from None
 
     def refuse_storage(self, arrays: Sequence[Any]) -> None:
         """Refuse 8-bit floats, unless the op only moves them."""

@@ -47,6 +47,8 @@ def ended_cycle() -> None:
 LAYERS: list[tuple[Any, type[Exception], str, str]] = [
     (lambda: nn.Dense(4, 3)(x(2, 7)), gl.ShapeError, "input has 7 features, weight expects 4", "input.shape[1]"),
     (lambda: nn.Dense(4, 3)(whole([1, 2, 3, 4])), gl.DTypeError, "dtypes differ, int64 and float32", "x.to(float32)"),
+    (lambda: nn.Dense(4, 3)(None), gl.DTypeError, "input is None", "need a Tensor or an array"),
+    (lambda: nn.Conv2d(3, 8, 3)(None), gl.DTypeError, "input is None", "need a Tensor or an array"),
     (lambda: nn.Dense(0, 3), gl.ShapeError, "sizes are 0 and 3", "ints of at least 1"),
     (lambda: nn.Dense(4, 3, activation="rely"), ValueError, "no activation 'rely'", "need one of elu, gelu"),
     (lambda: nn.Conv2d(3, 8, 3)(x(2, 3, 9, 9)), gl.ShapeError, "has 9 channels, weight expects 3", "gl.moveaxis(input"),
