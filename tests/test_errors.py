@@ -82,7 +82,8 @@ def test_backward_twice() -> None:
         gl.GradientError,
         match=exactly(
             "backward: the tape through multiply was already used and freed\n"
-            "  need backward(retain_graph=True) the first time"
+            "  need backward(retain_graph=True) the first time\n"
+            "  gl.debug() around the computation names the line of multiply"
         ),
     ):
         y.backward()
@@ -130,7 +131,8 @@ def test_saved_tensor_changed() -> None:
         match=exactly(
             "backward: an input of multiply was changed in place after it was used\n"
             "  x1: float32[2]\n"
-            "  version 1, used at version 0; need backward() before assign() or the optimizer's step"
+            "  version 1, used at version 0; need backward() before assign() or the optimizer's step\n"
+            "  gl.debug() around the computation names the line of multiply"
         ),
     ):
         y.backward()
