@@ -3,12 +3,14 @@
 // pieces of 16 bytes, straight into registers: several of a thread are under way at any time.  Threads that share
 // elements of y lie beside each other along k; their sums are added within warps, then over warps, always in one order.
 // The configurations are those of ops/product/thin.py.
-// variants: T=float,double,__half ALONG=0,1 ROWS=1,2,4,8 PAIRED=1
-// variants: T=__nv_bfloat16 ALONG=0,1 SWAPPED=0,1 ROWS=1,8 PAIRED=0,1
-// variants: T=float,double,__half ALONG=0,1 SWAPPED=0,1 ROWS=4,8 ALIGNED=0
+// variants: T=float,double,__half ALONG=0,1 ROWS=1,8 PAIRED=1
+// variants: T=float ALONG=0,1 ROWS=2,4 PAIRED=1
+// variants: T=__nv_bfloat16 ALONG=0,1 SWAPPED=0,1 ROWS=8 PAIRED=0,1
+// variants: T=float,double,__half ALONG=0,1 SWAPPED=0,1 ROWS=8 ALIGNED=0
 // variants: T=float,double,__nv_bfloat16 ALONG=1 SWAPPED=1 ROWS=8 DEPTH=2,8
 // variants: T=float OPERAND=__half,__nv_bfloat16 ALONG=0,1 ROWS=8 PAIRED=1
-// variants: T=float,double,__half ALONG=0 ROWS=8 PAIRED=1 BIAS=1 ACT=relu,gelu,tanh,mish SAVE=1
+// variants: T=float ALONG=0 ROWS=8 PAIRED=1 BIAS=1 ACT=relu,gelu,tanh,mish SAVE=1
+// variants: T=double,__half ALONG=0 ROWS=8 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float,double,__nv_bfloat16 ALONG=1 ROWS=8 SLOPE=1 SLOPE_ACT=gelu RESIDUAL=1
 // variants: T=float,double,__nv_bfloat16 ALONG=1 SWAPPED=1 ROWS=8 SCALE=1 BIAS=1 ACT=silu RESIDUAL=2 DROPOUT=1
 #ifndef OPERAND  // elements of A and B
