@@ -125,7 +125,14 @@ def conv1d_input_gradient(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Array:
-    """dx = the gradient of ``sum(grad * conv1d(input, weight, ...))`` in an input of size (length)."""
+    """dx = the gradient of ``sum(grad * conv1d(input, weight, ...))`` in an input of size (length).
+
+    Everything else is as in `conv2d_input_gradient`.
+
+    >>> import numpy as np
+    >>> conv1d_input_gradient(np.ones((1, 2, 1)), np.ones((2, 1, 1)), 3).ravel()
+    array([1., 2., 1.])
+    """
     return _input_gradient(grad, weight, 1, input_size, stride, padding, dilation, groups)
 
 
@@ -138,7 +145,14 @@ def conv1d_weight_gradient(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Array:
-    """dw = the gradient of ``sum(grad * conv1d(input, weight, ...))`` in a weight of this kernel size."""
+    """dw = the gradient of ``sum(grad * conv1d(input, weight, ...))`` in a weight of this kernel size.
+
+    Everything else is as in `conv2d_weight_gradient`.
+
+    >>> import numpy as np
+    >>> conv1d_weight_gradient(np.arange(3.0).reshape(1, 3, 1), np.ones((1, 2, 1)), 2).ravel()
+    array([1., 3.])
+    """
     return _weight_gradient(input, grad, 1, kernel_size, stride, padding, dilation, groups)
 
 
@@ -151,7 +165,14 @@ def conv3d_input_gradient(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Array:
-    """dx = the gradient of ``sum(grad * conv3d(input, weight, ...))`` in an input of size (depth, height, width)."""
+    """dx = the gradient of ``sum(grad * conv3d(input, weight, ...))`` in an input of size (depth, height, width).
+
+    Everything else is as in `conv2d_input_gradient`.
+
+    >>> import numpy as np
+    >>> conv3d_input_gradient(np.ones((1, 1, 1, 2, 1)), np.ones((1, 1, 2, 1, 1)), (1, 1, 3)).ravel()
+    array([1., 2., 1.])
+    """
     return _input_gradient(grad, weight, 3, input_size, stride, padding, dilation, groups)
 
 
@@ -164,5 +185,12 @@ def conv3d_weight_gradient(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Array:
-    """dw = the gradient of ``sum(grad * conv3d(input, weight, ...))`` in a weight of this kernel size."""
+    """dw = the gradient of ``sum(grad * conv3d(input, weight, ...))`` in a weight of this kernel size.
+
+    Everything else is as in `conv2d_weight_gradient`.
+
+    >>> import numpy as np
+    >>> conv3d_weight_gradient(np.ones((1, 1, 1, 3, 1)), np.ones((1, 1, 1, 2, 1)), (1, 1, 2)).ravel()
+    array([2., 2.])
+    """
     return _weight_gradient(input, grad, 3, kernel_size, stride, padding, dilation, groups)

@@ -15,11 +15,11 @@ from gradlib.bench import timing, tune_command
 from gradlib.bench.timing import Timer
 from gradlib.bench.tune import short, tune
 from gradlib.errors import KernelError
-from gradlib.kernel import Kernel, tuned
-from gradlib.ops.product import Problem, Steps, choice, choose_mma, choose_sm90
+from gradlib.kernel import tuned
+from gradlib.ops.product import Problem, Steps, choice, choose_mma, choose_sm90, sm90
 from gradlib.ops.product.choice import config_for
 
-KERNEL = Kernel("product_sm90.cu", "product", "y | n")  # only its file matters here
+KERNEL = sm90._product
 LIMITS = Limits(name="A GPU")
 PROBLEM = Problem(8192, 3072, 768, steps=Steps(bias=True, activation="gelu"))
 

@@ -25,7 +25,6 @@ def _needs_sim(sim: str) -> None:
     ("header", "says"),
     [
         ("<cub/cub.cuh>", "need no CUB: gradlib/reduce.cuh reduces rows"),
-        ("<cooperative_groups.h>", "need gradlib/groups.cuh for blocks"),
         ("<cuda/barrier>", "gradlib/ptx.cuh for mbarriers"),
         ("<cupy/complex.cuh>", "a complex array can be passed to a float2"),
         ("<algorithm>", "need plain C++ without the host's standard library"),

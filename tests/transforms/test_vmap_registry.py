@@ -94,8 +94,9 @@ def test_per_example_gradients(name: str) -> None:
         through = gl.grad(lambda *xs, loss=loss: gl.sum(gl.vmap(loss)(*xs)), argnums=argnums)(*batch)
         for k in range(len(argnums)):
             e = np.stack([row[k] for row in expected])
-            np.testing.assert_allclose(inside[k], e, rtol=1e-10, atol=1e-10, err_msg=f"{name} {number}")
-            np.testing.assert_allclose(through[k], e, rtol=1e-10, atol=1e-10, err_msg=f"{name} {number}")
+            room = 1e-10 if e.dtype == np.float64 else 4e-7  # some samples have a dtype of their own
+            np.testing.assert_allclose(inside[k], e, rtol=room, atol=room, err_msg=f"{name} {number}")
+            np.testing.assert_allclose(through[k], e, rtol=room, atol=room, err_msg=f"{name} {number}")
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].differentiable])

@@ -53,7 +53,7 @@ def rounded(n: int) -> int:
     """Return n with three binary digits: at most an eighth more or less.
 
     >>> [rounded(n) for n in (7, 9, 100, 768, 800, 8191)]
-    [7, 8, 96, 768, 768, 8192]
+    [7, 10, 96, 768, 768, 8192]
     """
     step: int = 1 << max(n.bit_length() - 3, 0)
     return (2 * n + step) // (2 * step) * step

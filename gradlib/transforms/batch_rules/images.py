@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import Primitive, op
-from .rule import example_by_composite, rule, spread_all
+from .rule import example_by_composite, rule, spread, spread_all
 
 
 def fold(x: Any) -> Any:
@@ -26,13 +26,19 @@ def _out_of_channels(y: Any, size: int) -> Any:
     return op.moveaxis(op.reshape(y, (*y.shape[:-1], size, y.shape[-1] // size)), -2, 0)
 
 
-@rule("conv", "convolution", "conv_data_gradient")
-def _conv(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
-    x, *filters = xs
-    if not any(over[1:]):
-        return unfold(prim(fold(x), *filters, **params), size)
-    if prim.name == "convolution":
+@rule("convolution")
+def _convolution(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    x, *filters, residual = xs
+    if any(over[1:-1]):
         return example_by_composite(prim, xs, over, params)
+    around = None if residual is None else fold(spread(residual, over[-1], size))
+    return unfold(prim(fold(spread(x, over[0], size)), *filters, around, **params), size)
+
+
+@rule("conv", "conv_data_gradient")
+def _conv(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    if not over[1]:
+        return unfold(prim(fold(xs[0]), xs[1], **params), size)
     x, w = spread_all(xs, over, size)
     grouped = {**params, "groups": size * params["groups"]}
     return _out_of_channels(prim(_into_channels(x), _into_channels(w), **grouped), size)
