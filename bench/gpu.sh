@@ -95,7 +95,7 @@ export -f bench gradlib tests under
 export root python results device pytest_arguments scratch
 
 # What is run of each part; a rehearsal takes little of it, since every kernel is compiled for the CPU first.
-of_tensor_cores=("$root"/tests/ops/product "$root"/tests/ops/test_{dense,matmul,conv,attention}.py "$root"/tests/backend/test_ptx_*.py)
+of_tensor_cores=("$root"/tests/ops/product "$root"/tests/ops/test_{dense,dense_chain,dense_residual,matmul,conv,conv_norm,grouped,scaled,attention}.py "$root"/tests/backend/test_ptx_*.py)
 if [ "$device" = cuda ]; then
   first_tests=("${of_tensor_cores[@]}")
   other_tests=("$root/tests")
