@@ -79,7 +79,7 @@ under() {
   if [ "$device" = cuda ]; then "${tool[@]}" "$@"; else echo "without ${tool[*]}"; "$@"; fi
 }
 # pytest's own arguments: those of the project, but parallel only where that is installed and worth it
-pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark -q -o addopts=--import-mode=importlib -ra"
+pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark --continue-on-collection-errors -q -o addopts=--import-mode=importlib -ra"
 [ "$device" = cuda ] && pytest_arguments="$pytest_arguments -m gpu"
 # tests FILE... OPTIONS: some must pass
 tests() {

@@ -8,11 +8,18 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from gradlib import backend as backends
 from gradlib.backend import nvrtc
+
+with suppress(ImportError):  # which a machine with a GPU may lack
+    from hypothesis import settings
+
+    settings.register_profile("same", derandomize=True, database=None)  # the same cases in every run
+    settings.load_profile("same")
 
 
 def _reason(what: str) -> str:
