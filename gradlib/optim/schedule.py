@@ -64,7 +64,10 @@ class Schedule:
 
     def factor(self, n: int) -> float:
         """Return what the first rate is multiplied by after n steps."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} defines neither rate nor factor\n"
+            f"  need def rate(self, n, now, group), or def factor(self, n)"
+        )
 
     def rate(self, n: int, now: float, group: int) -> float:
         """Return the rate of a group after n steps, from its rate after n - 1."""

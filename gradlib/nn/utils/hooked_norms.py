@@ -6,6 +6,7 @@ have: weight_g and weight_v; weight_orig, weight_u and weight_v.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from ...core import Tensor, no_grad, op
@@ -19,7 +20,7 @@ from .parametrizations import as_matrix, norm_except, singular_value, spectral_d
 __all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
 
-class _Hook:
+class _Hook(ABC):
     """What both hooks have in common: they compute one weight before each forward pass."""
 
     names: tuple[str, ...]
@@ -27,9 +28,9 @@ class _Hook:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    @abstractmethod
     def compute(self, module: Any, iterate: bool = False) -> Any:
         """Return the weight; `iterate` where a forward pass needs it."""
-        raise NotImplementedError
 
     def __call__(self, module: Any, args: Any) -> None:
         vars(module)[self.name] = self.compute(module, iterate=True)

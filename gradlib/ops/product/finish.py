@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ...kernel import Kernel, ctype
 from .problem import ARRAYS, LIMITS, Outputs, Problem, paired_of
 
-__all__ = ["finish", "splits_well"]
+__all__ = ["finish"]
 
 Array = Any
 
@@ -30,9 +29,3 @@ def finish(part: Array, out: Outputs, problem: Problem, splits: int) -> None:
         blocks, 256, part, *out.arrays, *out.limits, p.products, splits, p.m, p.n,
         **macros,
     )  # fmt: skip
-
-
-def splits_well(problem: Problem, y: Array, groups: int) -> bool:
-    """Whether the sum of a convolution may be split: one group, whose rows are those of y, and no totals asked for."""
-    rows = math.prod(y.shape[:-1])
-    return groups == 1 and problem.m == rows and not problem.steps.totals and 64 * problem.m * problem.n < 2**31

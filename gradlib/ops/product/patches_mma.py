@@ -12,10 +12,10 @@ from ..tiling import combine
 from . import choose_mma
 from .choice import config_for
 from .choose_mma import shared_bytes
-from .finish import finish, splits_well
+from .finish import finish
 from .geometry import Images, Walk, whd
 from .mma import aligned, config_macros
-from .moments import apart
+from .patches_plan import plan
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 
 __all__ = ["run", "weights"]
@@ -53,19 +53,11 @@ def run(
 ) -> Totals | None:
     """Launch the kernel for the forward pass, or, transposed, for one class of the gradient in x; group by group."""
     y = out.y
-    backend = backends.backend_of(y)
     total, per_group = y.shape[-1], x.channels // groups
     n, size = total // groups, tuple(y.shape[1:-1])
     m, depth = y.shape[0] * math.prod(walk.count), math.prod(walk.taps) * -(-per_group // 8) * 8
     problem = Problem(m, n, depth, 1, passes, y.dtype.itemsize, False, transposed, steps)
-    count = backend.limits.multiprocessors
-    if steps.moments and apart(problem, count, hopper=False):
-        steps = steps._replace(moments=False)
-        problem = problem._replace(steps=steps)
-    splits = None if splits_well(problem, y, groups) else 1
-    config = config_for(choose_mma, _convolve, problem, backend.limits, splits)
-    target = out if config.splits == 1 else Outputs(backend.empty((config.splits, m, n), float32))
-    done = steps if config.splits == 1 else Steps()
+    problem, config, target, done = plan(choose_mma, _convolve, problem, out, groups)
     item = x.array.dtype.itemsize
     fine = aligned(x.array, w) and (per_group % 8 == 0 or groups == 1) and (n % 8 == 0 or groups == 1)
     tiles = -(-m // config.bm) * -(-n // config.bn)

@@ -12,9 +12,9 @@ from ..tiling import combine
 from . import choose_sm90
 from .choice import config_for
 from .choose_sm90 import shared_bytes
-from .finish import finish, splits_well
+from .finish import finish
 from .geometry import Images, Walk, Window, classes, forward_walk, whd
-from .moments import apart
+from .patches_plan import plan
 from .problem import ARRAYS, LIMITS, Outputs, Problem, Steps, Totals, paired_of
 from .sm90 import config_macros, grid_of, serves
 
@@ -94,14 +94,7 @@ def run(
     blocks = -(-x.channels // groups // 64)
     depth = math.prod(walk.taps) * blocks * 64
     problem = Problem(m, n, depth, groups, passes, y.dtype.itemsize, False, transposed, steps)
-    count = backend.limits.multiprocessors
-    if steps.moments and apart(problem, count, hopper=True):
-        steps = steps._replace(moments=False)
-        problem = problem._replace(steps=steps)
-    splits = None if splits_well(problem, y, groups) else 1
-    config = config_for(choose_sm90, _convolve, problem, backend.limits, splits)
-    target = out if config.splits == 1 else Outputs(backend.empty((config.splits, m, n), float32))
-    done = steps if config.splits == 1 else Steps()
+    problem, config, target, done = plan(choose_sm90, _convolve, problem, out, groups)
     whole = set(stride) <= {1}
     direct = target.y.dtype.itemsize != 2 or n % 8 != 0 or not whole
     tiles = -(-m // (config.bm * config.cluster)) * -(-n // config.bn) * groups * config.splits
