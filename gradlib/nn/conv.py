@@ -56,6 +56,10 @@ class Windowed(Module):
                 shown.append(f"{key}={short(value)}")
         if vars(self).get("bias", True) is None:
             shown.append("bias=False")
+        if getattr(self, "padding_mode", "zeros") != "zeros":
+            shown.append(f"padding_mode={self.padding_mode!r}")
+        if getattr(self, "activation", None) is not None:
+            shown.append(f"activation={_shown(self.activation)}")
         return ", ".join(shown)
 
 
@@ -117,13 +121,6 @@ class _Conv(Windowed):
             self.groups,
             activation=self.activation,
         )
-
-    def extra_repr(self) -> str:
-        """Return sizes and what differs from the defaults."""
-        text = super().extra_repr()
-        if self.padding_mode != "zeros":
-            text += f", padding_mode={self.padding_mode!r}"
-        return text if self.activation is None else f"{text}, activation={_shown(self.activation)}"
 
     def _around(self) -> list[int]:
         """Return the padding as `functional.pad` takes it: before and after, from the last axis on."""

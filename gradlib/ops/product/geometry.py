@@ -25,6 +25,12 @@ class Window:
     dilation: Ints
     groups: int
 
+    @property
+    def covers(self) -> bool:
+        """Whether its taps reach every place of an image of any size, so that no class of them is None."""
+        axes = zip(self.kernel, self.stride, self.dilation, strict=True)
+        return all(s == 1 or (k >= s and math.gcd(s, d) == 1) for k, s, d in axes)
+
 
 @dataclass(frozen=True)
 class Images:

@@ -48,10 +48,25 @@ def convolve(
     return found
 
 
-def input_gradient(dz: Images, w: Array, dx: Array, window: Window, passes: int) -> None:
-    """dx = the gradient of `convolve` in x: one product, or one for each class of places that strides keep apart."""
+def input_gradient(
+    dz: Images,
+    w: Array,
+    dx: Array,
+    window: Window,
+    passes: int,
+    *,
+    bias: Array | None = None,
+    activation: str | None = None,
+    z: Array | None = None,
+) -> None:
+    """dx = the gradient of `convolve` in x: one product, or one for each class of places that strides keep apart.
+
+    As a transposed convolution dx = act(gradient + bias), z what act is taken of: only where taps reach every place.
+    """
+    steps, out = Steps(bias is not None, False, activation, z is not None), Outputs(dx, z, bias=bias)
     found = classes(window, tuple(dx.shape[1:-1]), dz.size)
     if any(c is None for c in found):
+        assert steps == Steps()
         dx.fill(0)  # places that no tap reaches
     strides = tap_strides(window.kernel, _planes(w, window))
     for c in found:
@@ -59,7 +74,7 @@ def input_gradient(dz: Images, w: Array, dx: Array, window: Window, passes: int)
             first = sum(t * s for t, s in zip(c.first, strides, strict=True))
             taps = (first, *(t * s for t, s in zip(c.next, strides, strict=True)))
             family = _family(dz, w, c.walk, window.groups)
-            family.run(dz, w, Outputs(dx), c.walk, taps, window.groups, passes, Steps(), transposed=True,
+            family.run(dz, w, out, c.walk, taps, window.groups, passes, steps, transposed=True,
                        origin=c.origin, stride=window.stride)  # fmt: skip
 
 
