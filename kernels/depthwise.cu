@@ -2,7 +2,7 @@
 // gathers its own element, neighbours in the channel.  Arrays and parameters as in conv2d.cu; channels == groups.
 // flops: 2 * batch * out_height * out_width * out_channels * kernel_h * kernel_w * channels / groups
 // variants: T=float,double,__half,__nv_bfloat16 ACT=none,relu,gelu
-// variants: T=float,double DX_ACT=gelu
+// variants: T=float DX_ACT=gelu
 #ifndef T
 #define T float
 #endif

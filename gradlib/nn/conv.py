@@ -17,11 +17,13 @@ from .parameter import Parameter
 
 
 class Windowed(Module):
-    """What convolutions and transposed convolutions have in common: sizes, weight and bias."""
+    """What convolutions and transposed convolutions have in common: sizes, weight, bias and how they are shown."""
 
     ndim: ClassVar[int]
     weight: Parameter
     bias: Parameter | None
+    padding_mode: str = "zeros"
+    activation: Activation
 
     def _sizes(self, in_channels: int, out_channels: int, kernel_size: Size, groups: int, **others: Any) -> None:
         name = f"{type(self).__name__}(in_channels, out_channels, kernel_size)"
@@ -56,9 +58,9 @@ class Windowed(Module):
                 shown.append(f"{key}={short(value)}")
         if vars(self).get("bias", True) is None:
             shown.append("bias=False")
-        if getattr(self, "padding_mode", "zeros") != "zeros":
+        if self.padding_mode != "zeros":
             shown.append(f"padding_mode={self.padding_mode!r}")
-        if getattr(self, "activation", None) is not None:
+        if self.activation is not None:
             shown.append(f"activation={_shown(self.activation)}")
         return ", ".join(shown)
 

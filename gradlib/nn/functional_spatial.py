@@ -195,8 +195,7 @@ def conv_transpose2d(
     Shapes: input (batch, h, w, in); weight (kh, kw, out / groups, in); bias (out,); result (batch, h', w',
     out), h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
     Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv_sm90.cu``, ``conv_mma.cu``, ``conv2d.cu``,
-    ``depthwise.cu``: bias and activation in the same launch, of which there is one for each class of places that a
-    stride keeps apart; launches of their own where no tap reaches some places, as with a stride larger than the kernel.
+    ``depthwise.cu``: bias and activation in the same launch; a stride has one for each class of places it keeps apart.
 
     >>> import numpy as np
     >>> conv_transpose2d(np.ones((1, 2, 2, 1)), np.ones((2, 2, 1, 1)))[0, :, :, 0]

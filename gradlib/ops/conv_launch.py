@@ -142,7 +142,7 @@ def data_gradient(
 
 
 def _run_dgrad(
-    g: Array, s: Array | None, w: Array, b: Array | None, dx: Array, z: Array | None, geometry: Ints, **acts: str
+    g: Array, s: Array | None, w: Array, b: Array | None, dx: Array, z: Array | None, geometry: Ints, **acts: Any
 ) -> None:
     features, channels, groups = g.shape[-1], dx.shape[-1], geometry[-1]
     if _depthwise(channels, features, groups):
@@ -169,12 +169,9 @@ def transposed(
 ) -> Any:
     """Return (y, z) of a transposed convolution: y = act(z), z the data gradient at x + b, kept as in `forward`."""
     kernel, shape = w.shape[:-2], (x.shape[0], *size, w.shape[-2] * groups)
-    window = window_of(kernel, stride, padding, dilation, groups)
     if _declines(x.dtype, groups, activation, shape, w.shape, x.shape) or x.shape[-1] == 0:
         return NotImplemented
-    if not window.covers and not (b is None and activation is None):
-        return NotImplemented  # on tensor cores nothing would compute act(b), where no tap reaches
-    backend = backends.backend_of(x)
+    backend, window = backends.backend_of(x), window_of(kernel, stride, padding, dilation, groups)
     y = backend.empty(shape, x.dtype)
     z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
     if y.size == 0 or conv_tensor.data_gradient(x, w, y, window, activation, bias=b, z=z):

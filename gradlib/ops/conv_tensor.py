@@ -141,7 +141,7 @@ def data_gradient(
 ) -> bool:
     """Compute dx from g there, if that is faster.
 
-    As a transposed convolution, of a window that `covers`: act(dx + bias), and z, where wanted, what act is taken of.
+    As a transposed convolution act(dx + bias); z, where wanted, keeps what act is taken of.
     """
     sizes = dx.shape[-1], g.shape[-1], window, dx.shape[1:-1], g.shape[1:-1]
     if conv_pointwise.goes(g, *sizes, math.prod(g.shape[:-1])):

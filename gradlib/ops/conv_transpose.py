@@ -58,8 +58,7 @@ def _samples() -> list[Any]:
         sample((0, 4, 4, 3), (3, 3, 2, 3), (2,), size=(4, 4), activation="gelu", **one),
         sample((2, 5, 5), (4, 3, 5), (3,), size=(16,), activation="gelu", stride=(2,), padding=((1, 1),),
                dilation=(3,), groups=1),
-        sample((1, 2, 3, 3), (2, 2, 2, 3), (2,), size=(5, 8), activation="gelu", **{**two, "stride": (3, 3)}),
-        sample((1, 2, 3, 3), (2, 2, 2, 3), None, size=(5, 8), **{**two, "stride": (3, 3)}),
+        sample((1, 2, 3, 3), (2, 2, 2, 3), None, size=(5, 8), **{**two, "stride": (3, 3)}),  # some are not reached
     ]  # fmt: skip
 
 
@@ -83,9 +82,7 @@ def transposed_convolution(
     Derivative: first order by backward kernels, which are the convolution's forward and weight gradient at ``dz = g
     act'``; every higher order by the triad.  Kernel: one launch for all of it, of strides one for each class of places
     that they keep apart (in two where a long sum is split, group by group in conv_mma.cu): conv_sm90.cu, conv_mma.cu,
-    the plain product of a 1x1; in one and two dimensions conv2d.cu and depthwise.cu elsewhere.  A composition in three
-    dimensions off tensor cores, and where no tap reaches some places (a stride larger than the kernel, or one that
-    has a divisor in common with the dilation).
+    the plain product of a 1x1; elsewhere conv2d.cu and depthwise.cu in one and two dimensions, a composition in three.
     """
     window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     if callable(activation):
