@@ -184,7 +184,7 @@ class Conv3d(_Conv):
     """y = activation(conv3d(x, weight) + bias): `Conv2d` for volumes (batch, depth, height, width, channels).
 
     Shapes: weight (kd, kh, kw, in_channels / groups, out_channels).  Arguments, initial values and errors as
-    there.  Kernel: composition.
+    there.  Kernel: on tensor cores alone; elsewhere a composition.
 
     Examples
     --------

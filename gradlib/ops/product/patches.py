@@ -66,7 +66,7 @@ def input_gradient(
     steps, out = Steps(bias is not None, False, activation, z is not None), Outputs(dx, z, bias=bias)
     found = classes(window, tuple(dx.shape[1:-1]), dz.size)
     if steps == Steps() and not all(c.reached for c in found):
-        dx.fill(0)
+        dx.fill(0)  # places that no tap reaches
         found = [c for c in found if c.reached]
     strides = tap_strides(window.kernel, _planes(w, window))
     for c in found:

@@ -13,7 +13,6 @@ import gradlib as gl
 from gradlib.backend import checked
 from gradlib.kernel import launches
 from gradlib.nn import functional as F
-from gradlib.ops import conv_tensor
 
 from ...devices import device_params
 from .against_float64 import BF16, F32
@@ -35,17 +34,6 @@ CASES: list[dict[str, Any]] = [
     {"on": "sm_90a", "x": (2, 4, 5, 40), "w": (2, 1, 24, 40), "stride": 2, "runs": ["convolve", "convolve_mma"] * 2},
     {"on": "sm_80", "x": (1, 6, 5, 128), "w": (3, 3, 72, 128), "padding": 1, "runs": ["convolve_mma", "finish"]},
 ]  # fmt: skip
-
-
-@pytest.fixture
-def tensor_cores(limits: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`tensor_cores(device, architecture)`: let convolutions go there, however small they are."""
-
-    def there(device: str, architecture: str) -> None:
-        limits(device, architecture=architecture, multiprocessors=4)
-        monkeypatch.setattr(conv_tensor, "_gains", lambda *key: True)
-
-    return there
 
 
 @pytest.mark.parametrize("device", device_params())
