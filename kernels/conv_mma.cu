@@ -10,13 +10,14 @@
 // variants: T=__nv_bfloat16 BM=128 BN=64 PAIRED=1 SCALE=1 BIAS=1 ACT=relu RESIDUAL=2
 // variants: T=__nv_bfloat16 BM=128 BN=64,128 PAIRED=1 MOMENTS=1
 // variants: T=__nv_bfloat16 B_TRANSPOSED=1 PAIRED=0,1 ALIGNED=0,1
+// variants: T=__nv_bfloat16 B_TRANSPOSED=1 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float OPERAND=__nv_bfloat16,__half BM=64 BN=64,128 WM=32 WN=32 PAIRED=1 B_TRANSPOSED=0,1
 // variants: T=float BM=64 BN=64,128 WM=32 WN=32 PASSES=6 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=float BM=64 BN=64 WM=32 WN=32 PASSES=3,6 PAIRED=1 B_TRANSPOSED=1
 #include "gradlib/mma/patches.cuh"
 
 // Grid: (tiles, 1, splits); dynamic shared memory: STAGES slabs of A and of B.  b_planes: planes of each filter matrix.
-// Of one group; splits > 1: y (splits, m, n) are the parts of the sum, without steps.
+// Of one group; splits > 1: y (splits, m, n) are the parts of the sum, without steps.  Without any taps sums are 0.
 extern "C" __global__ void __launch_bounds__(mma::THREADS, 1)
 convolve_mma(const OPERAND* x, const OPERAND* w, const T* bias, const T* scale, const T* slope, const T* residual,
              const unsigned long long* key, OUT* y, OUT* z, float* totals, unsigned int threshold, float keep, int m,

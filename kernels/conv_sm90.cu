@@ -17,6 +17,7 @@
 // variants: T=__nv_bfloat16 BM=128 BN=64,128,256 DIMS=2 PAIRED=1 MOMENTS=1
 // variants: T=__nv_bfloat16 BM=128 BN=64,128,256 B_TRANSPOSED=1 PAIRED=1
 // variants: T=__nv_bfloat16 BM=128 BN=128 B_TRANSPOSED=1 DIRECT=1 PAIRED=1
+// variants: T=__nv_bfloat16 BM=128 BN=256 B_TRANSPOSED=1 DIRECT=1 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float DIRECT=1 OPERAND=__nv_bfloat16 BM=128 BN=64,128,256 PAIRED=1 B_TRANSPOSED=0,1
 // variants: T=float DIRECT=1 BM=128 BN=64,128 PASSES=3,6 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=float DIRECT=1 BM=128 BN=64,128 PASSES=6 PAIRED=1 MOMENTS=1
@@ -25,9 +26,10 @@
 
 #if defined(GRADLIB_SIM) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-// y (places, groups * n) = finish(patches of x times filters): the forward pass; with B_TRANSPOSED the data gradient of
-// stride 1, or one class of a larger stride, whose x is dz.  count, step, low: the walk of the filter's base over x;
-// taps, offset, first, matrix: the filter's taps; size, origin, stride: where the rows of y lie, if the threads store them.
+// y (places, groups * n) = finish(patches of x times filters): the forward pass; with B_TRANSPOSED the data gradient, also
+// the transposed convolution, of stride 1, or one class of a larger stride, whose x is dz.  count, step, low: the walk of
+// the filter's base over x; taps, offset, first, matrix: the filter's taps; size, origin, stride: where the rows of y lie,
+// if the threads store them.
 // splits > 1, of one group: y (splits, m, n) are the parts of the sum, stored by the threads, without steps.
 // Boxes: a (BM pixels, 64 channels); b (1, 64, 64), transposed (1, BN / CLUSTER, 64); y, z, fetched (1, ROWS, 64).
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(sm90::THREADS, 1)

@@ -2,8 +2,12 @@
 // gathers its own element, neighbours in the channel.  Arrays and parameters as in conv2d.cu; channels == groups.
 // flops: 2 * batch * out_height * out_width * out_channels * kernel_h * kernel_w * channels / groups
 // variants: T=float,double,__half,__nv_bfloat16 ACT=none,relu,gelu
+// variants: T=float DX_ACT=gelu
 #ifndef T
 #define T float
+#endif
+#ifndef DX_ACT
+#define DX_ACT none
 #endif
 
 #include "gradlib/conv.cuh"
@@ -42,8 +46,8 @@ depthwise_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __r
 
 // Grid: blocks of one dimension, a thread an element of dx.
 extern "C" __global__ void __launch_bounds__(256, 3)
-depthwise_dgrad(const T* __restrict__ g, const T* __restrict__ s, const T* __restrict__ w, T* __restrict__ dx,
-               int batch, int height, int width, int channels,
+depthwise_dgrad(const T* __restrict__ g, const T* __restrict__ s, const T* __restrict__ w, const T* __restrict__ b,
+                T* __restrict__ dx, T* __restrict__ z, int batch, int height, int width, int channels,
                int out_height, int out_width, int out_channels, int kernel_h, int kernel_w, int stride_h, int stride_w,
                int pad_h, int pad_w, int dilation_h, int dilation_w, int groups) {
   const long long count = (long long)batch * height * width * channels;
@@ -65,7 +69,7 @@ depthwise_dgrad(const T* __restrict__ g, const T* __restrict__ s, const T* __res
           sum = mul_add<A>(dz(place + o), to_acc(tap[o]), sum);
       }
     }
-    dx[i] = from_acc<T>(sum);
+    BiasActivation<T, act::DX_ACT>{b, dx, z, channels}(row, channel, sum);
   }
 }
 

@@ -17,11 +17,13 @@ from .parameter import Parameter
 
 
 class Windowed(Module):
-    """What convolutions and transposed convolutions have in common: sizes, weight and bias."""
+    """What convolutions and transposed convolutions have in common: sizes, weight, bias and how they are shown."""
 
     ndim: ClassVar[int]
     weight: Parameter
     bias: Parameter | None
+    padding_mode: str = "zeros"
+    activation: Activation
 
     def _sizes(self, in_channels: int, out_channels: int, kernel_size: Size, groups: int, **others: Any) -> None:
         name = f"{type(self).__name__}(in_channels, out_channels, kernel_size)"
@@ -56,6 +58,10 @@ class Windowed(Module):
                 shown.append(f"{key}={short(value)}")
         if vars(self).get("bias", True) is None:
             shown.append("bias=False")
+        if self.padding_mode != "zeros":
+            shown.append(f"padding_mode={self.padding_mode!r}")
+        if self.activation is not None:
+            shown.append(f"activation={_shown(self.activation)}")
         return ", ".join(shown)
 
 
@@ -118,13 +124,6 @@ class _Conv(Windowed):
             activation=self.activation,
         )
 
-    def extra_repr(self) -> str:
-        """Return sizes and what differs from the defaults."""
-        text = super().extra_repr()
-        if self.padding_mode != "zeros":
-            text += f", padding_mode={self.padding_mode!r}"
-        return text if self.activation is None else f"{text}, activation={_shown(self.activation)}"
-
     def _around(self) -> list[int]:
         """Return the padding as `functional.pad` takes it: before and after, from the last axis on."""
         if self.padding == "valid":
@@ -185,7 +184,7 @@ class Conv3d(_Conv):
     """y = activation(conv3d(x, weight) + bias): `Conv2d` for volumes (batch, depth, height, width, channels).
 
     Shapes: weight (kd, kh, kw, in_channels / groups, out_channels).  Arguments, initial values and errors as
-    there.  Kernel: composition.
+    there.  Kernel: on tensor cores alone; elsewhere a composition.
 
     Examples
     --------

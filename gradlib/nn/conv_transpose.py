@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..ops.activation import check
 from . import functional as F
 from .conv import Windowed
-from .functional import Size
+from .functional import Activation, Size
 
 
 class _ConvTranspose(Windowed):
@@ -30,17 +31,20 @@ class _ConvTranspose(Windowed):
         dilation: Size = 1,
         padding_mode: str = "zeros",
         *,
+        activation: Activation = None,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
         if padding_mode != "zeros":
             raise ValueError(f"{type(self).__name__}(padding_mode): {padding_mode!r}\n  need 'zeros', as in PyTorch")
+        check(f"{type(self).__name__}(in_channels, out_channels, kernel_size)", activation)
         window = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
         self._sizes(in_channels, out_channels, kernel_size, groups, **window)
+        self.activation = activation
         self._weights(out_channels // groups, in_channels, bias, dtype, device)
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """Return the transposed convolution of input + bias; `output_size` may ask for one of its possible sizes."""
+        """Return activation(transposed convolution + bias); `output_size` may ask for one of its possible sizes."""
         extra = self.output_padding
         if output_size is not None:
             given = tuple(output_size)
@@ -49,12 +53,20 @@ class _ConvTranspose(Windowed):
             least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in zip(*window, strict=True)]
             extra = tuple(w - n for w, n in zip(wanted, least, strict=True))
         return type(self).function(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            extra,
+            self.groups,
+            self.dilation,
+            activation=self.activation,
         )
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """y = the data gradient of a Conv1d at x, + bias; see `ConvTranspose2d`.
+    """y = activation(the data gradient of a Conv1d at x, + bias); see `ConvTranspose2d`.
 
     Shapes: input (batch, length, in_channels); weight (k, out_channels / groups, in_channels).
 
@@ -69,7 +81,7 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """y = the data gradient of a Conv2d with this weight, at x, + bias: a convolution that makes images larger.
+    """y = activation(the data gradient of a Conv2d with this weight, at x, + bias): it makes images larger.
 
     Shapes: input (batch, h, w, in_channels); weight (kh, kw, out_channels / groups, in_channels); output
     (batch, h', w', out_channels), h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
@@ -88,7 +100,7 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """y = the data gradient of a Conv3d at x, + bias; see `ConvTranspose2d`.
+    """y = activation(the data gradient of a Conv3d at x, + bias); see `ConvTranspose2d`.
 
     Shapes: input (batch, d, h, w, in_channels); weight (kd, kh, kw, out_channels / groups, in_channels).
 

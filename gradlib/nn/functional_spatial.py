@@ -15,7 +15,7 @@ import numpy as np
 from .. import ops
 from ..core import op
 from ..errors import ShapeError, message, operand
-from ..ops.conv_triad import data_gradient
+from ..ops.conv_transpose import transposed_convolution
 from .host import beside
 from .window_indices import bin_axes, max_and_index
 
@@ -131,6 +131,7 @@ def _transposed(
     output_padding: Size,
     groups: int,
     dilation: Size,
+    activation: Any,
 ) -> Array:
     name = f"conv_transpose{ndim}d"
     size = spatial(name, input, ndim)
@@ -150,10 +151,8 @@ def _transposed(
     )
     if min(out) < 1:
         raise ShapeError(f"{name}: the result would have the size {out}\n  need a smaller padding")
-    y = data_gradient(
-        input, weight, size=out, stride=steps, padding=tuple((p, p) for p in around), dilation=spread, groups=groups
-    )
-    return y if bias is None else op.add(y, bias)
+    window = {"stride": steps, "padding": tuple((p, p) for p in around), "dilation": spread, "groups": groups}
+    return transposed_convolution(input, weight, bias, size=out, activation=activation, **window)
 
 
 def conv_transpose1d(
@@ -165,14 +164,16 @@ def conv_transpose1d(
     output_padding: Size = 0,
     groups: int = 1,
     dilation: Size = 1,
+    *,
+    activation: Any = None,
 ) -> Array:
-    """y = the data gradient of `conv1d` with this weight, at input, + bias; see `conv_transpose2d`.
+    """y = activation(the data gradient of `conv1d` with this weight, at input, + bias): as `conv_transpose2d`.
 
     >>> import numpy as np
     >>> conv_transpose1d(np.array([[[1.0], [2.0]]]), np.ones((2, 1, 1)), stride=2).ravel()
     array([1., 1., 2., 2.])
     """
-    return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation, activation)
 
 
 def conv_transpose2d(
@@ -184,12 +185,17 @@ def conv_transpose2d(
     output_padding: Size = 0,
     groups: int = 1,
     dilation: Size = 1,
+    *,
+    activation: Any = None,
 ) -> Array:
-    """y = the data gradient of `conv2d` with this weight, at input, + bias: each input value spreads a window.
+    """y = activation(the data gradient of `conv2d` with this weight, at input, + bias): each value spreads a window.
+
+    `activation` is one of PyTorch's lower-case names at its defaults, or a callable, which is applied but not fused.
 
     Shapes: input (batch, h, w, in); weight (kh, kw, out / groups, in); bias (out,); result (batch, h', w',
     out), h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
-    Raises: ShapeError.  Derivative: every order, by the convolution's triad.  Kernel: ``conv2d.cu``.
+    Raises: ShapeError, DTypeError.  Derivative: every order.  Kernel: ``conv_sm90.cu``, ``conv_mma.cu``, ``conv2d.cu``,
+    ``depthwise.cu``: bias and activation in the same launch; a stride has one for each class of places it keeps apart.
 
     >>> import numpy as np
     >>> conv_transpose2d(np.ones((1, 2, 2, 1)), np.ones((2, 2, 1, 1)))[0, :, :, 0]
@@ -197,7 +203,7 @@ def conv_transpose2d(
            [2., 4., 2.],
            [1., 2., 1.]])
     """
-    return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation, activation)
 
 
 def conv_transpose3d(
@@ -209,14 +215,16 @@ def conv_transpose3d(
     output_padding: Size = 0,
     groups: int = 1,
     dilation: Size = 1,
+    *,
+    activation: Any = None,
 ) -> Array:
-    """y = the data gradient of `conv3d` with this weight, at input, + bias; see `conv_transpose2d`.
+    """y = activation(the data gradient of `conv3d` with this weight, at input, + bias): as `conv_transpose2d`.
 
     >>> import numpy as np
     >>> conv_transpose3d(np.ones((1, 1, 1, 2, 1)), np.ones((1, 1, 2, 1, 1))).ravel()
     array([1., 2., 1.])
     """
-    return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation, activation)
 
 
 # -- linear maps along one axis

@@ -6,6 +6,7 @@ from . import at as _at
 from . import (
     attention,  # users reach it as nn.functional
     attention_launch,  # attaches its kernels
+    conv_transpose,  # users reach it as nn.functional
     embedding,  # users reach it as nn.functional
     fft,  # a namespace of its own, handed on by `gl.fft`
     group_norm,  # users reach it as nn.functional

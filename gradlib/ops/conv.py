@@ -38,6 +38,18 @@ def _layer_samples() -> list[Any]:
         sample((1, 4, 5, 6), (3, 3, 1, 6), (6,), (6,), (1, 4, 5, 6), activation="gelu", **{**window, "groups": 6}),
         sample((1, 6, 5, 4), (3, 3, 2, 40), (40,), (40,), None, **{**window, "stride": (2, 1), "groups": 2}),
         sample((0, 4, 5, 3), (3, 3, 3, 4), (4,), (4,), (0, 4, 5, 4), activation="silu", **window),
+        sample(
+            (2, 13, 3),
+            (4, 3, 5),
+            (5,),
+            (5,),
+            (2, 3, 5),
+            activation="gelu",
+            stride=(2,),
+            padding=((1, 1),),
+            dilation=(3,),
+            groups=1,
+        ),
     ]
     fused = [
         sample((2, 4, 5, 3), weight, bias, between(0.5, 1, 4), between(-0.2, 0.2, 2, 4, 5, 4), activation="relu",

@@ -12,13 +12,13 @@ from typing import Any
 from .. import backend as backends
 from ..kernel import Kernel, ctype
 from ..spec import REDUCED, bool_, float32
-from . import conv_tensor
+from . import conv_steps, conv_tensor
 from .activation import READS_OUTPUT, Activation, fusible
 from .conv_host import Ints, Pairs, out_sizes
 from .conv_tensor import window_of
 from .tiling import LARGEST, combine, parts, split, tiling
 
-__all__ = ["data_gradient", "forward", "gradients", "weight_gradient"]
+__all__ = ["data_gradient", "forward", "gradients", "transposed", "transposed_gradients", "weight_gradient"]
 
 Array = Any
 
@@ -27,10 +27,10 @@ _GEOMETRY = (
     "stride_h stride_w pad_h pad_w dilation_h dilation_w groups"
 )
 _forward = Kernel("conv2d.cu", "conv2d_forward", f"x w b scale residual y z | {_GEOMETRY}")
-_dgrad = Kernel("conv2d.cu", "conv2d_dgrad", f"g s w dx | {_GEOMETRY}")
+_dgrad = Kernel("conv2d.cu", "conv2d_dgrad", f"g s w b dx z | {_GEOMETRY}")
 _wgrad = Kernel("conv2d.cu", "conv2d_wgrad", f"x g s dw part | {_GEOMETRY} rows")
 _depthwise_forward = Kernel("depthwise.cu", "depthwise_forward", f"x w b scale residual y z | {_GEOMETRY}")
-_depthwise_dgrad = Kernel("depthwise.cu", "depthwise_dgrad", f"g s w dx | {_GEOMETRY}")
+_depthwise_dgrad = Kernel("depthwise.cu", "depthwise_dgrad", f"g s w b dx z | {_GEOMETRY}")
 _depthwise_wgrad = Kernel("depthwise.cu", "depthwise_wgrad", f"x g s dw part | {_GEOMETRY} rows")
 
 _GRID_Z = 65535
@@ -124,8 +124,7 @@ def data_gradient(
     activation: Activation = None,
 ) -> Any:
     """Return dx for an x of this spatial size; s is what the activation's derivative reads."""
-    kernel, features, channels = w.shape[:-2], w.shape[-1], w.shape[-2] * groups
-    shape = (g.shape[0], *size, channels)
+    kernel, shape = w.shape[:-2], (g.shape[0], *size, w.shape[-2] * groups)
     if _declines(g.dtype, groups, activation, shape, w.shape, g.shape):
         return NotImplemented
     backend = backends.backend_of(g)
@@ -138,14 +137,50 @@ def data_gradient(
     if len(kernel) > 2:
         return NotImplemented
     geometry = _geometry(shape, kernel, g.shape, stride, padding, dilation, groups)
-    macros: dict[str, Any] = {"T": ctype(g.dtype), "ACT": activation or "none"}
-    if _depthwise(channels, features, groups):
-        _depthwise_dgrad(-(-dx.size // 256), 256, g, s, w, dx, *geometry, **macros)
-    else:
-        m, n = math.prod(shape[:-1]), channels // groups
-        tile = tiling(m, n)
-        _dgrad((tile.blocks(m, n), 1, groups), tile.threads, g, s, w, dx, *geometry, **tile.macros, **macros)
+    _run_dgrad(g, s, w, None, dx, None, geometry, ACT=activation or "none")
     return dx
+
+
+def _run_dgrad(
+    g: Array, s: Array | None, w: Array, b: Array | None, dx: Array, z: Array | None, geometry: Ints, **acts: Any
+) -> None:
+    features, channels, groups = g.shape[-1], dx.shape[-1], geometry[-1]
+    if _depthwise(channels, features, groups):
+        _depthwise_dgrad(-(-dx.size // 256), 256, g, s, w, b, dx, z, *geometry, T=ctype(g.dtype), **acts)
+    else:
+        m, n = math.prod(dx.shape[:-1]), channels // groups
+        tile = tiling(m, n)
+        grid = (tile.blocks(m, n), 1, groups)
+        _dgrad(grid, tile.threads, g, s, w, b, dx, z, *geometry, **tile.macros, T=ctype(g.dtype), **acts)
+
+
+def transposed(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    *,
+    size: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    activation: Activation = None,
+    save: bool = False,
+) -> Any:
+    """Return (y, z) of a transposed convolution: y = act(z), z the data gradient at x + b, kept as in `forward`."""
+    kernel, shape = w.shape[:-2], (x.shape[0], *size, w.shape[-2] * groups)
+    if _declines(x.dtype, groups, activation, shape, w.shape, x.shape) or x.shape[-1] == 0:
+        return NotImplemented
+    backend, window = backends.backend_of(x), window_of(kernel, stride, padding, dilation, groups)
+    y = backend.empty(shape, x.dtype)
+    z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
+    if y.size == 0 or conv_tensor.data_gradient(x, w, y, window, activation, bias=b, z=z):
+        return y, z
+    if len(kernel) > 2:
+        return NotImplemented
+    geometry = _geometry(shape, kernel, x.shape, stride, padding, dilation, groups)
+    _run_dgrad(x, None, w, b, y, z, geometry, DX_ACT=activation or "none")
+    return y, z
 
 
 def weight_gradient(
@@ -200,6 +235,30 @@ def weight_gradient(
     if part is not None and splits > 1:
         combine(part, dw)
     return dw
+
+
+def transposed_gradients(
+    x: Array,
+    w: Array,
+    g: Array,
+    s: Array | None,
+    needs: tuple[bool, bool],
+    activation: Activation,
+    window: dict[str, Any],
+) -> conv_tensor.Gradients | None:
+    """Return dx and dw of a transposed convolution; None where no kernel takes them."""
+    of_taps = window_of(w.shape[:-2], **window)
+    there = conv_tensor.transposed_backward(x, w, g, s, of_taps, activation, needs)
+    if there is not None:
+        return there
+    dz = g if activation is None else conv_steps.slope(g, s, activation)  # type: ignore[arg-type]
+    dx = dw = None
+    if needs[0]:
+        there = forward(dz, w, None, **window)
+        dx = there if there is NotImplemented else there[0]
+    if needs[1]:
+        dw = weight_gradient(dz, x, None, kernel=w.shape[:-2], **window)
+    return None if dx is NotImplemented or dw is NotImplemented else conv_tensor.Gradients(dx, dw, None, dz)
 
 
 def gradients(

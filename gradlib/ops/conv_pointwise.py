@@ -61,11 +61,14 @@ def dz_of(g: Array, s: Array | None, activation: Activation) -> tuple[Matrix, Ar
     return gradient(_rows(g), None if s is None else _rows(s), activation, planes_of(g))  # type: ignore[arg-type]
 
 
-def data_gradient(dz: Matrix, w: Array, dx: Array) -> None:
-    """Compute dx = dz w^T."""
+def data_gradient(dz: Matrix, w: Array, out: Outputs, activation: str | None = None) -> None:
+    """Compute out.y = act(dz w^T + bias)."""
     channels, features = w.shape[-2:]
-    problem = _problem(dx.size // channels, channels, features, dx, dx)._replace(b_transposed=True)
-    product(problem, dz, _filters(w)._replace(transposed=True), Outputs(_rows(dx)))
+    steps = Steps(out.bias is not None, False, activation, out.z is not None)
+    problem = _problem(out.y.size // channels, channels, features, out.y, out.y)
+    z = None if out.z is None else _rows(out.z)
+    product(problem._replace(b_transposed=True, steps=steps), dz, _filters(w)._replace(transposed=True),
+            out._replace(y=_rows(out.y), z=z))  # fmt: skip
 
 
 def weight_gradient(x: Array, dz: Matrix, dw: Array) -> None:

@@ -19,7 +19,17 @@ from .product.planes import gradient_beside, split, split_beside
 from .product.problem import Outputs
 from .tiling import combine
 
-__all__ = ["Gradients", "backward", "data_gradient", "forward", "passes", "total", "weight_gradient", "window_of"]
+__all__ = [
+    "Gradients",
+    "backward",
+    "data_gradient",
+    "forward",
+    "passes",
+    "total",
+    "transposed_backward",
+    "weight_gradient",
+    "window_of",
+]
 
 Array = Any
 
@@ -119,15 +129,29 @@ def forward(
                     activation=activation, moments=moments)  # fmt: skip
 
 
-def data_gradient(g: Array, w: Array, dx: Array, window: Window) -> bool:
-    """Compute dx from g there, if that is faster."""
+def data_gradient(
+    g: Array,
+    w: Array,
+    dx: Array,
+    window: Window,
+    activation: Any = None,
+    *,
+    bias: Array | None = None,
+    z: Array | None = None,
+) -> bool:
+    """Compute dx from g there, if that is faster.
+
+    As a transposed convolution act(dx + bias); z, where wanted, keeps what act is taken of.
+    """
     sizes = dx.shape[-1], g.shape[-1], window, dx.shape[1:-1], g.shape[1:-1]
     if conv_pointwise.goes(g, *sizes, math.prod(g.shape[:-1])):
-        conv_pointwise.data_gradient(conv_pointwise.dz_of(g, None, None)[0], w, dx)
+        dz, _ = conv_pointwise.dz_of(g, None, None)
+        conv_pointwise.data_gradient(dz, w, Outputs(dx, z, bias=bias), activation)
         return True
     if not _goes(g, *sizes, g.shape[0]):
         return False
-    input_gradient(_images(g, window), _filters(w, window), dx, window, passes(g))
+    input_gradient(_images(g, window), _filters(w, window), dx, window, passes(g), bias=bias, activation=activation,
+                   z=z)  # fmt: skip
     return True
 
 
@@ -177,7 +201,7 @@ def backward(
     dz, sums = conv_pointwise.dz_of(g, s, activation) if plain else _gradient(g, s, activation, window)
     if plain:
         if dx is not None:
-            conv_pointwise.data_gradient(dz, w, dx)
+            conv_pointwise.data_gradient(dz, w, Outputs(dx))
         if dw is not None:
             conv_pointwise.weight_gradient(x, dz, dw)
     else:
@@ -187,6 +211,27 @@ def backward(
             product_of_patches(_images(x, window), dz, dw, window, passes(x))
     whole = dz.array.dtype == g.dtype and dz.array.size == g.size and dz.array.flags.c_contiguous
     return Gradients(dx, dw, sums, dz.array.reshape(g.shape) if whole else None)
+
+
+def transposed_backward(
+    x: Array, w: Array, g: Array, s: Array | None, window: Window, activation: Activation, needs: tuple[bool, bool]
+) -> Gradients | None:
+    """Return the gradients of a transposed convolution in x and w; None if they should be computed elsewhere.
+
+    One pass makes dz = g act'(s), adds up its columns, and serves both: dx is the convolution of dz, dw its gradient.
+    """
+    sizes = g.shape[-1], x.shape[-1], window, g.shape[1:-1], x.shape[1:-1]
+    if conv_pointwise.goes(g, *sizes, math.prod(x.shape[:-1])) or not _goes(g, *sizes, g.shape[0]):
+        return None
+    backend = backends.backend_of(x)
+    dx = backend.empty(x.shape, x.dtype) if needs[0] else None
+    dw = backend.empty(w.shape, w.dtype) if needs[1] else None
+    dz, sums = _gradient(g, s, activation, window)
+    if dx is not None:
+        convolve(dz, _filters(w, window), dx, window, passes(x))
+    if dw is not None:
+        product_of_patches(dz, _images(x, window), dw, window, passes(x))
+    return Gradients(dx, dw, sums, None)
 
 
 def total(sums: Array, dtype: Any) -> Array:

@@ -39,7 +39,8 @@ LAYERS: list[tuple[Any, tuple[int, ...], tuple[int, ...], str]] = [
     (nn.ConvTranspose1d(4, 6, 3, 2), (2, 5, 4), (2, 11, 6), "ConvTranspose1d(4, 6, kernel_size=3, stride=2)"),
     (nn.ConvTranspose2d(4, 6, 3, 2, 1, 1), (2, 5, 4, 4), (2, 10, 8, 6),
      "ConvTranspose2d(4, 6, kernel_size=3, stride=2, padding=1, output_padding=1)"),
-    (nn.ConvTranspose3d(4, 2, 2), (1, 3, 3, 3, 4), (1, 4, 4, 4, 2), "ConvTranspose3d(4, 2, kernel_size=2)"),
+    (nn.ConvTranspose3d(4, 2, 2, activation="silu"), (1, 3, 3, 3, 4), (1, 4, 4, 4, 2),
+     "ConvTranspose3d(4, 2, kernel_size=2, activation='silu')"),
     (nn.MaxPool1d(2), (2, 8, 3), (2, 4, 3), "MaxPool1d(kernel_size=2)"),
     (nn.AvgPool3d(2, 1), (1, 4, 4, 4, 3), (1, 3, 3, 3, 3), "AvgPool3d(kernel_size=2, stride=1)"),
     (nn.AdaptiveAvgPool2d((3, None)), (1, 7, 5, 2), (1, 3, 5, 2), "AdaptiveAvgPool2d(output_size=(3, None))"),
@@ -84,6 +85,33 @@ def test_transposed_is_the_adjoint() -> None:
     np.testing.assert_allclose((y * g).sum(), (x * back).sum(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("n", [n for n, case in enumerate(CASES) if "transpose" in case[0]])
+@pytest.mark.parametrize("activation", ["gelu", "leaky_relu"])
+def test_activations_of_transposed_convolutions_are_pytorchs(n: int, activation: str, sim: str) -> None:
+    """On the CPU and by kernels: with the stored arguments, what PyTorch's function of the stored result is."""
+    torch = pytest.importorskip("torch")
+    name, _, settings, _ = CASES[n]
+    theirs = torch.tensor(STORED[f"y{n}"], requires_grad=True)
+    y = getattr(torch.nn.functional, activation)(theirs)
+    y.backward(torch.tensor(STORED[f"g{n}"]))
+    for device in ("cpu", sim):
+        leaves = [gl.tensor(STORED[f"x{n}_{i}"], device=device, requires_grad=True) for i in range(3)]
+        ours = getattr(F, name)(*leaves, **settings, activation=activation)
+        np.testing.assert_allclose(ours.numpy(), y.detach().numpy(), rtol=1e-10, atol=1e-11)
+        ours.backward(gl.tensor(STORED[f"g{n}"], device=device))
+        twice = [gl.tensor(STORED[f"x{n}_{i}"], requires_grad=True) for i in range(3)]
+        getattr(F, name)(*twice, **settings).backward(gl.tensor(theirs.grad.numpy()))
+        for leaf, other in zip(leaves, twice, strict=True):
+            np.testing.assert_allclose(leaf.grad.numpy(), other.grad.numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_a_callable_follows_a_transposed_convolution() -> None:
+    rng = np.random.default_rng(1)
+    x, w, b = (rng.standard_normal(s) for s in ((1, 3, 4, 2), (3, 3, 3, 2), (3,)))
+    y = F.conv_transpose2d(x, w, b, 2, activation=np.sin)
+    np.testing.assert_array_equal(y, np.sin(F.conv_transpose2d(x, w, b, 2)))
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_fractional_steps_cover_the_image(ndim: int) -> None:
     """Windows begin at 0 and end at the end; their steps are the floor or the ceiling of the fraction, drawn anew."""
@@ -106,6 +134,10 @@ def test_bad_arguments() -> None:
         (lambda: F.conv_transpose2d(x, np.ones((2, 2, 3, 3))), gl.ShapeError),
         (lambda: F.conv_transpose2d(x, np.ones((2, 2, 3, 2)), output_padding=1), gl.ShapeError),
         (lambda: F.conv_transpose2d(x, np.ones((2, 2, 3, 2)), padding=4), gl.ShapeError),
+        (lambda: F.conv_transpose2d(x, np.ones((2, 2, 3, 2)), np.ones(2)), gl.ShapeError),
+        (lambda: F.conv_transpose2d(x, np.ones((2, 2, 3, 2)), np.ones(3, np.float32)), gl.DTypeError),
+        (lambda: F.conv_transpose2d(x, np.ones((2, 2, 3, 2)), activation="softmax"), ValueError),
+        (lambda: nn.ConvTranspose2d(3, 4, 3, activation="softmax"), ValueError),
         (lambda: nn.Conv1d(3, 4, 3, groups=2), gl.ShapeError),
         (lambda: nn.Conv3d(3, 4, (3, 3)), gl.ShapeError),
         (lambda: F.adaptive_avg_pool2d(x, (0, 1)), gl.ShapeError),

@@ -15,6 +15,7 @@ from gradlib.core import Tensor, vjp
 from gradlib.core.primitive import declines
 from gradlib.errors import ShapeError
 from gradlib.kernel import launches
+from gradlib.nn.functional import conv_transpose2d
 from gradlib.ops import conv_host, conv_launch
 from gradlib.ops.conv import conv1d, conv2d, conv3d
 
@@ -134,6 +135,27 @@ def test_depthwise_has_kernels_of_its_own(sim):
         y = conv2d(x, w, groups=3, padding=1, activation="relu")
         y.backward(Tensor(backend.asarray(np.ones((2, 5, 5, 3), "f4"))))
     assert [r.entry for r in log] == ["depthwise_forward", "depthwise_dgrad", "depthwise_wgrad"]
+
+
+@pytest.mark.parametrize(("groups", "kind"), [(1, "conv2d"), (4, "depthwise")])
+def test_a_transposed_convolution_is_one_launch(groups, kind, sim):
+    """With bias and activation; backward a pass for dz, then the convolution's own kernels."""
+    backend, rng = backends.get(sim), np.random.default_rng(6)
+    x, w, b = (
+        Tensor(backend.asarray(rng.standard_normal(s).astype("f4")), requires_grad=True)
+        for s in ((2, 3, 4, 4), (3, 3, 4 // groups, 4), (4,))
+    )
+    with launches() as log:
+        y = conv_transpose2d(x, w, b, stride=2, output_padding=1, groups=groups, activation="gelu")
+    assert [r.entry for r in log] == [f"{kind}_dgrad"]
+    with launches() as log:
+        y.backward(Tensor(backend.asarray(np.ones(y.shape, "f4"))))
+    assert [r.entry for r in log] == ["conv_slope", f"{kind}_forward", f"{kind}_wgrad", "dense_db"]
+    b.grad = None
+    y = conv_transpose2d(x.detach(), w.detach(), b, stride=2, groups=groups, activation="gelu")
+    with launches() as log:
+        y.backward(Tensor(backend.asarray(np.ones(y.shape, "f4"))))
+    assert [r.entry for r in log] == ["dense_db"]
 
 
 def test_only_wanted_gradients_are_launched(sim):

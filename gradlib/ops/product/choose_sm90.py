@@ -121,6 +121,7 @@ def fits(problem: Problem, config: Config) -> bool:
     return (
         accumulators <= 128
         and (problem.passes == 1 or config.cluster == 1 or not problem.a_transposed)  # else it spills
+        and not (config.pingpong and config.bm == 128 and problem.b_transposed and problem.steps.save)  # likewise
         and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.totals))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )

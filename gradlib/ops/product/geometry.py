@@ -85,37 +85,39 @@ class Class:
     first: Ints  # tap of the filter that the walk's first tap is, and the step to that of its next
     next: Ints
 
+    @property
+    def reached(self) -> bool:
+        """Whether there is a tap that reaches them; else the sums there are of nothing."""
+        return 0 not in self.walk.taps
 
-def classes(window: Window, size: Ints, out: Ints) -> list[Class | None]:
-    """Split the places of x by their remainders; None for a class that no tap reaches."""
+
+def classes(window: Window, size: Ints, out: Ints) -> list[Class]:
+    """Split the places of x by their remainders."""
     axes = []
     for n, k, s, p, d in zip(size, window.kernel, window.stride, window.before, window.dilation, strict=True):
         axes.append([_remainder(n, k, s, p, d, a) for a in range(min(s, n))])
-    found: list[Class | None] = []
+    found: list[Class] = []
     for index in _grid([len(axis) for axis in axes]):
         chosen = [axis[i] for axis, i in zip(axes, index, strict=True)]
-        if any(c is None for c in chosen):
-            found.append(None)
-            continue
-        count, low, taps, offset, first, step = zip(*[c for c in chosen if c is not None], strict=True)
+        count, low, taps, offset, first, step = zip(*chosen, strict=True)
         walk = Walk(count, (1,) * len(count), low, taps, offset)
         found.append(Class(walk, tuple(index), first, step))
     return found
 
 
-def _remainder(n: int, k: int, s: int, p: int, d: int, a: int) -> tuple[int, int, int, int, int, int] | None:
+def _remainder(n: int, k: int, s: int, p: int, d: int, a: int) -> tuple[int, int, int, int, int, int]:
     """Along one axis, for x at a, a + s, ...: (places, first of dz, taps, offset of a tap, first tap, step of taps).
 
     Tap r brings x at h from dz at (h + p - r d) / s, where that divides.  The taps for which it does are r0, r0 + e,
     ... with e = s / gcd(s, d); dz is walked upwards, so the last of them is the first.
     """
-    e = s // math.gcd(s, d)
+    e, count = s // math.gcd(s, d), -(-(n - a) // s)
     r0 = next((r for r in range(min(e, k)) if (a + p - r * d) % s == 0), None)
     if r0 is None:
-        return None
+        return (count, 0, 0, 0, 0, 0)
     taps = (k - 1 - r0) // e + 1
     last = r0 + e * (taps - 1)
-    return (-(-(n - a) // s), (a + p - last * d) // s, taps, e * d // s, last, -e)
+    return (count, (a + p - last * d) // s, taps, e * d // s, last, -e)
 
 
 def _grid(counts: list[int]) -> list[Ints]:

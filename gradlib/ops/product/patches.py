@@ -48,19 +48,33 @@ def convolve(
     return found
 
 
-def input_gradient(dz: Images, w: Array, dx: Array, window: Window, passes: int) -> None:
-    """dx = the gradient of `convolve` in x: one product, or one for each class of places that strides keep apart."""
+def input_gradient(
+    dz: Images,
+    w: Array,
+    dx: Array,
+    window: Window,
+    passes: int,
+    *,
+    bias: Array | None = None,
+    activation: str | None = None,
+    z: Array | None = None,
+) -> None:
+    """dx = the gradient of `convolve` in x: one product, or one for each class of places that strides keep apart.
+
+    As a transposed convolution dx = act(gradient + bias), and z, where wanted, keeps what act is taken of.
+    """
+    steps, out = Steps(bias is not None, False, activation, z is not None), Outputs(dx, z, bias=bias)
     found = classes(window, tuple(dx.shape[1:-1]), dz.size)
-    if any(c is None for c in found):
+    if steps == Steps() and not all(c.reached for c in found):
         dx.fill(0)  # places that no tap reaches
+        found = [c for c in found if c.reached]
     strides = tap_strides(window.kernel, _planes(w, window))
     for c in found:
-        if c is not None:
-            first = sum(t * s for t, s in zip(c.first, strides, strict=True))
-            taps = (first, *(t * s for t, s in zip(c.next, strides, strict=True)))
-            family = _family(dz, w, c.walk, window.groups)
-            family.run(dz, w, Outputs(dx), c.walk, taps, window.groups, passes, Steps(), transposed=True,
-                       origin=c.origin, stride=window.stride)  # fmt: skip
+        first = sum(t * s for t, s in zip(c.first, strides, strict=True))
+        taps = (first, *(t * s for t, s in zip(c.next, strides, strict=True)))
+        family = _family(dz, w, c.walk, window.groups) if c.reached else patches_mma  # whose sums may be of nothing
+        family.run(dz, w, out, c.walk, taps, window.groups, passes, steps, transposed=True,
+                   origin=c.origin, stride=window.stride)  # fmt: skip
 
 
 def weight_gradient(x: Images, dz: Images, dw: Array, window: Window, passes: int) -> None:

@@ -55,7 +55,7 @@ def run(
     y = out.y
     total, per_group = y.shape[-1], x.channels // groups
     n, size = total // groups, tuple(y.shape[1:-1])
-    m, depth = y.shape[0] * math.prod(walk.count), math.prod(walk.taps) * -(-per_group // 8) * 8
+    m, depth = y.shape[0] * math.prod(walk.count), max(math.prod(walk.taps), 1) * -(-per_group // 8) * 8
     problem = Problem(m, n, depth, 1, passes, y.dtype.itemsize, False, transposed, steps)
     problem, config, target, done = plan(choose_mma, _convolve, problem, out, groups)
     item = x.array.dtype.itemsize
@@ -77,7 +77,7 @@ def run(
             (tiles, 1, config.splits), config.threads, _from(x.array, channels), of_w, *here,
             None if totals is None else totals.array, *out.limits, m, n, config.band, *walk.numbers, first,
             *whd(tuple(matrix), 0), config.splits, per_group, *whd(x.size, 1), x.array.shape[-1], x.plane,
-            w.shape[0] // math.prod(walk.taps), w.strides[1] // item, *whd(size, 1), *whd(origin, 0), *whd(stride, 1),
+            x.planes, w.strides[1] // item, *whd(size, 1), *whd(origin, 0), *whd(stride, 1),
             total, shared=shared, **macros,
         )  # fmt: skip
     if config.splits > 1:

@@ -44,7 +44,7 @@ def fits(dtype: Any, channels: int, features: int, window: Window, size: Ints, o
     if dtype != float32 and (channels % 8 or features % 8):
         return False
     walks = [(forward_walk(window, out), size)]
-    walks += [(c.walk, out) for c in classes(window, size, out) if c is not None]
+    walks += [(c.walk, out) for c in classes(window, size, out) if c.reached]
     return _whole_blocks(channels, groups) and _whole_blocks(features, groups) and all(_reaches(w, n) for w, n in walks)
 
 

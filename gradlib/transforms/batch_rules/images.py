@@ -35,6 +35,13 @@ def _convolution(prim: Primitive, size: int, xs: Any, over: Any, params: Any) ->
     return unfold(prim(fold(spread(x, over[0], size)), *filters, around, **params), size)
 
 
+@rule("transposed_convolution")
+def _transposed(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
+    if any(over[1:]):
+        return example_by_composite(prim, xs, over, params)
+    return unfold(prim(fold(xs[0]), *xs[1:], **params), size)
+
+
 @rule("conv", "conv_data_gradient")
 def _conv(prim: Primitive, size: int, xs: Any, over: Any, params: Any) -> Any:
     if not over[1]:

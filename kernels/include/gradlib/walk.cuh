@@ -33,7 +33,7 @@ struct Walk {
   }
 };
 
-// The taps of the filter, and the blocks of `width` channels of each.
+// The taps of the filter, and the blocks of `width` channels of each.  There may be none.
 struct Taps {
   Axes offset;  // of the next tap from one, on the image
   int first;    // matrix of the filter that the first tap has
@@ -42,7 +42,7 @@ struct Taps {
   FastDiv block, w, h;
 
   GRADLIB_DEVICE Taps(const Axes& n, const Axes& o, int f, const Axes& m, int blocks, int channels)
-      : offset(o), first(f), matrix(m), width(channels), block(blocks), w(n.w), h(n.h) {}
+      : offset(o), first(f), matrix(m), width(channels), block(blocks), w(larger(n.w, 1)), h(larger(n.h, 1)) {}
 
   struct At {
     Axes offset;

@@ -1,4 +1,4 @@
-"""What the tests of products share: the architecture whose kernels are to be taken."""
+"""What the tests of products share: the architecture whose kernels are to be taken, and that they are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gradlib.backend import get
+from gradlib.ops import conv_tensor
 
 
 @pytest.fixture
@@ -22,3 +23,14 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         )
 
     return change
+
+
+@pytest.fixture
+def tensor_cores(limits: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """`tensor_cores(device, architecture)`: let convolutions go there, however small they are."""
+
+    def there(device: str, architecture: str) -> None:
+        limits(device, architecture=architecture, multiprocessors=4)
+        monkeypatch.setattr(conv_tensor, "_gains", lambda *key: True)
+
+    return there

@@ -189,6 +189,39 @@ def test_scale_and_residual_go_there(device, architecture, dtype, limits):
 
 
 @pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize(
+    ("architecture", "shape", "of_w", "activation"),
+    [
+        ("sm_90a", (2, 37, 32), (3, 32, 40), "relu"),
+        ("sm_90a", (1, 5, 4, 3, 32), (3, 3, 3, 32, 24), "gelu"),
+        ("sm_80", (2, 37, 13), (3, 13, 11), "gelu"),
+        ("sm_80", (1, 5, 4, 3, 16), (3, 3, 3, 16, 8), "relu"),
+    ],
+)
+def test_scale_and_residual_of_lines_and_volumes(device, architecture, shape, of_w, activation, tensor_cores):
+    """Of a call that is recorded, which keeps the pre-activation, and of one that is not."""
+    tensor_cores(device, architecture)
+    rng, function = np.random.default_rng(4), getattr(gl.nn.functional, f"conv{len(shape) - 2}d")
+    shapes = (shape, of_w, of_w[-1:], of_w[-1:], (*shape[:-1], of_w[-1]))
+    arrays = [rng.standard_normal(s) for s in shapes]
+    arrays[1] /= math.sqrt(math.prod(of_w[:-1]))
+    arrays = [v.astype(BF16) for v in arrays]
+
+    def run(given: list[Any]) -> Any:
+        x, w, b, scale, residual = given
+        return function(x, w, b, padding=1, scale=scale, residual=residual, activation=activation)
+
+    given = [gl.tensor(v, device=device, requires_grad=activation == "gelu") for v in arrays]
+    with launches() as log, checked(orders=("forward",)) if device == "sim" else nullcontext():
+        y = run(given)
+    kernels = [r.entry for r in log if r.entry not in ("split_planes", "finish")]
+    assert kernels == ["convolve" if architecture == "sm_90a" else "convolve_mma"]
+    want = run([v.astype(np.float64) for v in arrays])
+    off = abs(y.numpy().astype(np.float64) - want)
+    assert (off <= 2.0**-8 * abs(want) + 2.0**-14 * np.sqrt((want**2).mean())).all()
+
+
+@pytest.mark.parametrize("device", device_params())
 @pytest.mark.parametrize("architecture", ["sm_90a", "sm_80"])
 def test_a_stem_of_three_channels(device, architecture, limits):
     """Its pixels are padded to what one copy brings, and it goes to the kernels whose blocks of channels are small."""
