@@ -58,6 +58,14 @@ def all_waits() -> list[Wait]:
     ]
 
 
+def sampled(waits: list[Wait], every: int = 12) -> list[Any]:
+    """Name the cases; all but every so many are left to the exhaustive suite."""
+    return [
+        pytest.param(wait, id=wait.name, marks=[pytest.mark.exhaustive] if i % every else [])
+        for i, wait in enumerate(waits)
+    ]
+
+
 def forget_compiled() -> None:
     for kernel in Kernel.declared():
         if not (folder() / kernel.file).is_file():
@@ -237,7 +245,7 @@ def test_every_redundant_one_is_there() -> None:
     assert set(REDUNDANT) <= {wait.name for wait in all_waits()}
 
 
-@pytest.mark.parametrize("wait", all_waits(), ids=lambda wait: wait.name)
+@pytest.mark.parametrize("wait", sampled(all_waits()))
 def test_without_this_barrier_there_is_a_fault(sim: str, omit: Callable[[int], None], wait: Wait) -> None:
     omit(all_waits().index(wait))
     found = None

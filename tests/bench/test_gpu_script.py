@@ -22,6 +22,7 @@ def call(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.exhaustive
 def test_the_rehearsal_runs_every_part(tmp_path: Path, sim: str) -> None:
     done = call(tmp_path, "--device", sim, "--minutes", "20")
     summary = (tmp_path / "summary.txt").read_text().splitlines()

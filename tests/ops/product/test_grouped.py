@@ -84,14 +84,23 @@ def check_columns(device, m, n, dtype=BF16, config=None, sizes=SIZES, rows=ROWS)
 
 @pytest.mark.parametrize("config", choose_sm90.CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
 def test_every_configuration_on_hopper(device, config, limits):
-    limits(device, architecture="sm_90a", multiprocessors=4)
+    limits(device, architecture="sm_90a", multiprocessors=2)
+    check_rows(device, 136, 72, config=config, bias=True, activation="gelu", save=True)
+    check_columns(device, 136, 72, config=config)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("config", choose_sm90.CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
+@pytest.mark.parametrize("few", [False, True])
+def test_every_configuration_on_hopper_at_length(device, config, few, limits):
+    limits(device, architecture="sm_90a", **({"multiprocessors": 4} if few else {}))
     check_rows(device, 264, 200, config=config, bias=True, activation="gelu", save=True)
     check_columns(device, 264, 136, config=config)
 
 
 def test_blocks_without_a_tile_on_hopper(device, limits):
     """A block a multiprocessor, though the groups turn out to have fewer tiles."""
-    limits(device, architecture="sm_90a", multiprocessors=40)
+    limits(device, architecture="sm_90a", multiprocessors=24)
     config = choose_sm90.Config(128, 128, 2, stages=2)
     check_rows(device, 136, 72, config=config, bias=True, activation="gelu", save=True)
     check_columns(device, 136, 72, config=config)

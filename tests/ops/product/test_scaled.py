@@ -59,7 +59,7 @@ def check(device, m, n, k, left=E4M3, right=E4M3, out=BF16, config=None, **given
 
 
 @pytest.mark.parametrize("config", scaled.CONFIGS, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
-@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("few", [pytest.param(False, marks=pytest.mark.exhaustive), True])
 def test_every_configuration(device, config, few, limits):
     """Ragged tiles, stages that come round, sums that leave the tensor cores twice and a bit, several tiles a block."""
     if few:

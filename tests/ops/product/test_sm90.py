@@ -32,9 +32,18 @@ def of(config: Config | None) -> Any:
 
 
 @pytest.mark.parametrize("config", CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
+def test_every_configuration(device, config, limits):
+    """Ragged tiles in both directions, stages that come round, several tiles a block."""
+    limits(device, multiprocessors=2)
+    check(device, 300, 264, 72, run=of(config), **FORWARD)
+    check(device, 304, 136, 328, run=of(config), a_transposed=True, b_transposed=True, **BACKWARD)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("config", CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
 @pytest.mark.parametrize("few", [False, True])
-def test_every_configuration(device, config, few, limits):
-    """Ragged tiles in both directions, stages that come round, and, with few multiprocessors, several tiles a block."""
+def test_every_configuration_at_length(device, config, few, limits):
+    """Longer sums, and a block a tile or several tiles a block."""
     if few:
         limits(device, multiprocessors=4)
     check(device, 540, 264, 200, run=of(config), **FORWARD)
