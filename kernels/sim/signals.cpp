@@ -17,6 +17,7 @@ namespace gradlib_sim {
 
 struct Stopped {
     uintptr_t pc, stack_pointer, frame;
+    uintptr_t link;     // the register of the return address; 0 where that is on the stack
     uintptr_t address;  // that is not there
     bool known;         // whether the processor tells it
 };
@@ -50,17 +51,21 @@ Worker::Answer Worker::answer(const Stopped& at, char*& top) {
     if (!fiber) return not_ours;  // on no stack of a kernel
     top = fiber->stack.top();
     void* frame = reinterpret_cast<void*>(at.frame);
-    const bool kernels = in_one_module(at.pc, reinterpret_cast<uintptr_t>(job_->entry));
+    uintptr_t pc = at.pc;
+    if (at.known && pc == at.address && fiber->stack.holds(at.stack_pointer)) {  // no code: what called it?
+        pc = (at.link ? at.link : *reinterpret_cast<const uintptr_t*>(at.stack_pointer)) - 1;
+    }
+    const bool kernels = in_one_module(pc, reinterpret_cast<uintptr_t>(job_->entry));
     if (at.known && fiber->stack.is_full(at.stack_pointer, at.address)) {
         static float (*const math)(float) = sinf;
         const bool goes = fiber->stack.open_reserve();
-        if (!goes && !kernels && !in_one_module(at.pc, reinterpret_cast<uintptr_t>(math))) return not_ours;
-        if (!full_) note_crash(Crash::full_stack, kernels ? at.pc + 1 : 0, frame);
+        if (!goes && !kernels && !in_one_module(pc, reinterpret_cast<uintptr_t>(math))) return not_ours;
+        if (!full_) note_crash(Crash::full_stack, kernels ? pc + 1 : 0, frame);
         full_ = true;
         return goes ? goes_on : ends;
     }
     if (!kernels) return not_ours;
-    note_crash(at.known ? Crash::known_address : Crash::unknown_address, at.pc + 1, frame);
+    note_crash(at.known ? Crash::known_address : Crash::unknown_address, pc + 1, frame);
     crash_->parts.address = at.known ? at.address : 0;
     return ends;
 }
@@ -91,7 +96,7 @@ void Worker::report_crash() {
                      Stack::size / 1024);
             break;
         case Crash::known_address:
-            snprintf(rest, room, "uses the address %#zx, where no memory is for it,", (size_t)parts.address);
+            snprintf(rest, room, "uses the address 0x%zx, where no memory is for it,", (size_t)parts.address);
             break;
         case Crash::unknown_address:
             kind = "";
@@ -128,9 +133,9 @@ static Stopped stopped(const siginfo_t& info, const ucontext_t& context) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(info.si_addr);
 #if defined(__x86_64__)
     const auto* r = machine.gregs;
-    return Stopped{(uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP], (uintptr_t)r[REG_RBP], address, known};
+    return Stopped{(uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP], (uintptr_t)r[REG_RBP], 0, address, known};
 #else
-    return Stopped{machine.pc, machine.sp, machine.regs[29], address, known};
+    return Stopped{machine.pc, machine.sp, machine.regs[29], machine.regs[30], address, known};
 #endif
 }
 

@@ -97,21 +97,23 @@ extern "C" __global__ void __cluster_dims__(2) k(int* out, int n) {
 
 
 def test_memory_that_is_not_there(kernel, good):
-    wild = kernel("""extern "C" __global__ void k(char* x, long long at) {
+    wild = kernel("""extern "C" __global__ void k(char* x, long long at, int call) {
     __syncthreads();
-    if (threadIdx.x == 5) x[at] = 1;
+    if (threadIdx.x != 5) return;
+    if (call) ((void (*)())(x + at))();
+    x[at] = 1;
 }""")
     x = np.zeros(32, np.int8)
-    wild(1, 32, x, np.int64(7))
+    wild(1, 32, x, np.int64(7), 0)
     assert x.sum() == x[7] == 1
-    for address in (8, 1 << 20):
+    for address, call in [(8, 0), (1 << 20, 0), (0, 1)]:
         says = rf"thread \(5, 0, 0\) uses the address {address:#x}, where no memory is for it, in block \(0, 0, 0\)"
         with pytest.raises(KernelFault, match=says) as error:
-            wild(1, 32, x, np.int64(address - x.ctypes.data))
+            wild(1, 32, x, np.int64(address - x.ctypes.data), call)
         assert (error.value.kind, error.value.thread) == ("out-of-bounds", (5, 0, 0))
     # What no memory can have; some processors say which address that was.
     with pytest.raises(KernelError, match=r"thread \(5, 0, 0\) uses (the address|a misaligned vector, or an address)"):
-        wild(1, 32, x, np.int64(1 << 60))
+        wild(1, 32, x, np.int64(1 << 60), 0)
     good()
 
 
