@@ -83,7 +83,7 @@ class KernelFault(KernelError):  # noqa: N818  (a fault is what the kernel did, 
     block, thread : tuple of int, or None
         Indices of the thread at fault.
     argument : str or None
-        The array parameter or shared variable concerned.
+        The array parameter or shared variable concerned; ``"the thread's stack"`` where calls and local arrays fill it.
     """
 
     def __init__(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 
 from gradlib import backend as backends
+from gradlib.backend import checking
 
 _CUDA, _WHY = backends.available("cuda")
 
@@ -26,3 +28,13 @@ def device_params() -> list[object]:
             marks.append(pytest.mark.skip(reason=reason.splitlines()[0]))
         params.append(pytest.param(name, marks=marks))
     return params
+
+
+def watched(device: str) -> AbstractContextManager[None]:
+    """Run launches on `sim` in the checked build, in one order of the threads: all cost three times as much.
+
+    Under `GRADLIB_SIM=checked` they run in all.
+    """
+    if device != "sim" or checking.current() is not None:
+        return nullcontext()
+    return backends.checked(orders=("forward",))

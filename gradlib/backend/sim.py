@@ -39,7 +39,8 @@ class SimFunction:
     ------
     KernelError
         If the arguments do not fill the entry's parameters, or the kernel fails while it runs: threads that wait for
-        ever, a write past a shared variable, a failed assertion.  What it wrote until then stays written.
+        ever, a write past a shared variable, a full stack, memory that is not there, a failed assertion.  What it
+        wrote until then stays written.
     """
 
     __slots__ = ("_cluster", "_entry", "_launch", "_library", "_runtime", "_set_cluster", "name", "parameter_bytes")

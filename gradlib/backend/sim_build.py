@@ -41,7 +41,7 @@ _KERNEL = (
 # Linking without the C++ library takes 10 ms less.
 _LIBRARIES = ("-nodefaultlibs", "-lm", "-lc", "-lgcc") if sys.platform == "linux" else ()
 _RUNTIME_SOURCES = (
-    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "knowledge.cpp", "shadow.cpp", "checker.cpp",
+    "fiber.cpp", "runtime.cpp", "warp.cpp", "faults.cpp", "signals.cpp", "knowledge.cpp", "shadow.cpp", "checker.cpp",
     "lifetime.cpp", "asynchronous.cpp", "reports.cpp", "callbacks.cpp", "launch.cpp", "engine.cpp", "mbarrier.cpp",
     "bulk.cpp", "wgmma.cpp", "cluster.cpp", "ptx_calls.cpp", "arithmetic.cpp",
 )  # fmt: skip
@@ -106,10 +106,12 @@ def _features() -> tuple[str, ...]:
 def _platform_flags() -> tuple[str, ...]:
     if sys.platform == "darwin":
         return ("-undefined", "dynamic_lookup")  # the runtime's symbols are found when a kernel is loaded
+    # A large frame touches each page of itself, and so cannot step over the guard below a fiber's stack.
+    guarded = ("-fstack-clash-protection",) if sys.platform == "linux" else ()
     if platform.libc_ver()[0] == "glibc":
         # threadIdx in one instruction instead of a call.
-        return ("-ftls-model=initial-exec",)
-    return ()
+        return (*guarded, "-ftls-model=initial-exec")
+    return guarded
 
 
 @cache

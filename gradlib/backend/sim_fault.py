@@ -21,6 +21,10 @@ _FIX: dict[Any, str] = {
         "out-of-bounds",
         "dynamic shared memory",
     ): "need an index below its size, which the launch sets (shared_mem=BYTES)",
+    (
+        "out-of-bounds",
+        "the thread's stack",
+    ): "need a recursion that ends, and local arrays that fit (a GPU's stack is 1 KiB unless it is told otherwise)",
     "misaligned": "need an address that is a multiple of the access's size",
     "uninitialised": "need a value written before it is read",
     "race": "need a barrier (or a release and an acquire) between the two",
@@ -60,8 +64,10 @@ class Fault(ctypes.Structure):
 
 
 def fast_fault(text: str, fault: Fault, library: ctypes.CDLL) -> KernelFault:
-    """Return the error of a launch of the fast build, which names a line in its text alone."""
+    """Return the error of a launch of the fast build, which names a line in its text alone, if at all."""
     found = re.search(rf" at {re.escape(source_of(library))}:(\d+)", text)
+    if not found:
+        text = f"{text}\n  the checked build names the line: run_kernel(check=True), GRADLIB_SIM=checked"
     return KernelFault(text, line=int(found[1]) if found else None, **fault.places())
 
 

@@ -58,7 +58,8 @@ def run_kernel(
     shared_mem
         Bytes of dynamic shared memory.
     check
-        False: the fast build, which only sees barriers without end, writes just past shared memory and divisions by 0.
+        False: the fast build, which only sees barriers without end, writes just past shared memory, divisions by 0, and
+        what the processor itself refuses (memory that is not there, a full stack).
     outputs
         Names of parameters (or one name) whose arrays hold nothing yet: a kernel that reads them before it writes is at
         fault.

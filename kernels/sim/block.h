@@ -1,6 +1,8 @@
 // The state of one worker: the fibers of the block it runs, the block's barrier, its warps and its shared memory.
 #pragma once
 
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdarg>
@@ -109,9 +111,17 @@ struct Warp {
     Rendezvous rendezvous[warp_size];
 };
 
+// A kernel that the processor stopped, or whose stack is full.
+struct Crash {
+    enum What { full_stack, known_address, unknown_address } what;
+    Fault parts;  // but for its words
+};
+
 class Checker;
 class Engine;
 class Cluster;
+
+struct Stopped;  // signals.cpp
 
 class Worker {
     friend class Engine;   // asynchronous copies and products, mbarriers
@@ -144,6 +154,14 @@ class Worker {
     Engine& engine();
     [[noreturn]] void carry();  // the life of a fiber
 
+    // ---- what a signal says of the kernel (signals.cpp)
+    // goes_on: the instruction can be done now; ends: crashed() must run instead, on a stack that begins at `top`.
+    enum Answer { not_ours, goes_on, ends };
+    Answer answer(const Stopped& at, char*& top);
+    bool stack_is_full() const { return full_; }  // on its reserve, which is enough to say so
+    void note_crash(Crash::What what, uintptr_t pc, void* frame);
+    [[noreturn]] void crashed();
+
   private:
     struct Variable {  // of the running block
         const char* name;
@@ -171,6 +189,8 @@ class Worker {
     void complete(Warp& warp, Rendezvous& rendezvous);
     [[noreturn]] void leave(bool failed);
     void stop(const char* kind, const Fiber* waiting, const char* text);
+    void fail(Fault& parts, const char* text);
+    void report_crash();
     void run_blocks(Job& job);
     [[noreturn]] void deadlock();
     const Fiber* stuck(int& kind) const;
@@ -192,6 +212,8 @@ class Worker {
     size_t used_ = 0, payload_ = 0;
     std::vector<Variable> variables_;
     bool failed_ = false;
+    bool full_ = false;  // a stack of this block, whose thread goes on until it calls the runtime
+    std::unique_ptr<Crash> crash_;
     const Site* barrier_site_ = nullptr;         // of the first thread at the barrier
     std::unique_ptr<Checker> owned_;             // made for this worker's first checked launch
     Checker* checker_ = nullptr;                 // while one runs
@@ -202,5 +224,16 @@ class Worker {
 };
 
 Worker& this_worker();
+
+// While one lives, signals that kernels cause on this thread become faults.
+class SignalWatch {
+  public:
+    SignalWatch();
+    ~SignalWatch();
+    SignalWatch(const SignalWatch&) = delete;
+
+  private:
+    stack_t before_{};  // the thread's own stack for signals
+};
 
 }  // namespace gradlib_sim

@@ -74,7 +74,12 @@ using namespace gradlib_sim;
 #pragma GCC visibility push(default)
 extern "C" {
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
+void __tsan_func_entry(void* pc) {  // of the call
+    Worker* worker = static_cast<Worker*>(gradlib_sim_context.worker);
+    if (!worker || __builtin_expect(!worker->stack_is_full(), 1)) return;
+    worker->note_crash(Crash::full_stack, reinterpret_cast<Address>(pc), __builtin_frame_address(0));
+    worker->crashed();
+}
 void __tsan_func_exit() {}
 
 #define GRADLIB_SIM_ACCESS(size)                                                                                   \
@@ -111,7 +116,7 @@ void* gradlib_sim_memset(void* target, int value, size_t size) {
 }
 
 int gradlib_sim_printf(const char* format, ...) {
-    Checker* checker = active();
+    Checker* checker = running().checker();
     if (checker && checker->quiet()) return 0;
     va_list arguments;
     va_start(arguments, format);

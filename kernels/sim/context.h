@@ -4,7 +4,11 @@
 typedef __SIZE_TYPE__ size_t;
 typedef __PTRDIFF_TYPE__ ptrdiff_t;
 
+#if defined(GRADLIB_SIM_CHECKED)
+#define __global__ __attribute__((noinline))  // a frame that fills the stack is then the kernel's, with a line of its own
+#else
 #define __global__
+#endif
 #define __device__
 #define __host__
 #define __constant__
@@ -108,8 +112,8 @@ int gradlib_sim_printf(const char* format, ...);
 #if defined(GRADLIB_SIM_CHECKED)
 #define memset gradlib_sim_memset  // the compiler reports no call of these
 #define memcpy gradlib_sim_memcpy
-#define printf gradlib_sim_printf  // which prints in the first order of the threads alone
 #endif
+#define printf gradlib_sim_printf  // which prints in the first order of a checked launch's threads alone
 
 #define threadIdx (static_cast<const ::uint3&>(::gradlib_sim_context.thread))
 #define blockIdx (static_cast<const ::uint3&>(::gradlib_sim_context.block))

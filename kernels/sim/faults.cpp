@@ -35,13 +35,8 @@ void Worker::fault_at(const char* kind, const Fiber* waiting, const char* format
 
 void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
     Context& c = gradlib_sim_context;
-    char where[64];
-    snprintf(where, sizeof where, " in block (%u, %u, %u)", c.block.x, c.block.y, c.block.z);
     Fault parts{};
     snprintf(parts.kind, sizeof parts.kind, "%s", kind);
-    size_t length = strlen(text);
-    if (length && text[length - 1] == ',') --length;
-    snprintf(parts.text, sizeof parts.text, "%.*s", (int)length, text);
     if (waiting) {
         c.thread = waiting->thread;
         c.linear = waiting->linear;
@@ -52,6 +47,16 @@ void Worker::stop(const char* kind, const Fiber* waiting, const char* text) {
     } else {
         place(parts, c.block, c.linear);
     }
+    fail(parts, text);
+}
+
+void Worker::fail(Fault& parts, const char* text) {
+    const uint3& block = gradlib_sim_context.block;
+    char where[64];
+    snprintf(where, sizeof where, " in block (%u, %u, %u)", block.x, block.y, block.z);
+    size_t length = strlen(text);
+    if (length && text[length - 1] == ',') --length;
+    snprintf(parts.text, sizeof parts.text, "%.*s", (int)length, text);
     job_->fail(text + std::string(where), parts);
 }
 

@@ -13,14 +13,19 @@ static void* reserve(size_t bytes) {
     return memory;
 }
 
-// What this_worker() would return, without its check for the first call.
-static inline Worker& running() { return *static_cast<Worker*>(gradlib_sim_context.worker); }
+// What this_worker() would return, without its check for the first call.  Kernels come here: with a full stack, no further.
+static inline Worker& running() {
+    Worker& worker = *static_cast<Worker*>(gradlib_sim_context.worker);
+    if (__builtin_expect(worker.stack_is_full(), 0)) worker.crashed();
+    return worker;
+}
 static void begin() { running().carry(); }
 
 Worker::Worker() {
     arena_ = static_cast<unsigned char*>(reserve(arena_bytes));
     table_ = static_cast<SharedEntry*>(reserve(max_variables * sizeof(SharedEntry)));
     warps_ = new Warp[max_threads / warp_size]();
+    crash_ = std::make_unique<Crash>();
     memset(exited_, 0, sizeof exited_);
     fibers_.push_back(std::make_unique<Fiber>(0u));  // a block finds one fiber idle at least: its start cannot fail
     fibers_[0]->stack.prepare(fibers_[0]->machine, begin);
@@ -44,6 +49,7 @@ Worker& this_worker() {
 // ---- one block
 
 void Worker::run(Job& job) {
+    const SignalWatch watch;
     if (job.checked && !owned_) owned_ = std::make_unique<Checker>();
     Checker* checker = job.checked ? owned_.get() : nullptr;
     if (job.cluster.x * job.cluster.y * job.cluster.z > 1) {
@@ -113,10 +119,16 @@ void Worker::begin_block(uint3 block) {
 }
 
 bool Worker::end_block() {
+    if (full_ && !failed_) {  // and no thread has called the runtime since
+        report_crash();
+        failed_ = true;
+    }
+    full_ = false;
     if (failed_) {  // the stacks of the fibers that still wait are abandoned where they stand
         ready_ = at_barrier_ = at_active_ = idle_ = Queue();
         for (unsigned w = 0; w < max_threads / warp_size; ++w) warps_[w].pending = 0;
         for (auto& fiber : fibers_) {
+            fiber->stack.close_reserve();
             fiber->stack.prepare(fiber->machine, begin);
             fiber->idle = true;
             idle_.push_front(fiber.get());

@@ -128,6 +128,27 @@ def kernel(sim: str) -> Maker:
     return Maker(sim)
 
 
+@pytest.fixture
+def good(kernel: Maker) -> Callable[[], None]:
+    """A launch that only works on a device in good order."""
+    total = kernel("""
+extern "C" __global__ void k(int* out) {
+    __shared__ int sum;
+    if (threadIdx.x == 0) sum = 0;
+    __syncthreads();
+    atomicAdd(&sum, __shfl_xor_sync(0xffffffff, (int)threadIdx.x, 1));
+    __syncthreads();
+    out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}""")
+
+    def check() -> None:
+        out = np.zeros(20 * 96, np.int32)
+        total(20, 96, out)
+        assert (out == 96 * 95 // 2).all()
+
+    return check
+
+
 @pytest.fixture(scope="session")
 def ptx_kernel(kernel: Maker) -> Callable[..., Made]:
     """`kernel` for the body of a function over gradlib/ptx.cuh."""

@@ -243,6 +243,18 @@ extern "C" __global__ void k(signed char a, double b, int c, long long d, short 
         take(1, 1, out, out, out)
 
 
+def test_constant_memory(device_kernel):
+    smooth = device_kernel("""
+__constant__ float weights[4] = {0.5f, 1, 2, 4};
+namespace { __constant__ struct { int shift, unset; } options = {3}; }
+extern "C" __global__ void k(float* y) {
+    y[threadIdx.x] = weights[threadIdx.x % 4] + (1 << options.shift) + options.unset;
+}""")
+    y = np.zeros(6, np.float32)
+    smooth(1, 6, y)
+    np.testing.assert_array_equal(y, [8.5, 9, 10, 12, 8.5, 9])
+
+
 def test_launches_of_nothing_and_of_too_much(kernel):
     mark = kernel('extern "C" __global__ void k(int* out) { atomicAdd(out, 1); }')
     out = np.zeros(1, np.int32)

@@ -44,6 +44,16 @@ def test_arrays_change_in_place(check: bool, dtype: type, c_type: str) -> None:
     np.testing.assert_array_equal(y.astype(np.float64), [*(-0.5 * np.arange(10)), 7, 7])
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_arrays_are_aligned_as_on_a_gpu(check: bool) -> None:
+    text = """extern "C" __global__ void k(const float* x, int* y) {
+    y[0] = ((unsigned long long)x | (unsigned long long)y) % 256;
+}"""
+    x, y = np.zeros(9, np.float32), np.full(9, 7, np.int32)
+    run_kernel(text, "k", 1, 1, [x[1:], y[3:5]], check=check)
+    assert y.tolist() == [7, 7, 7, 0, *[7] * 5]
+
+
 def test_one_element_has_its_own_bounds() -> None:
     x, y = np.ones(1, np.float32), np.ones(1, np.float32)
     run_kernel(MIXED, "scale", 1, 32, [1, x, 3, y, False])

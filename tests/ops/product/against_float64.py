@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from math import erf, pi, sqrt
 from typing import Any
 
@@ -10,8 +9,10 @@ import ml_dtypes
 import numpy as np
 
 import gradlib as gl
-from gradlib.backend import checked, get
+from gradlib.backend import get
 from gradlib.ops.product import AFTER, BEFORE, Matrix, Outputs, Problem, Steps, front, split
+
+from ...devices import watched
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 F16, F32, F64 = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
@@ -109,7 +110,7 @@ def check(
     if onto:
         y[...] = out.residual
         out = out._replace(residual=y)
-    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+    with watched(device):
         totals = run(problem, left, right, out)
     # Of 16 bits, the rounding of the result, and a float32 sum; of planes, what they leave out, or the rounding of a
     # float32 sum of k / 16 steps of the tensor core.

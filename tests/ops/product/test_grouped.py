@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gradlib.backend import checked, get
+from gradlib.backend import get
 from gradlib.ops.grouped_launch import offsets_of
 from gradlib.ops.product import AFTER, Matrix, Outputs, Steps, choose_mma, choose_sm90, grouped, split
 
-from ...devices import device_params
+from ...devices import device_params, watched
 from .against_float64 import ACTIVATION, BF16, F16, F32, SLOPE
 
 pytestmark = pytest.mark.parametrize("device", device_params())
@@ -35,7 +34,7 @@ def there(backend: Any, x: np.ndarray, transposed: bool = False) -> Matrix:
 
 
 def run(device: str, function: Any, *args: Any) -> None:
-    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+    with watched(device):
         function(*args)
 
 

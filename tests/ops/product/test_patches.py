@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradlib as gl
-from gradlib.backend import checked, get
+from gradlib.backend import get
 from gradlib.kernel import launches
 from gradlib.ops import conv_host
 from gradlib.ops.product import patches
@@ -19,7 +19,7 @@ from gradlib.ops.product.patches import Images, Window, convolve, input_gradient
 from gradlib.ops.product.patches_sm90 import fits
 from gradlib.ops.product.planes import split, split_beside
 
-from ...devices import device_params
+from ...devices import device_params, watched
 
 BF16, F16, F32 = np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16), np.dtype(np.float32)
 
@@ -107,7 +107,7 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits, mon
     our_x, our_g, our_w = images(backend, x, passes), images(backend, g, passes), filters(backend, w, passes)
     our_y, our_dx, our_dw = (backend.empty(v.shape, dtype) for v in (y, dx, dw))
     extra = {name: backend.asarray(v) for name, v in (("scale", scale), ("residual", residual)) if case.get(name)}
-    with launches() as log, checked(orders=("forward",)) if device == "sim" and case in SPLIT else nullcontext():
+    with launches() as log, watched(device) if case in SPLIT else nullcontext():
         convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
         input_gradient(our_g, our_w, our_dx, window, passes)
     if case in SPLIT:

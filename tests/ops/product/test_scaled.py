@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from gradlib.backend import checked, get
+from gradlib.backend import get
 from gradlib.ops.product import AFTER, Outputs, Problem, Steps, scaled
 
-from ...devices import device_params
+from ...devices import device_params, watched
 from .against_float64 import ACTIVATION, BF16, F16, F32, SLOPE
 
 pytestmark = pytest.mark.parametrize("device", device_params())
@@ -47,7 +46,7 @@ def check(device, m, n, k, left=E4M3, right=E4M3, out=BF16, config=None, **given
     operands = [backend.asarray(x) for x in (a, b, *scales)]
     assert scaled.serves(*operands[:2])
     problem = Problem(m, n, k, 1, 1, out.itemsize, False, True, steps)
-    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+    with watched(device):
         totals = scaled.scaled(*operands, outputs, problem, config)
     of_sum = OF_SUM[device]
     for got, expected in ((y, want), (z, u)) if steps.save else ((y, want),):
