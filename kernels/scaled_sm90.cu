@@ -9,6 +9,8 @@
 // variants: T=__half OPERAND=__nv_fp8_e4m3,__nv_fp8_e5m2 OPERAND_B=__nv_fp8_e4m3,__nv_fp8_e5m2 BM=64 PINGPONG=1
 // variants: T=__half BM=64 BN=64 PINGPONG=1 PAIRED=0,1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float BM=128 BN=64,128 DIRECT=1 PAIRED=0,1 BIAS=1 RESIDUAL=1
+// variants: T=float BM=128 BN=128 CLUSTER=2 DIRECT=1 PAIRED=1
+// variants: T=float BM=64 BN=64,128 PINGPONG=1 DIRECT=1 PAIRED=0,1
 #include "gradlib/float8.cuh"
 
 #ifndef OPERAND
