@@ -58,7 +58,7 @@ extern "C" __global__ void parts(const int* splits, int* parts, int count, int s
 
 
 def cover_k_once(problem: Problem, found: list[Any], tile: int) -> None:
-    """Hold the kernels' parts of k, in slabs, to be neighbours, of which none is empty, from the first slab to the last."""
+    """Hold the kernels' parts of k, in slabs, to be neighbours, none of them empty, from the first slab to the last."""
     slabs, splits = -(-problem.k // tile), np.array(sorted({c.splits for c in found}), np.int32)
     most = int(splits[-1])
     seen = np.zeros((len(splits), most, 2), np.int32)

@@ -60,7 +60,9 @@ def check(device, m, n, k, left=E4M3, right=E4M3, out=BF16, config=None, **given
         assert abs(sums - want.sum(0)).max() <= 8 * of_sum * np.sqrt((want**2).sum(0)).max()
 
 
-@pytest.mark.parametrize("config", choose_scaled.CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
+@pytest.mark.parametrize(
+    "config", choose_scaled.CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}"
+)
 @pytest.mark.parametrize("few", [False, True])
 def test_every_configuration(device, config, few, limits):
     """Ragged tiles, stages that come round, sums that leave the tensor cores twice and a bit, several tiles a block."""
