@@ -74,7 +74,7 @@ def test_host_triad(seed):
     ("seed", "dtype"), [(100 + i, ("float64", "float32", "float16", "bfloat16")[i % 4]) for i in range(24)]
 )
 def test_kernel_triad(seed, dtype, sim):
-    """Strided, dilated, grouped, padded, in the checked build: plain kernels, depthwise ones, of 16 bits tensor cores."""
+    """Strided, dilated, grouped, padded, checked: plain kernels and depthwise ones, and of 16 bits tensor cores."""
     x_shape, w_shape, p = geometry(seed, [1, 2, 2])
     rng = np.random.default_rng(seed)
     backend, dtype = backends.get(sim), as_dtype(dtype)
