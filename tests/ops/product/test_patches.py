@@ -120,6 +120,27 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits, mon
         assert (off <= room).all(), (off / room).max()
 
 
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize("architecture", ["sm_90a", "sm_80"])
+def test_the_moments_of_features_come_with_a_convolution(device, architecture, limits):
+    """Those of what was stored, in parts of which the last is cut short."""
+    limits(device, architecture=architecture, multiprocessors=4)  # so that the sum is not split
+    backend, rng = get(device), np.random.default_rng(2)
+    x, w = (rng.standard_normal(shape).astype(BF16) for shape in ((1, 17, 11, 32), (3, 3, 32, 24)))
+    y = backend.empty((1, 17, 11, 24), BF16)
+    window = Window((3, 3), (1, 1), (1, 1), (1, 1), 1)
+    operands = Images(backend.asarray(x), 32), filters(backend, w, 1)
+    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+        totals = convolve(*operands, y, window, 1, bias=backend.asarray(w[0, 0, 0]), activation="relu", moments=True)
+    rows = backend.to_host(y).astype(np.float64).reshape(-1, 24)
+    means, squares = backend.to_host(totals.array).astype(np.float64)
+    assert len(means) == -(-len(rows) // totals.rows) > 1
+    for i, (mean, square) in enumerate(zip(means, squares, strict=True)):
+        part = rows[i * totals.rows : (i + 1) * totals.rows]
+        np.testing.assert_allclose(mean, part.mean(0), rtol=1e-6, atol=1e-6 * abs(rows).max())
+        np.testing.assert_allclose(square, part.var(0) * len(part), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("dtype", "channels", "features", "groups", "kernel", "stride", "answer"),
     [
