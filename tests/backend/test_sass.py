@@ -42,6 +42,8 @@ def instructions(cubin: Path) -> set[str]:
 
 
 def expected(file: str, macros: dict[str, str]) -> set[str]:
+    if file == "product_double.cu":
+        return {"DMMA", "LDGSTS"}
     if "mma" in file:
         return PORTABLE | ({"LDGSTS"} if macros.get("ALIGNED", "1") == "1" else set())
     direct = macros.get("DIRECT", "0") == "1"
@@ -68,6 +70,7 @@ def expected(file: str, macros: dict[str, str]) -> set[str]:
         ("conv_mma.cu", "sm_80"),
         ("conv_weights_mma.cu", "sm_80"),
         ("product_mma.cu", "sm_100"),
+        ("product_double.cu", "sm_80"),
     ],
 )
 def test_the_tensor_cores_and_the_copy_engine_are_used(file: str, arch: str) -> None:
