@@ -4,6 +4,7 @@
 // The configurations are those of ops/product/choose_mma.py.
 // variants: T=__nv_bfloat16 PAIRED=0,1 ALIGNED=0,1 BIAS=1 ACT=relu
 // variants: T=__nv_bfloat16 BM=128 BN=64,128 B_TRANSPOSED=0,1 PAIRED=1
+// variants: T=__nv_bfloat16 BM=64 BN=128 WM=32 WN=32 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=__half OPERAND=__half BM=64 BN=64 WM=32 WN=32 BIAS=1 ACT=gelu,tanh SAVE=1
 // variants: T=float BM=64 BN=64,128 WM=32 WN=32 PASSES=3,6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float BM=64 BN=64 WM=32 WN=32 PASSES=6 B_TRANSPOSED=1 PAIRED=1

@@ -155,11 +155,14 @@ def test_rounded_is_within_an_eighth(n: int) -> None:
     assert rounded(rounded(n)) == rounded(n)
 
 
+FILES = ["product", "conv", "conv_weights", "grouped", "grouped_weights"]
+
+
 @pytest.mark.parametrize(
     ("file", "family", "macros", "passes"),
     [
-        *itertools.product(["product", "conv", "conv_weights"], [choose_sm90], [sm90_macros], [1, 6]),
-        *itertools.product(["product", "conv", "conv_weights"], [choose_mma], [mma_macros], [1, 6]),
+        *itertools.product(FILES, [choose_sm90], [sm90_macros], [1, 6]),
+        *itertools.product(FILES, [choose_mma], [mma_macros], [1, 6]),
         ("scaled", choose_scaled, sm90_macros, 1),
     ],
 )
@@ -173,7 +176,7 @@ def test_every_tile_is_among_the_compiled_variants(file: str, family: Any, macro
 
     compiled = {of(v) for v in variants(source) if int(v.get("PASSES", 1)) == passes}
     itemsize = 2 if passes == 1 and file != "conv_weights" else 4
-    problem = Problem(4096, 4096, 4096, 1, passes, itemsize, a_transposed=file == "conv_weights")
+    problem = Problem(4096, 4096, 4096, 1, passes, itemsize, a_transposed="weights" in file)
     used = {of(macros(c)) for c in family.candidates(problem, 132)}
     assert used - compiled == set()
     if family is choose_scaled:  # and the parts of a sum that is split, which are float32
