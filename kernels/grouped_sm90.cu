@@ -2,6 +2,8 @@
 // y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * rows * n * k
+// tensor: PASSES
 // architectures: sm_90a
 // variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=1,2 PAIRED=1 BIAS=1 ACT=none,gelu SAVE=0,1
 // variants: T=__nv_bfloat16 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0,1 B_TRANSPOSED=0,1 PAIRED=1
