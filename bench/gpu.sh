@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything worth doing with ten minutes of a machine that has an NVIDIA GPU and no network, the most important first:
-# the tests of the tensor-core kernels, the sanitizer over them, what this machine can do, dense and convolution beside
-# PyTorch and JAX where installed, tuning, a profile of the worst kernels; then, with the time that is left (thirty
-# minutes are enough for all), the other tests and benches and a training run.
+# the tests of the tensor-core kernels, their results a hundred times bit for bit, the sanitizer over them, what this
+# machine can do, dense and convolution beside PyTorch and JAX where installed, tuning, a profile of the worst kernels;
+# then, with the time that is left (thirty minutes are enough for all), the other tests and benches and a training run.
 #
 #   bench/gpu.sh [--minutes 10] [--device cuda|sim]
 #
@@ -10,7 +10,8 @@
 # A copy without its history is told its commit by GRADLIB_COMMIT.
 # Logs go to $OUT and the result file, written anew after every case, to $OUT/<machine>/; so does what tuning found.
 # Without OUT the result file goes to bench/results/<machine>/ and the logs to bench/results/logs/.
-# A part that fails or runs out of its time does not stop the next; the summary tells, and the exit code is 1.
+# A part that fails or runs out of its time does not stop the next; the summary tells, with what it had seen until then,
+# and the exit code is 1.
 # `--device sim` rehearses the whole on a machine without a GPU, on tiny shapes; tools that need one are left out of the
 # commands then.
 set -u -o pipefail
@@ -42,27 +43,30 @@ cd "$scratch" || exit 1 # whatever writes into its working folder writes here
 
 summary=$logs/summary.txt
 : > "$summary"
-rm -f "$logs"/{environment,tests,sanitizer,bench,tune,train,ncu}.txt
+rm -f "$logs"/{environment,tests,repeat,sanitizer,bench,tune,train,ncu}.txt
 failures=0
 end=$((SECONDS + minutes * 60))
 shares_left=100
 
 say() { echo "$*" | tee -a "$summary"; }
 
-# part SHARE LOG TITLE COMMAND...: run a command for at most its share (of 100) of the time that is left, and tell how it ended.
+# part SHARE LOG TITLE COMMAND...: run a command for at most its share (of 100) of the time that is left, and tell how it
+# ended.  It is interrupted as by Ctrl-C, on which pytest tells what failed so far, and killed if that does not help.
 part() {
-  local share=$1 log=$logs/$2.txt title=$3 begin=$SECONDS code limit
+  local share=$1 log=$logs/$2.txt title=$3 begin=$SECONDS code limit before seen
   shift 3
   limit=$(((end - SECONDS) * share / (shares_left > 0 ? shares_left : 1)))
   [ $limit -lt 10 ] && limit=10
   shares_left=$((shares_left - share))
   { echo; echo "=== $title"; echo "\$ $*"; } | tee -a "$log"
-  timeout --kill-after=10 "$limit" "$@" 2>&1 | tee -a "$log"
+  before=$(wc -l < "$log")
+  timeout --signal=INT --kill-after=20 "$limit" "$@" 2>&1 | tee -a "$log"
   code=${PIPESTATUS[0]}
+  seen=$(tail -n "+$((before + 1))" "$log" | grep -aEo '([0-9]+ (failed|passed|error)[^=]*|ERROR SUMMARY: .*)' | tail -n 1)
   case $code in
     0) say "passed   $title ($((SECONDS - begin)) s)" ;;
-    124 | 137) say "FAILED   $title: stopped after $limit s; its log and results so far are kept" ;;
-    *) say "FAILED   $title: exit code $code ($((SECONDS - begin)) s)" ;;
+    124 | 137) say "FAILED   $title: stopped after $limit s (${seen:-its log and results so far are kept})" ;;
+    *) say "FAILED   $title: exit code $code ($((SECONDS - begin)) s)${seen:+ ($seen)}" ;;
   esac
   [ "$code" -eq 0 ] || failures=$((failures + 1))
   return "$code"
@@ -79,14 +83,15 @@ under() {
   if [ "$device" = cuda ]; then "${tool[@]}" "$@"; else echo "without ${tool[*]}"; "$@"; fi
 }
 # pytest's own arguments: those of the project, but parallel only where that is installed and worth it
-pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark --continue-on-collection-errors -q -o addopts=--import-mode=importlib -ra"
+pytest_arguments="--rootdir $root -c $root/pyproject.toml -p no:cacheprovider -p no:benchmark --continue-on-collection-errors -q -o addopts=--import-mode=importlib -ra --tb=short --maxfail=50"
 [ "$device" = cuda ] && pytest_arguments="$pytest_arguments -m gpu"
-# tests FILE... OPTIONS: some must pass
+# tests FILE... OPTIONS: some must pass; a kernel that hangs costs one test and says which (most of the time is compiling)
 tests() {
-  local parallel=() code
-  [ "$device" = cuda ] && "$python" -c 'import xdist' 2> /dev/null && [ "$(nproc)" -ge 8 ] && parallel=(-n 4)
+  local parallel=() stuck=(-o faulthandler_timeout=90) code workers=$(($(nproc) / 2))
+  [ "$device" = cuda ] && "$python" -c 'import xdist' 2> /dev/null && [ $workers -ge 2 ] && parallel=(-n $((workers < 8 ? workers : 8)))
+  "$python" -m pytest --help | grep -q faulthandler_exit_on_timeout && stuck+=(-o faulthandler_exit_on_timeout=true)
   # shellcheck disable=SC2086
-  "$python" -m pytest $pytest_arguments "${parallel[@]}" "$@" | tee "$scratch/tests.txt"
+  "$python" -m pytest $pytest_arguments "${stuck[@]}" "${parallel[@]}" "$@" | tee -i "$scratch/tests.txt"
   code=${PIPESTATUS[0]}
   grep -Eq '[1-9][0-9]* passed' "$scratch/tests.txt" || { echo "no test passed"; return 1; }
   return "$code"
@@ -95,23 +100,29 @@ export -f bench gradlib tests under
 export root python results device pytest_arguments scratch
 
 # What is run of each part; a rehearsal takes little of it, since every kernel is compiled for the CPU first.
-of_tensor_cores=("$root"/tests/ops/product "$root"/tests/ops/test_{dense,dense_chain,dense_residual,matmul,conv,conv_norm,grouped,scaled,attention}.py "$root"/tests/backend/test_ptx_*.py)
+# The tests of what is newest and most likely to fail come first.
+of_products=("$root"/tests/ops/product/test_{sm90,patches,scaled,grouped,mma,planes,thin,double,direct}.py)
+of_tensor_cores=("${of_products[@]}" "$root"/tests/ops/test_{dense,dense_chain,dense_residual,matmul,conv,conv_norm,grouped,scaled,attention}.py "$root"/tests/backend/test_ptx_*.py)
 if [ "$device" = cuda ]; then
   first_tests=("${of_tensor_cores[@]}")
   other_tests=("$root/tests")
   for path in "${of_tensor_cores[@]}"; do other_tests+=("--ignore=$path"); done
-  sanitized=("$root/tests/ops/product")
+  repeated=(dense conv attention --repeat 100)
+  sanitized=("${of_products[@]}")
   once=(--size tiny --once)
   bench_first=(dense conv)
+  bench_dtypes=(bfloat16 float32)
   bench_rest=(attention norm adam embedding lstm step tape launch elementwise cross_entropy batch_norm pool)
-  tuned=()
+  tuned=(--candidates 6)
   trained=()
 else
   first_tests=("$root/tests/ops/product/test_mma.py" -k "sim and layouts and 3-5-7-layout0")
   other_tests=("$root/tests/bench/test_results.py")
+  repeated=(dense --case 5x7x3 --repeat 3)
   sanitized=("$root/tests/ops/product/test_index_maths.py" -k "bands")
   once=(dense --size tiny --once --case 5x7x3 --pass forward)
   bench_first=(dense conv --case relu --pass forward --seconds 0.001)
+  bench_dtypes=(float32)
   bench_rest=(elementwise --case gelu --pass forward --seconds 0.001)
   tuned=(5x7x3 --candidates 1 --seconds 0.001)
   trained=(--epochs 1 --limit 64)
@@ -136,7 +147,7 @@ EOF
 }
 usable() { "$python" -c 'import sys; from gradlib import backend as b; there, why = b.available(sys.argv[1]); sys.exit(0 if there else f"{sys.argv[1]}: {why}")' "$device"; }
 export -f environment usable
-part 2 environment "environment" bash -c environment
+part 1 environment "environment" bash -c environment
 if ! part 1 environment "device $device" bash -c usable; then
   say "nothing to do without the device"
   exit 1
@@ -152,7 +163,11 @@ else
   skip 18 "tests of the tensor-core kernels" "pytest is not installed"
 fi
 
-# -- 3. sanitizer: those tests, then every kernel of the bench on small odd shapes; each array an allocation of its own,
+# -- 3. a race would change bits: layers at the sizes of the bench, again and again
+
+part 4 repeat "the same bits, again and again" bash -c 'bench "$@"' bench "${repeated[@]}"
+
+# -- 4. sanitizer: those tests, then every kernel of the bench on small odd shapes; each array an allocation of its own,
 #       because a pool would hide a read past the end
 
 cat > "$scratch/unpooled.py" << 'EOF'
@@ -168,65 +183,61 @@ import pytest
 sys.exit(pytest.main(sys.argv[2:]))
 EOF
 if [ "$device" = cuda ] && ! command -v compute-sanitizer > /dev/null; then
-  skip 14 "compute-sanitizer" "not on PATH"
+  skip 13 "compute-sanitizer" "not on PATH"
 else
   if $has_pytest; then
     # shellcheck disable=SC2086
-    part 5 sanitizer "compute-sanitizer memcheck, kernel tests" bash -c 'under "$@"' under \
+    part 7 sanitizer "compute-sanitizer memcheck, kernel tests" bash -c 'under "$@"' under \
       compute-sanitizer --tool memcheck --error-exitcode 9 -- "$python" "$scratch/unpooled.py" tests $pytest_arguments "${sanitized[@]}"
   else
-    skip 5 "compute-sanitizer memcheck, kernel tests" "pytest is not installed"
+    skip 7 "compute-sanitizer memcheck, kernel tests" "pytest is not installed"
   fi
   for tool in memcheck racecheck; do
     for dtype in bfloat16 float32; do
       [ "$tool $dtype" = "racecheck bfloat16" ] && continue # it knows nothing of mbarriers and bulk copies
-      part 3 sanitizer "compute-sanitizer $tool, $dtype" bash -c 'under "$@"' under \
+      part 2 sanitizer "compute-sanitizer $tool, $dtype" bash -c 'under "$@"' under \
         compute-sanitizer --tool $tool --error-exitcode 9 -- \
         "$python" "$scratch/unpooled.py" bench --device "$device" --dtype $dtype "${once[@]}"
     done
   done
 fi
 
-# -- 4. what this very machine can do, then dense and convolution against it and beside the others
+# -- 5. what this very machine can do, then dense and convolution against it and beside the others
 
 part 3 bench "copy bandwidth and matrix peak" bash -c 'bench --limits'
-part 25 bench "bench dense and conv" bash -c 'bench "$@"' bench "${bench_first[@]}"
+for dtype in "${bench_dtypes[@]}"; do
+  part 13 bench "bench dense and conv, $dtype" bash -c 'bench "$@"' bench --dtype $dtype "${bench_first[@]}"
+done
 
-# -- 5. tuning
+# -- 6. tuning
 
-tune() {
-  gradlib tune --device "$device" "$@"
-  local code=$? folder
-  folder=$("$python" -c 'from gradlib.kernel import cache; print(cache.folder())')
-  cp "$folder"/tuned-*.json "$results"/ 2> /dev/null
-  return $code
-}
-export -f tune
-part 12 tune "tuning" bash -c 'tune "$@"' tune "${tuned[@]}"
+part 10 tune "tuning" bash -c 'gradlib tune "$@"' tune --device "$device" "${tuned[@]}"
+cp "$("$python" -c 'from gradlib.kernel import cache; print(cache.folder())')"/tuned-*.json "$results"/ 2> /dev/null
 
-# -- 6. why the worst are the worst
+# -- 7. why the worst are the worst: each launch's own time, which needs no right to read counters, then a profile
 
-if [ "$device" = cuda ] && ! command -v ncu > /dev/null; then
-  skip 9 "ncu" "not on PATH"
-else
-  worst=$scratch/worst.txt
-  newest=$(find "$results" -mindepth 2 -maxdepth 2 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
-  "$python" "$root/bench/run.py" --worst "$newest" --count 3 > "$worst"
-  # Without a roofline nothing has a floor; the rehearsal takes a case of its own.
-  [ "$device" = sim ] && printf 'dense\tsim\tfloat32\tforward\t5x7x3 relu\n' > "$worst"
-  [ -s "$worst" ] || skip 9 "ncu" "no case has a floor"
-  while IFS=$'\t' read -r suite _ dtype pass case <&3; do
-    part 3 ncu "ncu $suite $case $dtype $pass" bash -c 'under "$@"' under ncu --clock-control none --set full --launch-count 8 -- \
-      "$python" "$root/bench/run.py" "$suite" --device "$device" --dtype "$dtype" --case "$case" --pass "$pass" --once
-  done 3< "$worst"
-fi
+worst=$scratch/worst.txt
+newest=$(find "$results" -mindepth 2 -maxdepth 2 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+"$python" "$root/bench/run.py" --worst "$newest" --count 3 > "$worst"
+# Without a roofline nothing has a floor; the rehearsal takes a case of its own.
+[ "$device" = sim ] && printf 'dense\tsim\tfloat32\tforward\t5x7x3 relu\n' > "$worst"
+[ -s "$worst" ] || skip 9 "the worst" "no case has a floor"
+profiler=true
+[ "$device" = cuda ] && ! command -v ncu > /dev/null && profiler=false
+$profiler || say "skipped  ncu: not on PATH"
+while IFS=$'\t' read -r suite _ dtype pass case <&3; do
+  again=("$python" "$root/bench/run.py" "$suite" --device "$device" --dtype "$dtype" --case "$case" --pass "$pass" --once)
+  part 1 ncu "launches of $suite $case $dtype $pass" env GRADLIB_DEBUG=2 "${again[@]}"
+  $profiler && part 2 ncu "ncu $suite $case $dtype $pass" bash -c 'under "$@"' under \
+    ncu --clock-control none --set full --launch-count 8 -- "${again[@]}"
+done 3< "$worst"
 
-# -- 7. with the time that is left: the other tests, the other suites, a network
+# -- 8. with the time that is left: the other tests, the other suites, a network
 
 if $has_pytest; then
-  part 8 tests "the other tests" bash -c 'tests "$@"' tests "${other_tests[@]}"
+  part 7 tests "the other tests" bash -c 'tests "$@"' tests "${other_tests[@]}"
 else
-  skip 8 "the other tests" "pytest is not installed"
+  skip 7 "the other tests" "pytest is not installed"
 fi
 part 6 bench "bench of the other suites" bash -c 'bench "$@"' bench "${bench_rest[@]}"
 part 2 train "train digits" bash -c 'gradlib train digits "$@"' train --device "$device" --out "$scratch/digits" "${trained[@]}"

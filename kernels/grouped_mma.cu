@@ -2,8 +2,12 @@
 // y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_mma.py.
+// flops: 2 * rows * n * k
+// tensor: PASSES
+// bytes: size(OPERAND) * min(PASSES, 4) * (rows * k + groups * k * n) + size(OUT) * rows * n
 // variants: T=__nv_bfloat16 PAIRED=0,1 ALIGNED=0,1 BIAS=1 ACT=relu
 // variants: T=__nv_bfloat16 BM=128 BN=64,128 B_TRANSPOSED=0,1 PAIRED=1
+// variants: T=__nv_bfloat16 BM=64 BN=128 WM=32 WN=32 PAIRED=1 BIAS=1 ACT=relu
 // variants: T=__half OPERAND=__half BM=64 BN=64 WM=32 WN=32 BIAS=1 ACT=gelu,tanh SAVE=1
 // variants: T=float BM=64 BN=64,128 WM=32 WN=32 PASSES=3,6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=float BM=64 BN=64 WM=32 WN=32 PASSES=6 B_TRANSPOSED=1 PAIRED=1

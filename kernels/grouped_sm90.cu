@@ -2,14 +2,18 @@
 // y[r] = finish(x[r] B(g)) for r in group g; x: (rows, k); B: (groups, k, n) or, B_TRANSPOSED, (groups, n, k).
 // Of float32 operands each matrix is four bfloat16 planes (planes.cu), of which PASSES products are added up.
 // The configurations are those of ops/product/choose_sm90.py.
+// flops: 2 * rows * n * k
+// tensor: PASSES
 // architectures: sm_90a
-// variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=1,2 PAIRED=1 BIAS=1 ACT=none,relu,gelu SAVE=0,1
+// variants: T=__nv_bfloat16 BM=128 BN=256 CLUSTER=1,2 PAIRED=1 BIAS=1 ACT=none,gelu SAVE=0,1
 // variants: T=__nv_bfloat16 BM=128 BN=128 CLUSTER=1,2 PINGPONG=0,1 B_TRANSPOSED=0,1 PAIRED=1
 // variants: T=__half OPERAND=__half BM=64 BN=64,128,256 PINGPONG=1 PAIRED=1 BIAS=1 ACT=gelu,tanh SAVE=1
 // variants: T=__nv_bfloat16 BM=256 BN=128 STAGES=3 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 // variants: T=__nv_bfloat16 BM=128 BN=64,192 PAIRED=0,1 DIRECT=1 BIAS=1 ACT=relu
 // variants: T=__nv_bfloat16 BM=128 BN=128 PAIRED=1 RESIDUAL=1 BIAS=1 ACT=relu
 // variants: T=float DIRECT=1 BM=128 BN=128 CLUSTER=1,2 PASSES=3,6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
+// variants: T=float DIRECT=1 BM=128 BN=64 PASSES=6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
+// variants: T=float DIRECT=1 BM=64 BN=64,128 PINGPONG=1 PASSES=6 PAIRED=1 BIAS=1 ACT=gelu SAVE=1
 #include "gradlib/sm90/grouped.cuh"
 
 #if defined(GRADLIB_SIM) || defined(__CUDA_ARCH_FEAT_SM90_ALL)

@@ -4,6 +4,7 @@
 // The configurations are those of ops/product/choose_mma.py.
 // variants: T=__nv_bfloat16 A_TRANSPOSED=1 PAIRED=0,1 ALIGNED=0,1
 // variants: T=__nv_bfloat16 A_TRANSPOSED=1 BM=128 BN=64,128 PAIRED=1
+// variants: T=__nv_bfloat16 A_TRANSPOSED=1 BM=64 BN=128 WM=32 WN=32 PAIRED=1
 // variants: T=float OPERAND=__nv_bfloat16,__half A_TRANSPOSED=1 BM=64 BN=64 WM=32 WN=32 PAIRED=1
 // variants: T=float A_TRANSPOSED=1 BM=64 BN=64,128 WM=32 WN=32 PASSES=3,6 PAIRED=1
 #include "gradlib/mma/block.cuh"

@@ -4,10 +4,13 @@
 // The configurations are those of ops/product/choose_sm90.py.
 // architectures: sm_90a
 // variants: T=__nv_bfloat16 A_TRANSPOSED=1 BM=128 BN=128,256 CLUSTER=1,2 PAIRED=1
+// variants: T=__nv_bfloat16 A_TRANSPOSED=1 BM=128 BN=128 CLUSTER=1,2 PINGPONG=1 PAIRED=1
 // variants: T=__half OPERAND=__half A_TRANSPOSED=1 BM=64 BN=64,128,256 PINGPONG=1 PAIRED=1
 // variants: T=__nv_bfloat16 A_TRANSPOSED=1 BM=256 BN=128 STAGES=3 PAIRED=1
 // variants: T=float A_TRANSPOSED=1 DIRECT=1 BM=128 BN=64,192 PAIRED=0,1
 // variants: T=float A_TRANSPOSED=1 DIRECT=1 BM=128 BN=128 CLUSTER=1,2 PASSES=3,6 PAIRED=1
+// variants: T=float A_TRANSPOSED=1 DIRECT=1 BM=128 BN=64 PASSES=6 PAIRED=1
+// variants: T=float A_TRANSPOSED=1 DIRECT=1 BM=64 BN=64,128 PINGPONG=1 PASSES=6 PAIRED=1
 #include "gradlib/sm90/grouped.cuh"
 
 #if defined(GRADLIB_SIM) || defined(__CUDA_ARCH_FEAT_SM90_ALL)

@@ -1,8 +1,10 @@
 // float32 as bfloat16: x = p0 + p1 + p2 with 8 bits each, for products of float32 accuracy on tensor cores.  Each plane
 // is rounded to nearest, so |p1| <= 2^-8 |x|, |p2| <= 2^-16 |x| and what is left is below 2^-24 |x| (below the
 // smallest bfloat16 where x is tiny).  p3 is p0 where x is finite and 0 elsewhere: it meets p1 and p2 of the other
-// operand, whose zeros times infinity would be NaN.  So infinities and NaN of the operands come out as in float32; but
-// where a finite term is beyond float32's range, the sign of the infinity may be wrong, or it is NaN.
+// operand, whose zeros times infinity would be NaN.  So infinities and NaN of the operands come out as in float32.  Where
+// finite terms are so large that those of the lower planes, at most 2^-7 of them with either sign, are beyond float32's
+// range themselves (64 terms that add up to 2^134), the sign of the infinity may be wrong, or it is NaN.  To know it,
+// sums of lower planes would have to leave the tensor core apart from those of p0, which costs every product time.
 // Of 16-bit elements (PLANES=1, OUT=T) it is a copy with padded rows.
 // Source: Henry, Tang, Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision
 // computations", 2019.

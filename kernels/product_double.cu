@@ -2,6 +2,9 @@
 // A block computes 64 x 64, each of its four warps 32 x 32, in steps of 16 of k through STAGES of shared memory that
 // cp.async fills, an element at a time, so that every alignment will do: 64 copies of a warp beside 256 products.
 // It is the kernel of GPUs whose tensor cores multiply doubles faster than their other units: ops/product/double.py.
+// flops: 2 * m * n * k * grid_z / splits
+// tensor: 16
+// bytes: size(T) * ((m * k + k * n) / splits + m * n) * grid_z
 // variants: A_ALONG=0,1 B_ALONG=0,1
 // variants: PAIRED=1 BIAS=1 ACT=relu,gelu,tanh,mish SAVE=1
 // variants: SCALE=1 BIAS=1 ACT=silu RESIDUAL=1,2 DROPOUT=1

@@ -3,6 +3,8 @@
 // pieces of 16 bytes, straight into registers: several of a thread are under way at any time.  Threads that share
 // elements of y lie beside each other along k; their sums are added within warps, then over warps, always in one order.
 // The configurations are those of ops/product/thin.py.
+// flops: 2 * count * extent * k * products
+// bytes: products * (size(OPERAND) * (count + extent) * k + size(OUT) * count * extent * splits)
 // variants: T=float,double,__half ALONG=0,1 ROWS=1,8 PAIRED=1
 // variants: T=float ALONG=0,1 ROWS=2,4 PAIRED=1
 // variants: T=__nv_bfloat16 ALONG=0,1 SWAPPED=0,1 ROWS=8 PAIRED=0,1

@@ -72,6 +72,16 @@ def test_bare_arrays(show) -> None:  # type: ignore[no-untyped-def]
     assert out[1].endswith("numpy's")
 
 
+def test_the_filters_of_bare_arrays_are_those_of_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    monkeypatch.setattr(sys, "argv", ["bare_arrays.py"])
+    names = runpy.run_path(str(FOLDER / "bare_arrays.py"))
+    image = np.random.default_rng(0).standard_normal((40, 31))
+    np.testing.assert_allclose(names["blurred"](image, 1.5), ndimage.gaussian_filter(image, 1.5), atol=1e-14)
+    sobel = np.hypot(*(ndimage.sobel(image, axis, mode="nearest") for axis in (0, 1)))
+    np.testing.assert_allclose(names["edges"](image), sobel, atol=1e-13)
+
+
 def test_check_reduction(show, sim) -> None:  # type: ignore[no-untyped-def]
     out = show("check_reduction.py").splitlines()
     assert out[0] == "without the barrier: a race on dynamic shared memory in line 5"

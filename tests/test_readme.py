@@ -19,9 +19,10 @@ def blocks(language: str) -> list[str]:
 
 def test_the_code_runs(capsys: pytest.CaptureFixture[str], sim: str) -> None:
     names: dict[str, object] = {
-        "images": np.ones((2, 8, 8, 3), np.float32),
-        "filters": np.ones((3, 3, 3, 4), np.float32),
+        name: np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        for name, shape in (("images", (2, 8, 8, 3)), ("filters", (3, 3, 3, 4)))
     }
+    plain = dict(names)
     for block in blocks("python"):
         exec(block.replace("epochs=5", "epochs=1"), names)
     printed = capsys.readouterr().out
@@ -30,6 +31,10 @@ def test_the_code_runs(capsys: pytest.CaptureFixture[str], sim: str) -> None:
     assert "race 4 tile" in printed
     assert type(names["y"]) is np.ndarray
     assert names["y"].shape == (2, 4, 4, 4)
+    x, w = (gl.tensor(plain[name], requires_grad=True) for name in ("images", "filters"))
+    gl.nn.functional.conv2d(x, w, stride=2, padding=1, activation="relu").mean().backward()
+    for name, leaf in (("d_images", x), ("d_filters", w)):
+        np.testing.assert_allclose(names[name], leaf.grad.numpy(), rtol=1e-5, atol=1e-7)
 
 
 def test_every_extra_it_names_exists() -> None:

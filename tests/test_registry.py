@@ -21,7 +21,8 @@ DECLINED = [
     line for line in (Path(__file__).parent / "declined.txt").read_text().splitlines() if line and line[0] != "#"
 ]
 
-# Run in the checked build of sim every time: one op of each family of kernels.
+# Run in the checked build of sim every time: one op of each family of kernels.  The products on tensor cores and the
+# convolutions are so in their own tests (ops/product, ops/test_conv.py).
 CHECKED = [
     "add",
     "attention",
@@ -30,6 +31,7 @@ CHECKED = [
     "cross_entropy",
     "dense",
     "dropout",
+    "grouped_matmul",
     "index_add",
     "layer_norm",
     "matmul",

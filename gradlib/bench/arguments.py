@@ -32,6 +32,7 @@ def parser(suites: Iterable[str]) -> argparse.ArgumentParser:
     add = instead.add_argument
     add("--limits", action="store_true", help="measure copy bandwidth and matrix peak alone, and keep them")
     add("--once", action="store_true", help="run gradlib's cases once after a warm-up: for profilers")
+    add("--repeat", type=int, default=0, metavar="N", help="run gradlib's cases N times: are the bits always the same?")
     add("--table", nargs="+", type=Path, metavar="FILE", help="print the tables of result files")
     add("--readme", type=Path, metavar="FILE", help="make tables and plots of a Markdown file anew")
     add("--worst", type=Path, metavar="FILE", help="list gradlib's cases furthest from the floor, tab-separated")

@@ -15,7 +15,7 @@ from .. import backend as backends
 from ..spec import FLOATING
 from . import results, table
 from .arguments import parser
-from .case import Case
+from .case import Case, Run
 from .engine import run_case
 from .libraries import libraries
 from .machine import Others, commit, machine, versions
@@ -79,6 +79,8 @@ def _check(arguments: argparse.Namespace) -> None:
                 raise UsageError(f"unknown {what} {name!r}\n  need one of {', '.join(known)}")
     if not arguments.seconds > 0:
         raise UsageError(f"--seconds {arguments.seconds:g}: need more than 0")
+    if arguments.repeat < 0:
+        raise UsageError(f"--repeat {arguments.repeat}: need 1 or more")
 
 
 def _selected(arguments: argparse.Namespace, device: str) -> list[Case]:
@@ -105,8 +107,8 @@ def _bench(arguments: argparse.Namespace) -> int:
         plan = {device: [] for device in devices}
     elif not any(plan.values()):
         raise UsageError(f"no case matches --case {arguments.case!r} --pass {','.join(arguments.which) or 'all'}")
-    if arguments.once:
-        return _once(arguments, plan)
+    if arguments.once or arguments.repeat:
+        return _untimed(arguments, plan)
     revision, dirty = commit()
     about = machine(devices)
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -171,7 +173,8 @@ def _one_thread() -> None:
             raise UsageError(f"--clock processor: need {name}=1 in the environment, or several threads are added up")
 
 
-def _once(arguments: argparse.Namespace, plan: dict[str, list[Case]]) -> int:
+def _untimed(arguments: argparse.Namespace, plan: dict[str, list[Case]]) -> int:
+    """Run gradlib's cases once after a warm-up, or so often that a race would show in their bits."""
     failed = 0
     for device, cases in plan.items():
         library = libraries(device, peers=False)[0]["gradlib"]
@@ -179,12 +182,30 @@ def _once(arguments: argparse.Namespace, plan: dict[str, list[Case]]) -> int:
             for which in case.work:
                 if arguments.which and which not in arguments.which:
                     continue
-                outcome = "ran"
                 try:
                     run = case.entries["gradlib"](library, case.inputs())[which]
-                    run()
+                    outcome = _repeated(run, arguments.repeat) if arguments.repeat else "ran"
+                    if not arguments.repeat:
+                        run()
                     library.timer.finish(run())
                 except Exception as error:  # the other kernels are still worth a look
-                    outcome, failed = f"failed: {describe(error)}", 1
+                    outcome = f"failed: {describe(error)}"
+                failed |= outcome.startswith("failed")
                 print(f"{device} {case.suite} {case.name} {case.dtype} {which}: {outcome}", flush=True)
     return failed
+
+
+def _repeated(run: Run, times: int) -> str:
+    """Say whether so many runs give the same bits; they are compared on their device."""
+    first = _bits(run())
+    for number in range(2, times + 1):
+        for i, (one, other) in enumerate(zip(first, _bits(run()), strict=True)):
+            count = int((one != other).sum())
+            if count:
+                return f"failed: run {number} differs from the first in {count} of {one.size} bytes of result {i}"
+    return f"the same bits {times} times"
+
+
+def _bits(value: Any) -> list[Any]:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [v.data.reshape(-1).view(np.uint8) for v in values if v is not None]

@@ -10,6 +10,7 @@ from typing import Any
 from . import plot
 from .results import Record, load
 
+_LAUNCH = 5e-6  # seconds that a launch takes, whatever it does
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -140,10 +141,22 @@ def limits(device: str, roofline: dict[str, Any]) -> str:
 
 
 def worst(path: Path, count: int) -> list[Record]:
-    """Return gradlib's records furthest from their floor on the fastest device of the file, worst first."""
+    """Return gradlib's records furthest from their floor on the fastest device of the file, worst first.
+
+    On a GPU those whose floor is more than what a launch takes, if there are any, and of a layer one pass: what a
+    profile of the kernels can say something about.
+    """
     records = [r for r in load(path)["records"] if r["who"] == "gradlib" and r.get("floor") and not r.get("error")]
     gpu = [r for r in records if r["device"] == "cuda" and r["cache"] == "cold"]
-    return sorted(gpu or records, key=lambda r: r["floor"] / r["seconds"])[:count]
+    found = [r for r in gpu if r["floor"] > _LAUNCH] or gpu or records
+    found.sort(key=_share)
+    if gpu:
+        found = list({(r["suite"], r["case"], r["dtype"]): r for r in reversed(found)}.values())  # the worst remain
+    return sorted(found, key=_share)[:count]
+
+
+def _share(record: Record) -> float:
+    return float(record["floor"] / record["seconds"])
 
 
 def fill(text: str, root: Path) -> str:

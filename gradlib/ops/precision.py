@@ -32,9 +32,10 @@ def set_matmul_precision(precision: str) -> None:
     Notes
     -----
     On tensor cores a float32 is three bfloat16 planes, the last of which ends at 2^-133: operands below 2^-110 lose
-    digits.  Infinities and NaN of the operands come out as in float32; where finite operands have a product beyond
-    float32's range, the result may be NaN or the other infinity.  `python -m gradlib.bench.precision` prints errors by
-    depth and range of values.
+    digits.  Infinities and NaN of the operands come out as in float32.  A sum of finite terms beyond float32's range
+    is the infinity of its sign while the magnitudes of any 64 terms add up to less than 2^134; else, or where partial
+    sums of both signs are beyond the range, it may be NaN or the other infinity, but nothing finite.  `python -m
+    gradlib.bench.precision` prints errors by depth and range of values.
 
     Raises
     ------

@@ -162,8 +162,9 @@ def scaled_mm(
     -----
     Derivative: every order in the scales and the bias; none in a and b, which only store: a gradient ends at the cast
     to 8 bits.  Kernel: scaled_sm90.cu on sm_90a, where k is a multiple of 16: its tensor cores keep some 14 bits of a
-    sum, which leaves them after every 256 of k; elsewhere float8.cu, exactly to bfloat16 (float32 without tensor
-    cores), and products of that.  Floor: 2 m n k operations at twice the rate of 16 bits.
+    sum, which leaves them after every 256 of k; deep sums of few tiles are split over blocks (finish.cu).  Elsewhere
+    float8.cu, exactly to bfloat16 (float32 without tensor cores), and products of that.  Floor: 2 m n k operations at
+    twice the rate of 16 bits.
     Source: Micikevicius et al., "FP8 Formats for Deep Learning", 2022; the promotion of sums: DeepSeek-AI, "DeepSeek-V3
     Technical Report", 2024, section 3.3.2.  The model is ``torch._scaled_mm``.
 

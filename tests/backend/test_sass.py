@@ -42,6 +42,8 @@ def instructions(cubin: Path) -> set[str]:
 
 
 def expected(file: str, macros: dict[str, str]) -> set[str]:
+    if file == "product_double.cu":
+        return {"DMMA", "LDGSTS"}
     if "mma" in file:
         return PORTABLE | ({"LDGSTS"} if macros.get("ALIGNED", "1") == "1" else set())
     direct = macros.get("DIRECT", "0") == "1"
@@ -66,6 +68,7 @@ FILES = [
     ("conv_mma.cu", "sm_80"),
     ("conv_weights_mma.cu", "sm_80"),
     ("product_mma.cu", "sm_100"),
+    ("product_double.cu", "sm_80"),
 ]
 
 

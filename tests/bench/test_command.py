@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import gradlib as gl
 from gradlib import backend
 from gradlib.bench import command, engine, main, results
 from gradlib.bench.machine import slug
@@ -103,6 +104,24 @@ def test_table_worst_and_once(tmp_path, capsys):
     assert (suite, device, dtype) == ("dense", "cpu", "float32")
     assert main([suite, "--device", device, "--size", "tiny", "--case", case, "--pass", which, "--once"]) == 0
     assert capsys.readouterr().out == f"cpu dense {case} float32 {which}: ran\n"
+
+
+def test_repeated_runs_are_held_to_the_bits_of_the_first(monkeypatch, capsys):
+    call = ["dense", "--device", "cpu", "--size", "tiny", "--case", "5x7x3", "--repeat", "3"]
+    assert main(call) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"cpu dense 5x7x3 relu float32 {p}: the same bits 3 times" for p in ("forward", "backward")]
+    dense, calls = gl.nn.functional.dense, []
+
+    def other(*args, **kwargs):
+        calls.append(1)
+        y = dense(*args, **kwargs)
+        return gl.where(gl.arange(3) == 1, -y, y) if len(calls) == 3 else y
+
+    monkeypatch.setattr("gradlib.nn.functional.dense", other)
+    assert main([*call, "--pass", "forward"]) == 1
+    assert "forward: failed: run 3 differs from the first in" in capsys.readouterr().out
+    assert main([*call[:-1], "-1"]) == 2
 
 
 def test_gradlibs_failure_is_recorded_and_makes_the_exit_code_1(tmp_path, monkeypatch, capsys):

@@ -81,6 +81,22 @@ def test_infinities_and_nan_are_those_of_the_plain_product(sim, name, a, b, pass
     assert np.isfinite(got[np.isfinite(expected)]).all()
 
 
+@pytest.mark.parametrize("passes", [3, 6])
+@pytest.mark.parametrize("exponent", [129, 131, 140, 200])
+def test_a_sum_beyond_the_range_is_not_finite(sim, exponent, passes):
+    """And the infinity of its sign while the terms of lower planes, at most 2^-7 of it, are within the range."""
+    rng = np.random.default_rng(exponent)
+    a, b = rng.standard_normal((8, 70)), rng.uniform(1, 2, (70, 8))
+    a[:, 17] = rng.choice([-1, 1], 8) * rng.uniform(1, 2, 8) * 2.0 ** (exponent // 2)
+    b[17] *= 2.0 ** (exponent - exponent // 2)
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    got = by_kernel(a, b, passes)
+    assert not np.isfinite(got).any()
+    if exponent + 2 < 134:
+        np.testing.assert_array_equal(got, np.copysign(np.inf, exact))
+
+
 def test_the_command(capsys: Any, tmp_path: Any):
     assert precision.main(["--depths", "16", "--out", str(tmp_path / "errors.json")]) == 0
     records = json.loads((tmp_path / "errors.json").read_text())

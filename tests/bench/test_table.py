@@ -93,6 +93,15 @@ def test_worst_are_the_furthest_from_their_floor(tmp_path):
     on_gpu = [record("gradlib", 1e-3, case=c, device="cuda", cache=c) for c in ("cold", "warm")]
     path.write_text(json.dumps(document(rows + on_gpu)))
     assert [r["case"] for r in table.worst(path, 2)] == ["cold"]
+    gpu = {"device": "cuda", "cache": "cold"}
+    on_gpu += [record("gradlib", 1e-3, case="tiny", floor=1e-7, **gpu)]  # a launch, whatever it does
+    on_gpu += [
+        record("gradlib", t, case="both", floor=1e-5, **gpu, **{"pass": p}) for p, t in (("a", 1e-4), ("b", 2e-4))
+    ]
+    path.write_text(json.dumps(document(on_gpu)))
+    found = [r for r in table.worst(path, 9) if r["floor"] == 1e-5]
+    assert [(r["case"], r["pass"]) for r in found] == [("both", "b")]
+    assert "tiny" not in [r["case"] for r in table.worst(path, 9)]
 
 
 def test_fill_replaces_what_stands_between_the_marks(tmp_path):

@@ -16,7 +16,11 @@ from gradlib.kernel.signature import entries, parse
 from gradlib.kernel.source import from_text
 from gradlib.kernel.work import Work, floor, measured, said, work
 
+from ..ops.product.conftest import limits
+
 H200 = Limits(name="H200", clock=1.98e9, bandwidth=4.8e12)
+__all__ = ["limits"]
+
 LINE = re.compile(
     r"^ *(?P<time>[\d.]+ us|sim) +(?P<bytes>[\d.]+ (?:GB/s|MB)) +(?P<flops>[\d.]+ (?:TFLOP/s|GFLOP)|-) +"
     r"(?P<floor>\d+ % of floor|-)  (?P<what>\w+: \S+:\w+ grid=.*)$"
@@ -122,6 +126,53 @@ def test_products_on_tensor_cores_are_counted(sim: str, printed: Any, shape: tup
     assert "product_" in found["what"]
     assert float(found["bytes"].split()[0]) == pytest.approx(2 * (m * k + k * n + m * n) / 1e6, rel=5e-3)
     assert float(found["flops"].split()[0]) == pytest.approx(2 * m * k * n / 1e9, abs=1e-6)
+
+
+def thin(sim: str) -> tuple[Any, Any]:
+    """Of few rows: what is read is the bytes."""
+    m, k, n = 4, 256, 512
+    gl.zeros((m, k), dtype="float32", device=sim) @ gl.zeros((k, n), dtype="float32", device=sim)
+    return 4 * (m * k + k * n + m * n), 2 * m * k * n
+
+
+def double(sim: str) -> tuple[Any, Any]:
+    m, k, n = 130, 96, 130
+    gl.zeros((m, k), dtype="float64", device=sim) @ gl.zeros((k, n), dtype="float64", device=sim)
+    return 8 * (m * k + k * n + m * n), 2 * m * k * n
+
+
+def scaled(sim: str) -> tuple[Any, Any]:
+    m, k, n = 33, 48, 24
+    a, b = (gl.zeros(s, device=sim).to("float8_e4m3fn") for s in ((m, k), (n, k)))
+    gl.nn.functional.scaled_mm(a, b.T, *[gl.ones((1,), device=sim)] * 2)
+    return m * k + k * n + 2 * m * n + 8, 2 * m * k * n
+
+
+def grouped(sim: str) -> tuple[Any, Any]:
+    rows, k, n = 90, 72, 40
+    x, w = (gl.zeros(s, dtype="bfloat16", device=sim) for s in ((rows, k), (3, k, n)))
+    gl.nn.functional.grouped_dense(x, w, gl.tensor([40, 10, 40], device=sim))
+    return 2 * (rows * k + 3 * k * n + rows * n), 2 * rows * k * n
+
+
+@pytest.mark.parametrize(
+    ("launch", "file", "architecture"),
+    [
+        (thin, "product_thin.cu", "sm_90a"),
+        (double, "product_double.cu", "sm_90a"),
+        (scaled, "scaled_sm90.cu", "sm_90a"),
+        (grouped, "grouped_sm90.cu", "sm_90a"),
+        (grouped, "grouped_mma.cu", "sm_80"),
+    ],
+)
+def test_other_products_are_counted(
+    sim: str, printed: Any, limits: Any, launch: Any, file: str, architecture: str
+) -> None:
+    limits(sim, architecture=architecture, multiprocessors=1 if launch is double else 4)
+    moved, flops = launch(sim)
+    [found] = [m for m in map(LINE.match, printed()) if m and file in m["what"]]
+    assert float(found["flops"].split()[0]) == pytest.approx(flops / 1e9, rel=5e-3, abs=1e-6)
+    assert float(found["bytes"].split()[0]) == pytest.approx(moved / 1e6, rel=6e-3)
 
 
 @pytest.mark.parametrize("channels", [8, 5])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradlib.backend import Limits
 from gradlib.kernel import load, variants
-from gradlib.ops.product import Problem, Steps, choose_mma, choose_sm90
+from gradlib.ops.product import Problem, Steps, choose_mma, choose_scaled, choose_sm90
 from gradlib.ops.product.choice import Question, rounded
 from gradlib.ops.product.mma import config_macros as mma_macros
 from gradlib.ops.product.sm90 import config_macros as sm90_macros
+from gradlib.testing import run_kernel
 
 SIZES = st.one_of(st.integers(1, 300), st.integers(1, 20_000), st.sampled_from([64, 128, 768, 4096, 50_304, 3_211_264]))
 STEPS = st.sampled_from(
@@ -40,19 +43,31 @@ def problems(draw: Any) -> Problem:
     )  # fmt: skip
 
 
-def parts(k: int, splits: int, tile: int) -> list[range]:
-    """Return which of the K a part adds up, as schedule.cuh and block.cuh do: so many slabs for each."""
-    slabs = -(-k // tile)
-    each = -(-slabs // splits)
-    return [range(i * each * tile, min((i + 1) * each * tile, k)) for i in range(splits)]
+PARTS = r"""
+#include "gradlib/schedule.cuh"
+extern "C" __global__ void parts(const int* splits, int* parts, int count, int slabs, int most) {
+  for (int i = 0; i < count; ++i) {
+    for (int index = 0; index < splits[i]; ++index) {
+      const schedule::Part part = schedule::part(slabs, splits[i], index);
+      parts[2 * (i * most + index)] = part.begin;
+      parts[2 * (i * most + index) + 1] = part.end;
+    }
+  }
+}
+"""
 
 
-def covers_k_once(problem: Problem, splits: int, tile: int) -> None:
-    end = 0
-    for part in parts(problem.k, splits, tile):
-        assert part.start == end < part.stop
-        end = part.stop
-    assert end == problem.k
+def cover_k_once(problem: Problem, found: list[Any], tile: int) -> None:
+    """Hold the kernels' parts of k, in slabs, to be neighbours, none of them empty, from the first slab to the last."""
+    slabs, splits = -(-problem.k // tile), np.array(sorted({c.splits for c in found}), np.int32)
+    most = int(splits[-1])
+    seen = np.zeros((len(splits), most, 2), np.int32)
+    run_kernel(PARTS, "parts", 1, 1, [splits, seen, len(splits), slabs, most], check=False)
+    for count, parts in zip(splits, seen, strict=True):
+        begin, end = parts[:count].T
+        assert (begin < end).all()
+        np.testing.assert_array_equal(begin, [0, *end[:-1]])
+        assert end[-1] == slabs
 
 
 @settings(max_examples=200, deadline=None)
@@ -80,7 +95,21 @@ def test_sm90(problem: Problem, multiprocessors: int) -> None:
         assert 1 <= c.cluster <= multiprocessors
         assert c.group >= 1
         assert c.splits == 1 or not problem.steps.totals
-        covers_k_once(problem, c.splits, choose_sm90.TILE_K)
+    cover_k_once(problem, found, choose_sm90.TILE_K)
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems(), MULTIPROCESSORS)
+def test_scaled(problem: Problem, multiprocessors: int) -> None:
+    """Of 8-bit floats: what fits in 16 bits, and leaves as many registers again."""
+    problem = problem._replace(passes=1, products=1, a_transposed=False, b_transposed=True)
+    found = choose_scaled.candidates(problem, multiprocessors)
+    assert choose_scaled.choose(problem, multiprocessors) in found
+    assert set(found) <= set(choose_sm90.candidates(problem, multiprocessors))
+    assert all(c.rows // 64 * c.bn <= 128 for c in found)
+    assert {(c.bm, c.bn, c.cluster, c.pingpong) for c in found} == {
+        (c.bm, c.bn, c.cluster, c.pingpong) for c in choose_scaled.CANDIDATES
+    }
 
 
 @settings(max_examples=200, deadline=None)
@@ -98,7 +127,7 @@ def test_mma(problem: Problem, multiprocessors: int) -> None:
         sums = c.wm * c.wn // 32 * (2 if problem.passes > 1 else 1)
         assert sums <= 64  # of a thread
         assert c.splits == 1 or not problem.steps.totals
-        covers_k_once(problem, c.splits, choose_mma.TILE_K)
+    cover_k_once(problem, found, choose_mma.TILE_K)
 
 
 @pytest.mark.parametrize("family", [choose_sm90, choose_mma])
@@ -115,7 +144,7 @@ def test_of_so_many_splits(family: Any, problem: Problem, multiprocessors: int) 
 @given(problems(), MULTIPROCESSORS)
 def test_the_first_candidate_of_a_question_is_the_choice(problem: Problem, multiprocessors: int) -> None:
     limits = Limits(multiprocessors=multiprocessors)
-    for family in (choose_sm90, choose_mma):
+    for family in (choose_sm90, choose_mma, choose_scaled):
         question = Question(family, "x.cu", problem, limits)
         assert question.candidates[0] == family.choose(problem, multiprocessors)
 
@@ -126,12 +155,20 @@ def test_rounded_is_within_an_eighth(n: int) -> None:
     assert rounded(rounded(n)) == rounded(n)
 
 
-@pytest.mark.parametrize("passes", [1, 6])
-@pytest.mark.parametrize("file", ["product", "conv", "conv_weights"])
-@pytest.mark.parametrize(("family", "macros"), [(choose_sm90, sm90_macros), (choose_mma, mma_macros)])
-def test_every_tile_is_among_the_compiled_variants(family: Any, macros: Any, file: str, passes: int) -> None:
+FILES = ["product", "conv", "conv_weights", "grouped", "grouped_weights"]
+
+
+@pytest.mark.parametrize(
+    ("file", "family", "macros", "passes"),
+    [
+        *itertools.product(FILES, [choose_sm90], [sm90_macros], [1, 6]),
+        *itertools.product(FILES, [choose_mma], [mma_macros], [1, 6]),
+        ("scaled", choose_scaled, sm90_macros, 1),
+    ],
+)
+def test_every_tile_is_among_the_compiled_variants(file: str, family: Any, macros: Any, passes: int) -> None:
     """Those are compiled without spills for every architecture.  (The stages, a loop's bound, change no register.)"""
-    source = load(f"{file}_{family.__name__.rpartition('_')[2]}.cu")
+    source = load(f"{file}_{'mma' if family is choose_mma else 'sm90'}.cu")
     tile = [name for name in macros(family.CANDIDATES[0]) if name != "STAGES"]
 
     def of(given: Any) -> tuple[str, ...]:
@@ -139,9 +176,11 @@ def test_every_tile_is_among_the_compiled_variants(family: Any, macros: Any, fil
 
     compiled = {of(v) for v in variants(source) if int(v.get("PASSES", 1)) == passes}
     itemsize = 2 if passes == 1 and file != "conv_weights" else 4
-    problem = Problem(4096, 4096, 4096, 1, passes, itemsize, a_transposed=file == "conv_weights")
+    problem = Problem(4096, 4096, 4096, 1, passes, itemsize, a_transposed="weights" in file)
     used = {of(macros(c)) for c in family.candidates(problem, 132)}
     assert used - compiled == set()
+    if family is choose_scaled:  # and the parts of a sum that is split, which are float32
+        assert used - {of(v) for v in variants(source) if v.get("T") == "float"} == set()
 
 
 def _totals(problem: Problem) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradlib.ops.product.geometry import Window, classes
+from gradlib.ops.product.geometry import Window, classes, tap_strides, whd
 from gradlib.testing import run_kernel
 
 few = settings(max_examples=25, deadline=None)
@@ -134,14 +134,19 @@ def test_staged_results_lie_as_the_copy_engine_takes_them():
 
 
 @st.composite
-def windows(draw):
-    dims = draw(st.integers(1, 2))
+def windows(draw, most=2):
+    """Draw a window, the size of an image that it fits into, and the zeros behind the image."""
+    dims = draw(st.integers(1, most))
+    large = dims < 3
 
     def each(low, high):
         return tuple(draw(st.integers(low, high)) for _ in range(dims))
 
-    window = Window(each(1, 5), each(1, 4), each(0, 4), each(1, 4), 1)
-    return window, each(1, 12), each(0, 3)
+    kernel, stride, before = each(1, 5 if large else 2), each(1, 4 if large else 3), each(0, 4 if large else 1)
+    dilation, behind, more = each(1, 4 if large else 2), each(0, 3 if large else 1), each(1, 8 if large else 4)
+    needed = (d * (k - 1) - a - b for d, k, a, b in zip(dilation, kernel, before, behind, strict=True))
+    size = tuple(max(n, 0) + extra for n, extra in zip(needed, more, strict=True))
+    return Window(kernel, stride, before, dilation, 1), size, behind
 
 
 @settings(max_examples=300, deadline=None)
@@ -151,8 +156,6 @@ def test_classes_cover_every_place_once_and_every_tap_of_it(case):
     window, size, behind = case
     axes = list(zip(size, window.kernel, window.stride, window.before, behind, window.dilation, strict=True))
     out = tuple((n + a + b - d * (k - 1) - 1) // s + 1 for n, k, s, a, b, d in axes)
-    if min(out) < 1:
-        return
     wanted = set()
     for p in itertools.product(*map(range, out)):
         for r in itertools.product(*map(range, window.kernel)):
@@ -175,6 +178,99 @@ def test_classes_cover_every_place_once_and_every_tap_of_it(case):
     assert sorted(places) == list(itertools.product(*map(range, size)))
     assert len(found) == len(set(found))
     assert set(found) == wanted
+
+
+WALKED = r"""
+#include "gradlib/walk.cuh"
+using walk::Axes;
+// c: of a class: count, step, low, taps, offset, origin; first tap and the steps to the next; stride; size, kernel.
+GRADLIB_DEVICE Axes axes(const int* c, int i) { return {c[3 * i], c[3 * i + 1], c[3 * i + 2]}; }
+extern "C" __global__ void walked(const int* c, int* places, int* reached, int batch, int blocks, int channels) {
+  const Axes count = axes(c, 0), size = axes(c, 9), out = axes(c, 10);
+  const walk::Walk base(count, axes(c, 1), axes(c, 2));
+  const walk::Taps taps(axes(c, 3), axes(c, 4), c[18], axes(c, 7), blocks, channels);
+  const int m = batch * count.w * count.h * count.d, of_taps = c[9] * c[10] * c[11];
+  const walk::MapRows rows{base, size, axes(c, 5), axes(c, 8), m, 1, 0, 1};
+  for (int row = threadIdx.x; row < m + 3; row += 32) {
+    const long long at = rows.offset(0, row);
+    if (row >= m) {
+      if (at != -1) places[0] = -1000000;
+      continue;
+    }
+    places[at] += 1;
+    Axes on;
+    const int image = base.place(row, on);
+    for (int i = 0; i < of_taps * blocks; ++i) {
+      const walk::Taps::At tap = taps.at(i);
+      const int w = base.low.w + on.w * base.step.w + tap.offset.w, h = base.low.h + on.h * base.step.h + tap.offset.h,
+                d = base.low.d + on.d * base.step.d + tap.offset.d;
+      if (w < 0 || h < 0 || d < 0 || w >= out.w || h >= out.h || d >= out.d) continue;
+      const long long from = ((image * out.d + d) * out.h + h) * out.w + w;
+      reached[(at * c[33] + tap.matrix) * blocks + tap.channel / channels] += 1 + (int)from;
+    }
+  }
+}
+"""
+
+
+@few
+@given(windows(3), st.integers(1, 2), st.integers(1, 2))
+def test_the_rows_of_all_classes_are_every_place_once_and_their_taps_those_of_the_definition(case, batch, blocks):
+    """As the kernels count them: x at h gets dz at p by tap r, each block of channels, where h = p s + r d - before."""
+    window, size, behind = case
+    axes = list(zip(size, window.kernel, window.stride, window.before, behind, window.dilation, strict=True))
+    out = tuple((n + a + b - d * (k - 1) - 1) // s + 1 for n, k, s, a, b, d in axes)
+    taps = int(np.prod(window.kernel))
+    places = np.zeros((batch, *size), np.int32)
+    reached = np.zeros((batch, *size, taps, blocks), np.int32)
+    matrices = tap_strides(window.kernel, 1)
+    found = [c for c in classes(window, size, out) if c is not None]
+    for c in found:
+        first = sum(t * s for t, s in zip(c.first, matrices, strict=True))
+        steps = tuple(t * s for t, s in zip(c.next, matrices, strict=True))
+        numbers = [*c.walk.numbers, *whd(c.origin, 0), first, 0, 0, *whd(steps, 0), *whd(window.stride, 1),
+                   *whd(size, 1), *whd(out, 1), taps]  # fmt: skip
+        macros = {"DIMS": len(size)}
+        arguments = [np.array(numbers, np.int32), places, reached, batch, blocks, 64]
+        run_kernel(WALKED, "walked", 1, 32, arguments, macros=macros, check=False)
+    covered = np.zeros(size, np.int32)
+    for c in found:
+        covered[tuple(slice(o, None, s) for o, s in zip(c.origin, window.stride, strict=True))] += 1
+    assert covered.max(initial=0) <= 1
+    np.testing.assert_array_equal(places, np.broadcast_to(covered, places.shape))
+    wanted = np.zeros_like(reached)
+    for image, p in itertools.product(range(batch), itertools.product(*map(range, out))):
+        for number, r in enumerate(itertools.product(*map(range, window.kernel))):
+            h = tuple(pi * s + ri * d - a for pi, ri, (_, _, s, a, _, d) in zip(p, r, axes, strict=True))
+            if all(0 <= hi < n for hi, n in zip(h, size, strict=True)):
+                wanted[(image, *h, number)] += 1 + int(np.ravel_multi_index((image, *p), (batch, *out)))
+    np.testing.assert_array_equal(reached, wanted)
+
+
+FILTERS = r"""
+#include "gradlib/walk.cuh"
+extern "C" __global__ void filters(int* seen, int width, int taps, int channels, int features, int groups, int splits) {
+  const int blocks = ceil_div(channels, width), rows = taps * blocks * width;
+  const walk::FilterRows f{FastDiv(blocks), width, taps, channels, features * groups, features, splits};
+  for (int z = 0; z < groups * splits; ++z) {
+    for (int row = 0; row < rows + width; ++row) {
+      const long long at = f.offset(z, row);
+      for (int i = 0; at >= 0 && i < features; ++i) seen[at + i] += 1;
+    }
+  }
+}
+"""
+
+
+@few
+@given(
+    st.sampled_from([8, 64]), st.integers(1, 9), st.integers(1, 150), st.integers(1, 3), st.integers(1, 3),
+    st.integers(1, 3),
+)  # fmt: skip
+def test_every_weight_of_every_part_is_stored_once(width, taps, channels, features, groups, splits):
+    seen = np.zeros((splits, taps, channels, groups * features), np.int32)
+    run_kernel(FILTERS, "filters", 1, 1, [seen, width, taps, channels, features, groups, splits], check=False)
+    assert (seen == 1).all()
 
 
 @few

@@ -26,7 +26,7 @@ BF16, F16, F32 = np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16), np.dtype(np
 # Shapes of x and w, stride, zeros before (and behind), dilation.
 CASES: list[dict[str, Any]] = [
     {"x": (2, 9, 7, 64), "w": (3, 3, 64, 64), "pad": (1, 1)},
-    {"x": (2, 9, 8, 72), "w": (3, 3, 72, 40), "pad": (1, 1), "residual": True, "scale": True},
+    {"x": (1, 9, 8, 72), "w": (3, 2, 72, 40), "pad": (1, 1), "residual": True, "scale": True},
     {"x": (2, 9, 8, 72), "w": (3, 3, 72, 40), "stride": (2, 2), "pad": (1, 1)},
     {"x": (2, 11, 10, 16), "w": (3, 2, 16, 24), "stride": (1, 2), "pad": (2, 0), "dilation": (2, 1)},
     {"x": (2, 11, 10, 16), "w": (3, 3, 16, 24), "stride": (2, 3), "pad": (0, 1), "dilation": (1, 2)},
@@ -35,10 +35,11 @@ CASES: list[dict[str, Any]] = [
     {"x": (1, 8, 8, 128), "w": (3, 3, 64, 128), "pad": (1, 1), "groups": 2},
     {"x": (2, 13, 24), "w": (4, 24, 16), "stride": (2,), "pad": (1,), "dilation": (3,)},
     {"x": (1, 4, 5, 6, 16), "w": (2, 3, 2, 16, 8), "stride": (1, 2, 1), "pad": (1, 1, 0), "dilation": (1, 1, 2)},
-    {"x": (2, 9, 7, 64), "w": (3, 3, 64, 64), "pad": (1, 1), "dtype": F16},
-    {"x": (2, 7, 6, 20), "w": (3, 3, 20, 12), "pad": (1, 1), "dtype": F32, "passes": 6, "residual": True},
+    {"x": (1, 7, 9, 24), "w": (3, 3, 24, 40), "pad": (1, 1), "dtype": F16},
+    {"x": (2, 7, 6, 20), "w": (2, 3, 20, 12), "pad": (1, 1), "dtype": F32, "passes": 6, "residual": True},
     {"x": (2, 7, 6, 21), "w": (3, 3, 21, 13), "stride": (2, 1), "pad": (1, 1), "dtype": F32, "passes": 6},
     {"x": (2, 7, 6, 20), "w": (3, 3, 20, 12), "stride": (2, 2), "pad": (1, 1), "dtype": F32, "passes": 3},
+    {"x": (1, 5, 7, 29), "w": (2, 3, 29, 7), "pad": (1, 0), "dtype": F32, "passes": 1},
 ]
 
 
@@ -58,7 +59,7 @@ def filters(backend: Any, w: np.ndarray, passes: int) -> Any:
 # Small maps and deep sums: the sum is split, and its end is finish.cu, with every step.
 SPLIT: list[dict[str, Any]] = [
     {"x": (1, 7, 7, 128), "w": (3, 3, 128, 72), "pad": (1, 1), "residual": True, "scale": True},
-    {"x": (1, 7, 6, 128), "w": (3, 3, 128, 64), "pad": (1, 1), "dtype": F32, "passes": 3},
+    {"x": (1, 5, 6, 64), "w": (3, 3, 64, 64), "pad": (1, 1), "dtype": F32, "passes": 3},
 ]
 
 # What the copy engine does not take.
@@ -88,10 +89,12 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits, mon
     if architecture == "sm_90a":
         assert fits(dtype, shape[-1], of_w[-1], window, shape[1:-1], size)
 
-    def draw(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape).astype(dtype)
+    def draw(*shape: int, scale: float = 1.0) -> np.ndarray:
+        """One plane holds bfloat16: numbers of those then, whose sums are float32's."""
+        values = (scale * rng.standard_normal(shape)).astype(dtype)
+        return values.astype(BF16).astype(dtype) if (dtype, passes) == (F32, 1) else values
 
-    x, w = draw(*shape), (draw(*of_w).astype(np.float64) / math.sqrt(math.prod(of_w[:-1]))).astype(dtype)
+    x, w = draw(*shape), draw(*of_w, scale=1 / math.sqrt(math.prod(of_w[:-1])))
     g, residual, bias, scale = (
         draw(shape[0], *size, of_w[-1]),
         draw(shape[0], *size, of_w[-1]),
@@ -107,17 +110,38 @@ def test_a_convolution_and_its_gradients(device, architecture, case, limits, mon
     our_x, our_g, our_w = images(backend, x, passes), images(backend, g, passes), filters(backend, w, passes)
     our_y, our_dx, our_dw = (backend.empty(v.shape, dtype) for v in (y, dx, dw))
     extra = {name: backend.asarray(v) for name, v in (("scale", scale), ("residual", residual)) if case.get(name)}
-    with launches() as log, watched(device) if case in SPLIT else nullcontext():
+    with launches() as log, watched(device):
         convolve(our_x, our_w, our_y, window, passes, bias=backend.asarray(bias), activation="relu", **extra)
         input_gradient(our_g, our_w, our_dx, window, passes)
+        weight_gradient(our_x, our_g, our_dw, window, passes)
     if case in SPLIT:
-        assert [record.entry for record in log][1::2] == ["finish", "finish"]
-    weight_gradient(our_x, our_g, our_dw, window, passes)
-    eps = {BF16: 2.0**-8, F16: 2.0**-11, F32: {6: 2.0**-20, 3: 2.0**-14}.get(passes, 1.0)}[dtype]
+        assert [record.entry for record in log][1:4:2] == ["finish", "finish"]
+    eps = {BF16: 2.0**-8, F16: 2.0**-11, F32: {6: 2.0**-20, 3: 2.0**-14, 1: 2.0**-20}[passes]}[dtype]
     for ours, expected in ((our_y, y), (our_dx, dx), (our_dw, dw)):
         off = abs(backend.to_host(ours).astype(np.float64) - expected)
         room = eps * abs(expected) + (eps if dtype == F32 else 2.0**-14) * np.sqrt((expected**2).mean())
         assert (off <= room).all(), (off / room).max()
+
+
+@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize("architecture", ["sm_90a", "sm_80"])
+def test_the_moments_of_features_come_with_a_convolution(device, architecture, limits):
+    """Those of what was stored, in parts of which the last is cut short."""
+    limits(device, architecture=architecture, multiprocessors=4)  # so that the sum is not split
+    backend, rng = get(device), np.random.default_rng(2)
+    x, w = (rng.standard_normal(shape).astype(BF16) for shape in ((1, 17, 11, 32), (3, 3, 32, 24)))
+    y = backend.empty((1, 17, 11, 24), BF16)
+    window = Window((3, 3), (1, 1), (1, 1), (1, 1), 1)
+    operands = Images(backend.asarray(x), 32), filters(backend, w, 1)
+    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+        totals = convolve(*operands, y, window, 1, bias=backend.asarray(w[0, 0, 0]), activation="relu", moments=True)
+    rows = backend.to_host(y).astype(np.float64).reshape(-1, 24)
+    means, squares = backend.to_host(totals.array).astype(np.float64)
+    assert len(means) == -(-len(rows) // totals.rows) > 1
+    for i, (mean, square) in enumerate(zip(means, squares, strict=True)):
+        part = rows[i * totals.rows : (i + 1) * totals.rows]
+        np.testing.assert_allclose(mean, part.mean(0), rtol=1e-6, atol=1e-6 * abs(rows).max())
+        np.testing.assert_allclose(square, part.var(0) * len(part), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

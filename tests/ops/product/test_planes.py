@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import ml_dtypes
 import numpy as np
 import pytest
 
-from gradlib.backend import get
+from gradlib.backend import checked, get
 from gradlib.ops.product import gradient, split
 
 from ...devices import device_params
@@ -16,6 +18,12 @@ BF16 = np.dtype(ml_dtypes.bfloat16)
 rng = np.random.default_rng(3)
 
 pytestmark = pytest.mark.parametrize("device", device_params())
+
+
+@pytest.fixture(autouse=True)
+def _checked() -> Iterator[None]:
+    with checked(orders=("forward",)):
+        yield
 
 
 def planes(device: str, x: np.ndarray) -> np.ndarray:

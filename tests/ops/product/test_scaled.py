@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from gradlib.backend import get
-from gradlib.ops.product import AFTER, Outputs, Problem, Steps, scaled
+from gradlib.kernel import launches
+from gradlib.ops.product import AFTER, Outputs, Problem, Steps, choose_scaled, scaled
+from gradlib.ops.product.choose_sm90 import Config
 
 from ...devices import device_params, watched
 from .against_float64 import ACTIVATION, BF16, F16, F32, SLOPE
@@ -57,7 +59,9 @@ def check(device, m, n, k, left=E4M3, right=E4M3, out=BF16, config=None, **given
         assert abs(sums - want.sum(0)).max() <= 8 * of_sum * np.sqrt((want**2).sum(0)).max()
 
 
-@pytest.mark.parametrize("config", scaled.CONFIGS, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}")
+@pytest.mark.parametrize(
+    "config", choose_scaled.CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}x{c.cluster}{'p' * c.pingpong}"
+)
 @pytest.mark.parametrize("few", [pytest.param(False, marks=pytest.mark.exhaustive), True])
 def test_every_configuration(device, config, few, limits):
     """Ragged tiles, stages that come round, sums that leave the tensor cores twice and a bit, several tiles a block."""
@@ -80,10 +84,35 @@ def test_kinds(device, kinds):
         {"m": 130, "n": 72, "k": 512, "out": F32, "bias": True},
         {"m": 67, "n": 33, "k": 48, "out": F32, "slope": "gelu"},
         {"m": 130, "n": 72, "k": 160, "slope": "relu", "sums": True},
+        {"m": 70, "n": 37, "k": 1200, "config": Config(64, 64, pingpong=True, splits=2), "bias": True},  # 5 steps each
+        {"m": 130, "n": 72, "k": 1680, "out": F16, "config": Config(128, 128, cluster=2, splits=3),
+         "scale": True, "bias": True, "activation": "gelu", "save": True},
+        {"m": 65, "n": 40, "k": 272, "out": F32, "config": Config(128, 64, splits=2), "slope": "gelu",
+         "residual": AFTER},  # parts of 256 and of 16
     ],
-)
+)  # fmt: skip
 def test_shapes_and_epilogues(device, case):
     check(device, **case)
+
+
+def test_a_deep_sum_is_split(device):
+    """And its parts are added up in the same order each time."""
+    limits, problem = get(device).limits, Problem(40, 48, 4096, 1, 1, 2, False, True)
+    config = choose_scaled.choose(problem._replace(k=problem.k // 2), limits.multiprocessors)
+    assert config.splits > 2
+    a, b = (np.random.default_rng(0).standard_normal((n, 4096)).astype(E4M3) for n in (40, 48))
+    operands = [get(device).asarray(x) for x in (a, b, *[np.ones(1, np.float32)] * 2)]
+    found = []
+    for _ in range(2):
+        y = get(device).empty((40, 48), BF16)
+        with launches() as log:
+            scaled.scaled(*operands, Outputs(y), problem)
+        assert [record.entry for record in log] == ["scaled", "finish"]
+        found.append(get(device).to_host(y))
+    np.testing.assert_array_equal(*found)
+    want = a.astype(float) @ b.astype(float).T
+    room = 2.0**-8 * abs(want) + OF_SUM[device] * np.sqrt((want**2).mean())
+    assert (abs(found[0].astype(float) - want) <= room).all()
 
 
 def test_sums_leave_the_tensor_cores_every_two_steps(device):

@@ -62,6 +62,7 @@ def test_layouts(device, layout, dtype):
         {"m": 1, "n": 8, "k": 8, "bias": True},
         {"m": 70, "n": 100, "k": 64, "b_transposed": True, **FORWARD},  # rows of y that bulk copies do not take
         {"m": 70, "n": 33, "k": 72, "b_transposed": True, "bias": True, "activation": "relu"},
+        {"m": 72, "n": 40, "k": 97, "a_transposed": True},  # any k where it is no row
         {"m": 130, "n": 72, "k": 1104, "run": of(Config(128, 64, splits=3)), **FORWARD},
         {"m": 130, "n": 73, "k": 264, "b_transposed": True, "run": of(Config(128, 64, splits=2)), **ADDED},
         {"m": 64, "n": 64, "k": 64, "products": 3, "residual": AFTER},
