@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from typing import Any
 
 import ml_dtypes
@@ -133,7 +132,7 @@ def test_the_moments_of_features_come_with_a_convolution(device, architecture, l
     y = backend.empty((1, 17, 11, 24), BF16)
     window = Window((3, 3), (1, 1), (1, 1), (1, 1), 1)
     operands = Images(backend.asarray(x), 32), filters(backend, w, 1)
-    with checked(orders=("forward",)) if device == "sim" else nullcontext():
+    with watched(device):
         totals = convolve(*operands, y, window, 1, bias=backend.asarray(w[0, 0, 0]), activation="relu", moments=True)
     rows = backend.to_host(y).astype(np.float64).reshape(-1, 24)
     means, squares = backend.to_host(totals.array).astype(np.float64)
@@ -236,7 +235,7 @@ def test_scale_and_residual_of_lines_and_volumes(device, architecture, shape, of
         return function(x, w, b, padding=1, scale=scale, residual=residual, activation=activation)
 
     given = [gl.tensor(v, device=device, requires_grad=activation == "gelu") for v in arrays]
-    with launches() as log, checked(orders=("forward",)) if device == "sim" else nullcontext():
+    with launches() as log, watched(device):
         y = run(given)
     kernels = [r.entry for r in log if r.entry not in ("split_planes", "finish")]
     assert kernels == ["convolve" if architecture == "sm_90a" else "convolve_mma"]
