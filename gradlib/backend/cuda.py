@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import numpy as np
 
 from ..errors import DeviceError, DTypeError, KernelError
 from ..spec import STORAGE, bfloat16
-from . import nvrtc
-from .protocol import Array, Dim3, Limits, Unit
+from . import nvrtc, watch
+from .protocol import Array, Dim3, Limits, PreparedLaunch, Unit
 from .tensor_map import SWIZZLES, Im2col, TensorMap, Tiling, im2col, tiling
 
 __all__ = ["CudaBackend", "available", "backend", "lacks", "raising"]
@@ -122,7 +123,7 @@ class CudaBackend:
         attributes = device.attributes
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
-        self._maps: dict[Any, bytes] = {}
+        self._maps: dict[Any, tuple[bytes, Tiling | Im2col]] = {}
         name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
             name=name.decode() if isinstance(name, bytes) else str(name),
@@ -154,9 +155,13 @@ class CudaBackend:
         return value if isinstance(value, self.array_type) else self.asarray(value)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        return self.xp.empty(shape, dtype)
+        array = self.xp.empty(shape, dtype)
+        if watch.listener is not None:
+            watch.listener.made(array)
+        return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        watch.spoil()
         return self.xp.zeros(shape, dtype)
 
     def pointer(self, array: Array) -> int:
@@ -217,12 +222,14 @@ class CudaBackend:
     def _map(self, array: Array, asked: tuple[Any, ...], make: Callable[[], Tiling | Im2col]) -> TensorMap:
         """Encode a map, or remember it: the driver takes 15 us, and CuPy's pool hands the same memory out again."""
         key = (*asked, array.shape, array.strides, array.dtype.itemsize)
-        content = self._maps.get(key)
-        if content is None:
+        found = self._maps.get(key)
+        if found is None:
             if len(self._maps) >= 4096:
                 self._maps.clear()
-            content = self._maps[key] = self.encode(make())
-        return TensorMap.of(content, self.name, array)
+            made = make()
+            found = self._maps[key] = self.encode(made), made
+        content, made = found
+        return TensorMap.of(content, self.name, array, made)
 
     def encode(self, made: Tiling | Im2col) -> bytes:
         """Return the 128 bytes of a tensor map."""
@@ -289,6 +296,10 @@ def _is_foreign(dtype: Any) -> bool:
     return bool(dtype in _FOREIGN)
 
 
+class _Local(threading.local):
+    device = -1  # whose context this thread has
+
+
 class CudaFunction:
     """One entry of a cubin, loaded on each device where it is launched.
 
@@ -305,26 +316,50 @@ class CudaFunction:
         self._stream = cupy.cuda.get_current_stream
         self._launch = cupy.cuda.driver.launchKernel
         self._handles: dict[int, int] = {}
-        self._local = threading.local()
+        self._local = _Local()
         self._blocks: list[_Block] = []
         self._open(self._device())
         self.static_shared = int(self._kernel.shared_size_bytes)
         self.max_threads = int(self._kernel.max_threads_per_block)
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
-        device = self._device()
-        if getattr(self._local, "device", None) != device:
-            self._open(device)
         try:
             arguments = self._blocks.pop()
         except IndexError:
             arguments = _Block(len(packed), self._offsets)
         arguments.content[:] = packed
+        self._run((*grid, *block, shared), arguments)
+        self._blocks.append(arguments)
+
+    def prepare(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, count: int) -> PreparedLaunch:
+        """Return the launch with these arguments but for `count` addresses at their start, and tensor maps."""
+        sizes, run = (*grid, *block, shared), self._run
+        write = struct.Struct(f"={count}Q").pack_into
+        blocks: list[_Block] = []
+
+        def launch(addresses: Sequence[int], maps: Sequence[tuple[int, bytes]] = ()) -> None:
+            try:
+                arguments = blocks.pop()
+            except IndexError:
+                arguments = _Block(len(packed), self._offsets)
+                arguments.content[:] = packed
+            write(arguments.content, 0, *addresses)
+            for byte, content in maps:
+                arguments.content[byte : byte + 128] = content
+            run(sizes, arguments)
+            blocks.append(arguments)
+
+        return launch
+
+    def _run(self, sizes: tuple[int, ...], arguments: _Block) -> None:
+        """Launch on the current device and stream.  Hot."""
+        device = self._device()
+        if self._local.device != device:
+            self._open(device)
         try:
-            self._launch(self._handles[device], *grid, *block, shared, self._stream(device).ptr, arguments.table, 0)
+            self._launch(self._handles[device], *sizes, self._stream(device).ptr, arguments.table, 0)
         except RuntimeError as error:  # also what an earlier kernel did wrong
             raise KernelError(f"{self._path.stem}.cu: entry {self._entry}: the launch failed: {error}") from error
-        self._blocks.append(arguments)
 
     def _open(self, device: int) -> None:
         """Bind the device's context to this thread; the first time on a device, load the entry there."""

@@ -29,13 +29,14 @@ class TensorMap(bytes):
 
     device: str
     array: Any
+    made: Tiling | Im2col
 
     @classmethod
-    def of(cls, content: bytes, device: str, array: Any) -> TensorMap:
+    def of(cls, content: bytes, device: str, array: Any, made: Tiling | Im2col) -> TensorMap:
         """Make a map of its 128 bytes."""
-        made = cls(content)
-        made.device, made.array = device, array
-        return made
+        found = cls(content)
+        found.device, found.array, found.made = device, array, made
+        return found
 
 
 @dataclass(frozen=True)

@@ -89,17 +89,23 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             if Batched in map(type, arrays):
                 return _apply_batched(prim, args, params)
             backend, arrays = _settle(prim, args, arrays)
-        spec = prim.spec(arrays, params)
-        out = NotImplemented
-        if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
-            ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
-            out = prim.launch(backend.name, ready, params, tracked)
-        if out is NotImplemented:
-            if prim.composite is not None and tracked:
-                return _inline(prim, args, arrays, params, spec)
-            out = _define(prim, backend, arrays, params, spec)
-        elif type(out) is Saved:
-            out, residuals = out
+        planned = None
+        if prim.planner is not None and backend.runs_kernels:
+            planned = prim.planner.run(backend, arrays, params, tracked)
+        if planned is not None:
+            out, residuals = planned
+        else:
+            spec = prim.spec(arrays, params)
+            out = NotImplemented
+            if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
+                ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
+                out = prim.launch(backend, ready, params, tracked)
+            if out is NotImplemented:
+                if prim.composite is not None and tracked:
+                    return _inline(prim, args, arrays, params, spec)
+                out = _define(prim, backend, arrays, params, spec)
+            elif type(out) is Saved:
+                out, residuals = out
     if type(out) is not backend.array_type:
         out = _owned(backend, out)
     if not wrap:

@@ -18,7 +18,7 @@ from . import cache
 from .source import Source
 from .work import Work, measured
 
-__all__ = ["LaunchRecord", "debug_level", "launches", "set_debug_level"]
+__all__ = ["LaunchRecord", "debug_level", "launches", "refresh", "set_debug_level"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,15 @@ class LaunchRecord:
 _lock = threading.Lock()
 _open: list[list[LaunchRecord]] = []
 _level = 0
+_recording = False  # somebody writes a launcher's run down: record.py
 active = False  # the one thing a launch looks at while nobody listens
 
 
-def _refresh() -> None:
-    global active
-    active = bool(_open) or _level >= 2
+def refresh(recording: bool | None = None) -> None:
+    """Work out `active` anew."""
+    global active, _recording
+    _recording = _recording if recording is None else recording
+    active = bool(_open) or _level >= 2 or _recording
 
 
 def debug_level() -> int:
@@ -63,7 +66,7 @@ def set_debug_level(level: int) -> None:
     """Set what GRADLIB_DEBUG sets at import."""
     global _level
     _level = level
-    _refresh()
+    refresh()
 
 
 with contextlib.suppress(ValueError):
@@ -82,13 +85,13 @@ def launches() -> Iterator[list[LaunchRecord]]:
     records: list[LaunchRecord] = []
     with _lock:
         _open.append(records)
-        _refresh()
+        refresh()
     try:
         yield records
     finally:
         with _lock:
             _open[:] = [other for other in _open if other is not records]
-            _refresh()
+            refresh()
 
 
 def built(source: Source, macros: tuple[tuple[str, str], ...], path: Path) -> None:

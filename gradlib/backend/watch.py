@@ -1,0 +1,24 @@
+"""Who is told of the arrays that a device makes: a recorder (`kernel/record.py`), while it writes a launcher's run down."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+__all__ = ["Listener", "spoil"]
+
+
+class Listener(Protocol):
+    def made(self, array: Any) -> None:
+        """`empty` made this array."""
+
+    def spoil(self) -> None:
+        """Something was done that is neither `empty` nor a launch."""
+
+
+listener: Listener | None = None
+
+
+def spoil() -> None:
+    """Tell whoever listens that something is done which is neither `empty` nor a launch."""
+    if listener is not None:
+        listener.spoil()
