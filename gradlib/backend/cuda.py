@@ -5,9 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
-import struct
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ import numpy as np
 from ..errors import DeviceError, DTypeError, KernelError
 from ..spec import STORAGE, bfloat16
 from . import nvrtc, watch
-from .protocol import Array, Dim3, Limits, PreparedLaunch, Unit
+from .cuda_function import CudaFunction, version
+from .protocol import Array, Limits, Unit
 from .tensor_map import SWIZZLES, Im2col, TensorMap, Tiling, im2col, tiling
 
 __all__ = ["CudaBackend", "available", "backend", "lacks", "raising"]
@@ -65,7 +64,7 @@ def _cupy() -> Any:
     except RuntimeError as error:
         if getattr(error, "status", None) != _NO_DEVICE:
             what = (
-                f"the NVIDIA driver serves CUDA {_version(driver)}, CuPy needs {_version(runtime.runtimeGetVersion())}"
+                f"the NVIDIA driver serves CUDA {version(driver)}, CuPy needs {version(runtime.runtimeGetVersion())}"
             )
             raise _missing(f"{what} ({error})", "need a newer driver, or the extra gradlib[cuda12]") from error
         count = 0
@@ -76,10 +75,6 @@ def _cupy() -> Any:
 
 def _missing(what: str, fix: str) -> DeviceError:
     return DeviceError(f"device cuda cannot be used: {what}\n  {fix}")
-
-
-def _version(number: int) -> str:
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 # CuPy's own modules over the libraries of CUDA that the small install is without.
@@ -294,105 +289,3 @@ def _from_bits(array: Any, dtype: Any) -> Any:
 
 def _is_foreign(dtype: Any) -> bool:
     return bool(dtype in _FOREIGN)
-
-
-class _Local(threading.local):
-    device = -1  # whose context this thread has
-
-
-class CudaFunction:
-    """One entry of a cubin, loaded on each device where it is launched.
-
-    Launching goes straight to the driver with pointers into the packed argument block (0.2 us; CuPy's own
-    `RawKernel.__call__` takes 2).  The driver copies the arguments before it returns, so a block may be
-    used again then; blocks in use are off the list, so threads never share one.
-    """
-
-    def __init__(self, cupy: Any, path: Path, entry: str, offsets: tuple[int, ...], shared_limit: int) -> None:
-        self._path, self._entry, self._offsets, self._shared_limit = path, entry, offsets, shared_limit
-        self._cupy = cupy
-        self._kernel = cupy.RawModule(path=str(path)).get_function(entry)
-        self._device = cupy.cuda.runtime.getDevice
-        self._stream = cupy.cuda.get_current_stream
-        self._launch = cupy.cuda.driver.launchKernel
-        self._handles: dict[int, int] = {}
-        self._local = _Local()
-        self._blocks: list[_Block] = []
-        self._open(self._device())
-        self.static_shared = int(self._kernel.shared_size_bytes)
-        self.max_threads = int(self._kernel.max_threads_per_block)
-
-    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
-        try:
-            arguments = self._blocks.pop()
-        except IndexError:
-            arguments = _Block(len(packed), self._offsets)
-        arguments.content[:] = packed
-        self._run((*grid, *block, shared), arguments)
-        self._blocks.append(arguments)
-
-    def prepare(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, count: int) -> PreparedLaunch:
-        """Return the launch with these arguments but for `count` addresses at their start, and tensor maps."""
-        sizes, run = (*grid, *block, shared), self._run
-        write = struct.Struct(f"={count}Q").pack_into
-        blocks: list[_Block] = []
-
-        def launch(addresses: Sequence[int], maps: Sequence[tuple[int, bytes]] = ()) -> None:
-            try:
-                arguments = blocks.pop()
-            except IndexError:
-                arguments = _Block(len(packed), self._offsets)
-                arguments.content[:] = packed
-            write(arguments.content, 0, *addresses)
-            for byte, content in maps:
-                arguments.content[byte : byte + 128] = content
-            run(sizes, arguments)
-            blocks.append(arguments)
-
-        return launch
-
-    def _run(self, sizes: tuple[int, ...], arguments: _Block) -> None:
-        """Launch on the current device and stream.  Hot."""
-        device = self._device()
-        if self._local.device != device:
-            self._open(device)
-        try:
-            self._launch(self._handles[device], *sizes, self._stream(device).ptr, arguments.table, 0)
-        except RuntimeError as error:  # also what an earlier kernel did wrong
-            raise KernelError(f"{self._path.stem}.cu: entry {self._entry}: the launch failed: {error}") from error
-
-    def _open(self, device: int) -> None:
-        """Bind the device's context to this thread; the first time on a device, load the entry there."""
-        self._cupy.cuda.runtime.memGetInfo()  # a driver call needs a context, which a run-time call makes
-        if device not in self._handles:
-            try:
-                handle = self._kernel.kernel.ptr
-            except RuntimeError as error:
-                driver = _version(self._cupy.cuda.runtime.driverGetVersion())
-                raise KernelError(
-                    f"{self._path.name}: entry {self._entry} cannot be loaded: {error}\n"
-                    f"  compiled by NVRTC {_version(1000 * nvrtc.version()[0] + 10 * nvrtc.version()[1])}, "
-                    f"the driver serves CUDA {driver}"
-                ) from error
-            # Above 48 KB dynamic shared memory must be allowed; allowing it changes nothing else.
-            self._kernel.max_dynamic_shared_size_bytes = self._shared_limit - int(self._kernel.shared_size_bytes)
-            self._handles[device] = handle
-        self._local.device = device
-
-
-class _Block:
-    """Memory for the arguments of one launch, and the table of pointers by which the driver finds each.
-
-    (Not the driver's other way, one buffer for all: its layout is the compiler's, which put a tensor map, aligned to
-    64 bytes, 48 bytes into a buffer where C would have it first.)
-    """
-
-    __slots__ = ("_keep", "content", "table")
-
-    def __init__(self, size: int, offsets: tuple[int, ...]) -> None:
-        data = ctypes.create_string_buffer(max(size, 1))
-        first = ctypes.addressof(data)
-        table = (ctypes.c_void_p * max(len(offsets), 1))(*(first + offset for offset in offsets))
-        self._keep = (data, table)
-        self.content = memoryview(data).cast("B")[:size]
-        self.table = ctypes.addressof(table)

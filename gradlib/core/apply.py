@@ -84,17 +84,19 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             raise
         backend = _cpu
     else:
-        backend = _cpu if simple and arrays else _settled(prim, arrays)
-        if backend is None:
-            if Batched in map(type, arrays):
-                return _apply_batched(prim, args, params)
-            backend, arrays = _settle(prim, args, arrays)
-        planned = None
-        if prim.planner is not None and backend.runs_kernels:
-            planned = prim.planner.run(backend, arrays, params, tracked)
+        planned = backend = None
+        if prim.planner is not None and arrays:
+            backend = backends.of_type(type(arrays[0]))
+            if backend is not None and backend.runs_kernels:
+                planned = prim.planner.run(backend, arrays, params, tracked)
         if planned is not None:
             out, residuals = planned
         else:
+            backend = _cpu if simple and arrays else _settled(prim, arrays)
+            if backend is None:
+                if Batched in map(type, arrays):
+                    return _apply_batched(prim, args, params)
+                backend, arrays = _settle(prim, args, arrays)
             spec = prim.spec(arrays, params)
             out = NotImplemented
             if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):

@@ -18,7 +18,7 @@ from . import cache
 from .source import Source
 from .work import Work, measured
 
-__all__ = ["LaunchRecord", "debug_level", "launches", "refresh", "set_debug_level"]
+__all__ = ["LaunchRecord", "debug_level", "launches", "set_debug_level", "watch"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,21 @@ class LaunchRecord:
 _lock = threading.Lock()
 _open: list[list[LaunchRecord]] = []
 _level = 0
-_recording = False  # somebody writes a launcher's run down: record.py
+_watchers = 0  # who want every launch to come from its launcher, and may want to see it: plan.py, record.py
 active = False  # the one thing a launch looks at while nobody listens
 
 
-def refresh(recording: bool | None = None) -> None:
-    """Work out `active` anew."""
-    global active, _recording
-    _recording = _recording if recording is None else recording
-    active = bool(_open) or _level >= 2 or _recording
+def _refresh() -> None:
+    global active
+    active = bool(_open) or _level >= 2 or _watchers > 0
+
+
+def watch(count: int) -> None:
+    """Add to the number of those who watch launches without being told of them here."""
+    global _watchers
+    with _lock:
+        _watchers += count
+        _refresh()
 
 
 def debug_level() -> int:
@@ -66,7 +72,7 @@ def set_debug_level(level: int) -> None:
     """Set what GRADLIB_DEBUG sets at import."""
     global _level
     _level = level
-    refresh()
+    _refresh()
 
 
 with contextlib.suppress(ValueError):
@@ -85,13 +91,13 @@ def launches() -> Iterator[list[LaunchRecord]]:
     records: list[LaunchRecord] = []
     with _lock:
         _open.append(records)
-        refresh()
+        _refresh()
     try:
         yield records
     finally:
         with _lock:
             _open[:] = [other for other in _open if other is not records]
-            refresh()
+            _refresh()
 
 
 def built(source: Source, macros: tuple[tuple[str, str], ...], path: Path) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..backend import checking
 from . import log
-from .record import Record
+from .record import Launched, Record, Spot
 from .settings import settings
 
 __all__ = ["Planner", "without_plans"]
@@ -26,68 +26,82 @@ Array = Any
 Answer = tuple[Any, tuple[Array, ...]]  # outputs and residuals
 
 _KINDS = 4096  # of calls that a planner remembers
-_ADDRESSES = 1024  # for which a plan remembers tensor maps
+_ADDRESSES = 1024  # at which a plan remembers a tensor map
 _SEEN, _NEVER = "seen once", "cannot be planned"
 
-_enabled = True
-
-
 class Plan:
-    """What a launcher did with inputs of one kind."""
+    """What a launcher did with inputs of one kind.
 
-    __slots__ = ("_encoded", "_inside", "_many", "_outputs", "_residuals", "_rooms", "_steps", "zeros")
+    Attributes
+    ----------
+    run : Does it again with a list of inputs, and returns outputs and residuals; None where an input begins between
+        multiples of 16 bytes.
+    text : Of that function, to be read.
+    zeros : The parameters that are zero.
+    """
+
+    __slots__ = ("run", "text", "zeros")
 
     def __init__(self, record: Record, outputs: Any, residuals: Sequence[Array], params: Mapping[str, Any]) -> None:
-        self._rooms = record.rooms
-        self._inside, self._steps = record.steps()
-        self._many = type(outputs) is tuple
-        self._outputs = [record.index(array) for array in (outputs if self._many else (outputs,))]
-        self._residuals = [record.index(array) for array in residuals]
-        self._encoded: dict[Any, bytes] = {}
+        self.text, known = _program(record, outputs, residuals)
+        exec(self.text, known)
+        self.run: Callable[[Sequence[Array]], Answer | None] = known["run"]
         self.zeros = [name for name, value in params.items() if type(value) in (int, float) and value == 0]
-
-    def run(self, backend: Any, arrays: Sequence[Array]) -> Answer | None:
-        """Return outputs and residuals; None where an input begins between multiples of 16 bytes.  Hot."""
-        pointer = backend.pointer
-        there: list[Array] = [None]
-        addresses = [0]
-        bits = 0
-        for array in arrays:
-            if array is not None:
-                address = pointer(array)
-                bits |= address
-                there.append(array)
-                addresses.append(address)
-        if bits & 15:
-            return None
-        kind = backend.array_type
-        for shape, dtype in self._rooms:
-            array = kind(shape, dtype)
-            there.append(array)
-            addresses.append(pointer(array))
-        for index, distance in self._inside:
-            addresses.append(addresses[index] + distance)
-        for go, pick, maps in self._steps:
-            if maps:
-                go(pick(addresses), [(byte, self._map(backend, made, addresses[i])) for byte, i, made in maps])
-            else:
-                go(pick(addresses))
-        outputs = tuple([there[i] for i in self._outputs]) if self._many else there[self._outputs[0]]
-        return outputs, tuple([there[i] for i in self._residuals])
-
-    def _map(self, backend: Any, made: Any, address: int) -> bytes:
-        """Return a tensor map as the one that was made, of another address."""
-        key = address, id(made)  # which `_steps` keeps alive
-        content = self._encoded.get(key)
-        if content is None:
-            if len(self._encoded) >= _ADDRESSES:
-                self._encoded.clear()
-            content = self._encoded[key] = backend.encode(replace(made, address=address))
-        return content
 
     def differs(self, params: Mapping[str, Any]) -> bool:
         """Whether these parameters, equal to those of the plan, are others: 0.0 and -0.0 are equal."""
         return any(math.copysign(1.0, params[name]) < 0 for name in self.zeros)
+
+
+def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[str, dict[str, Any]]:
+    """Write a record as a function, and return what its text refers to: arrays are x0, x1, ..., their addresses a0, a1.
+
+    A function because that is the fastest that Python has: a loop over a record takes half as long again.
+    """
+    count = len(record.inputs)
+    given = [i for i, array in enumerate(record.inputs) if array is not None]
+    known: dict[str, Any] = {"pointer": record.backend.pointer, "make": record.backend.array_type}
+    lines = [f"({', '.join(f'x{i}' for i in range(count))},) = arrays", *[f"a{i} = pointer(x{i})" for i in given]]
+    lines.append(f"if ({' | '.join(f'a{i}' for i in given)}) & 15: return None")
+    for done in record.done:
+        n = len(known)
+        if isinstance(done, Launched):
+            known[f"launch{n}"] = done.go
+            maps = []
+            for k, (byte, spot, made) in enumerate(done.maps):
+                known[f"map{n}_{k}"] = _Map(record.backend.encode, made)
+                maps.append(f"({byte}, map{n}_{k}[{_address(spot)}])")
+            tail = f", ({', '.join(maps)},)" if maps else ""
+            lines.append(f"launch{n}(({''.join(f'{_address(spot)}, ' for spot in done.addresses)}){tail})")
+        else:
+            known[f"dtype{n}"] = done.dtype
+            lines += [f"x{count} = make({done.shape}, dtype{n})", f"a{count} = pointer(x{count})"]
+            count += 1
+
+    def name(array: Array) -> str:
+        index = record.index(array)
+        return "None" if index is None else f"x{index}"
+
+    of_y = f"({''.join(f'{name(y)}, ' for y in outputs)})" if type(outputs) is tuple else name(outputs)
+    lines.append(f"return {of_y}, ({''.join(f'{name(r)}, ' for r in residuals)})")
+    return "\n    ".join(["def run(arrays):", *lines]), known
+
+
+def _address(spot: Spot) -> str:
+    return "0" if spot is None else f"a{spot[0]}" if spot[1] == 0 else f"a{spot[0]} + {spot[1]}"
+
+
+class _Map(dict[int, bytes]):
+    """A tensor map at every address it was needed at."""
+
+    def __init__(self, encode: Callable[[Any], bytes], made: Any) -> None:
+        self._encode, self._made = encode, made
+
+    def __missing__(self, address: int) -> bytes:
+        if len(self) >= _ADDRESSES:
+            self.clear()
+        content = self[address] = self._encode(replace(self._made, address=address))
+        return content
 
 
 class Planner:
@@ -109,14 +123,16 @@ class Planner:
             plan = self._known.get(_kind(backend, arrays, params, save))
         except TypeError:  # a parameter that cannot be hashed
             return None
-        if type(plan) is not Plan or not _usable() or (plan.zeros and plan.differs(params)):
+        if type(plan) is not Plan or log.active or checking.current() is not None:
             return None
-        return plan.run(backend, arrays)
+        if plan.zeros and plan.differs(params):
+            return None
+        return plan.run(arrays)
 
     def due(self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> Record | None:
         """Return what the launcher's run with these arrays is to be written down in, if it is."""
-        if not _usable():
-            return None
+        if log.active or checking.current() is not None:
+            return None  # somebody wants to see how launches come about
         try:
             kind = _kind(backend, arrays, params, save)
             known = self._known.get(kind)
@@ -144,27 +160,25 @@ class Planner:
             planner._known.clear()
 
 
-def _kind(backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> tuple[Any, ...]:
+def _kind(backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> tuple[Any, ...] | None:
+    """Return the kind of a call; None where an operand is no array of the device.  Hot."""
+    device = backend.array_type
     kind: list[Any] = [backend.limits, settings.matmul_precision, save, *params.items()]
     for a in arrays:
-        if a is None:
+        if type(a) is device:
+            kind += (a.shape, a.strides, a.dtype)
+        elif a is None:
             kind.append(None)
         else:
-            kind += (a.shape, a.strides, a.dtype)
+            return None
     return tuple(kind)
-
-
-def _usable() -> bool:
-    """Whether nobody wants to see how launches come about: not the log, not the checked build, not a tuner."""
-    return _enabled and not log.active and checking.current() is None
 
 
 @contextmanager
 def without_plans() -> Iterator[None]:
     """Let every launcher run as it is in the block, and write nothing down."""
-    global _enabled
-    before, _enabled = _enabled, False
+    log.watch(1)
     try:
         yield
     finally:
-        _enabled = before
+        log.watch(-1)

@@ -7,32 +7,31 @@ told of, spoils it, and there is no plan.
 
 from __future__ import annotations
 
-import operator
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from ..backend import watch
-from ..backend.protocol import Dim3
+from ..backend.protocol import Dim3, PreparedLaunch
 from . import log
 
-__all__ = ["Record", "Step"]
+__all__ = ["Launched", "Record", "Spot"]
 
 Array = Any
-Spot = tuple[int, int]  # which array, counted from 1 (0: none), and how many bytes behind its first element
+Spot = tuple[int, int] | None  # which array, inputs first, and how many bytes behind its first element
 
 
 current: Record | None = None  # the one under way, of whichever thread
 _lock = threading.Lock()
 
 
-class Step(NamedTuple):
-    """One launch of a plan."""
+class Launched(NamedTuple):
+    """One launch."""
 
-    go: Callable[..., None]  # called with addresses and tensor maps
-    pick: Callable[[Sequence[int]], Sequence[int]]  # its addresses of all addresses of the plan
-    maps: tuple[tuple[int, int, Any], ...]  # byte of the argument block, which of the addresses, what lies there
+    go: PreparedLaunch
+    addresses: tuple[Spot, ...]
+    maps: tuple[tuple[int, Spot, Any], ...]  # byte of the argument block, what the map is of, and how
 
 
 class Record:
@@ -42,39 +41,40 @@ class Record:
     """
 
     def __init__(self, kind: Any, backend: Any, arrays: Sequence[Array]) -> None:
-        self.kind = kind  # of the call
+        self.kind, self.backend = kind, backend
         self.spoilt = False
         self.inputs = [None if a is None else _alone(a, arrays[:i]) for i, a in enumerate(arrays)]
-        self.rooms: list[tuple[tuple[int, ...], Any]] = []  # shapes and dtypes of the arrays made
-        self._launches: list[tuple[Callable[..., None], list[Spot], list[tuple[int, Spot, Any]]]] = []
+        self.done: list[Array | Launched] = []  # the arrays made, and the launches, in their order
         self._arrays: list[Array] = []
         self._bounds: list[tuple[int, int, int]] = []  # of each array: lowest byte, first element, end
         self._pointer = backend.pointer
         self._thread = threading.get_ident()
         for array in self.inputs:
-            if array is not None:
-                self._add(array)
+            self._add(array)
 
     def _add(self, array: Array) -> None:
+        self._arrays.append(array)
+        if array is None:
+            self._bounds.append((0, 0, 0))
+            return
         first = self._pointer(array)
         reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
         low = first + sum(r for r in reach if r < 0)
         end = first + sum(r for r in reach if r > 0) + array.dtype.itemsize
         if array.size == 0 or any(low < e and b < end for b, _, e in self._bounds):
             self.spoilt = True
-        self._arrays.append(array)
         self._bounds.append((low, first, end))
 
     def __enter__(self) -> None:
         global current
         _lock.acquire()
         current = watch.listener = self
-        log.refresh(recording=True)
+        log.watch(1)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         global current
         current = watch.listener = None
-        log.refresh(recording=False)
+        log.watch(-1)
         _lock.release()
 
     # -- what happens meanwhile, in this thread and in others
@@ -82,7 +82,7 @@ class Record:
     def made(self, array: Array) -> None:
         """`empty` made this array."""
         if threading.get_ident() == self._thread:
-            self.rooms.append((array.shape, array.dtype))
+            self.done.append(array)
             self._add(array)
 
     def spoil(self) -> None:
@@ -98,48 +98,29 @@ class Record:
             return
         self.spoilt = self.spoilt or reaches
         count = len(launch.dtypes)
-        maps = [(byte, self._spot(values[i].made.address), values[i].made) for i, byte in launch.map_places]
-        go = launch.function.prepare(*sizes, packed, count)
-        self._launches.append((go, [self._spot(address) for address in values[:count]], maps))
+        addresses = tuple(map(self._spot, values[:count]))
+        maps = tuple((byte, self._spot(values[i].made.address), values[i].made) for i, byte in launch.map_places)
+        self.done.append(Launched(launch.function.prepare(*sizes, packed, count), addresses, maps))
 
     def _spot(self, address: int) -> Spot:
         if address == 0:
-            return 0, 0
-        for i, (low, first, end) in enumerate(self._bounds, 1):
+            return None
+        for i, (low, first, end) in enumerate(self._bounds):
             if low <= address < end:
                 return i, address - first
         self.spoilt = True
-        return 0, 0
+        return None
 
     # -- afterwards
 
-    def index(self, array: Array) -> int:
-        """Return which array this is, 0 for None; one of neither inputs nor those made spoils the record."""
-        if array is None:
-            return 0
-        for i, own in enumerate(self._arrays, 1):
-            if own is array:
-                return i
-        self.spoilt = True
-        return 0
-
-    def steps(self) -> tuple[list[Spot], list[Step]]:
-        """Return the spots that are not the first element of an array, whose addresses follow theirs, and the steps."""
-        found = dict.fromkeys(spot for _, spots, maps in self._launches for spot in (*spots, *(s for _, s, _ in maps)))
-        inside = [spot for spot in found if spot[1]]
-        place = {spot: spot[0] for spot in found} | {s: i for i, s in enumerate(inside, 1 + len(self._arrays))}
-        steps = [
-            Step(go, _picker([place[spot] for spot in spots]), tuple((byte, place[s], made) for byte, s, made in maps))
-            for go, spots, maps in self._launches
-        ]
-        return inside, steps
-
-
-def _picker(places: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:
-    if len(places) > 1:
-        return operator.itemgetter(*places)
-    return lambda addresses: [addresses[i] for i in places]
-
+    def index(self, array: Array) -> int | None:
+        """Return which array this is; one that is neither an input nor was made spoils the record."""
+        if array is not None:
+            for i, own in enumerate(self._arrays):
+                if own is array:
+                    return i
+            self.spoilt = True
+        return None
 
 
 def _alone(array: Array, others: Sequence[Array]) -> Array:
