@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import backend as backends
+from ..kernel.plan import Plan
 from ..errors import DeviceError, DTypeError, message, operand
 from ..spec import (
+    DIFFERENTIABLE,
     REDUCED,
     STORAGE,
     WIDE,
@@ -76,6 +78,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             arrays = [a if type(a) is _ndarray else np.array(a, common) for a in arrays]
     tracked = tracked and state.grad and prim.differentiable
     residuals: tuple[Any, ...] = ()
+    plan: Plan | None = None
     if simple and prim.impl is not None and arrays:
         try:
             out = prim.impl(np, *arrays, **params)
@@ -84,14 +87,17 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             raise
         backend = _cpu
     else:
-        planned = backend = None
+        backend = done = None
         if prim.planner is not None and arrays:
             backend = backends.of_type(type(arrays[0]))
             if backend is not None and backend.runs_kernels:
-                planned = prim.planner.run(backend, arrays, params, tracked)
-        if planned is not None:
-            out, residuals = planned
+                plan = prim.planner.find(backend, arrays, params, tracked)
+                if plan is not None:
+                    done = plan.run(arrays)
+        if done is not None:
+            out, residuals = done
         else:
+            plan = None
             backend = _cpu if simple and arrays else _settled(prim, arrays)
             if backend is None:
                 if Batched in map(type, arrays):
@@ -113,7 +119,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
     if not wrap:
         return out
     if tracked:
-        return record(prim, args, params, out, residuals)
+        return record(prim, args, params, out, residuals, plan)
     if type(out) is tuple:
         return tuple([None if o is None else Tensor(o) for o in out])
     result = Tensor(out)
@@ -315,8 +321,18 @@ _FIRST = tuple([(0,) * n for n in range(8)])  # nearly every input is the first 
 _new_spec = tuple.__new__  # a Spec without the cost of NamedTuple's own __new__
 
 
-def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any, residuals: tuple[Any, ...]) -> Any:
-    """Put one application on the tape and return its output as Tensors.  Hot: counted in fractions of a us."""
+def record(
+    prim: Primitive,
+    args: tuple[Any, ...],
+    params: dict[str, Any],
+    out: Any,
+    residuals: tuple[Any, ...],
+    known: Plan | None = None,
+) -> Any:
+    """Put one application on the tape and return its output as Tensors.  Hot: counted in fractions of a us.
+
+    `known` is the plan that it was computed by, whose Specs need not be made again.
+    """
     parents: list[Any] = []
     slots: Sequence[int] = _FIRST[len(args)] if len(args) < len(_FIRST) else (0,) * len(args)
     mask = 0
@@ -331,21 +347,25 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
             parents.append(None)
         bit += bit
     keep, keep_answer = prim.keeps(mask, len(args))
-    inputs: list[Any] = []
     counts: list[int] | None = None
-    for i, a in enumerate(args):
-        if not isinstance(a, Tensor):
-            inputs.append(a)
-        elif keep[i]:
-            if a.version is not None or a.node is None:  # what can still be assigned, or shares memory with that
-                if counts is None:
-                    counts = [0] * len(args)
-                counts[i] = shared_version(a).count
-            inputs.append(a)
-        elif a.node is not None and type(a.node.outputs) is Spec:
-            inputs.append(a.node.outputs)  # the same, and one object less for the collector to visit
-        else:
-            inputs.append(_new_spec(Spec, (a.data.shape, a.data.dtype)))
+    inputs: Sequence[Any]
+    if known is not None and keep is None:
+        inputs = known.inputs
+    else:
+        inputs = []
+        for i, a in enumerate(args):
+            if not isinstance(a, Tensor):
+                inputs.append(a)
+            elif keep is not None and keep[i]:
+                if a.version is not None or a.node is None:  # what can still be assigned, or shares memory with that
+                    if counts is None:
+                        counts = [0] * len(args)
+                    counts[i] = shared_version(a).count
+                inputs.append(a)
+            elif a.node is not None and type(a.node.outputs) is Spec:
+                inputs.append(a.node.outputs)  # the same, and one object less for the collector to visit
+            else:
+                inputs.append(_new_spec(Spec, (a.data.shape, a.data.dtype)))
     node = _new_node(Node)
     node.prim = prim
     node.params = params
@@ -359,7 +379,7 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
     if type(out) is tuple:
         node.outputs = tuple([None if o is None else Spec(o.shape, o.dtype) for o in out])
         return tuple([None if o is None else _tracked(o, node, i) for i, o in enumerate(out)])
-    node.outputs = _new_spec(Spec, (out.shape, out.dtype))
+    node.outputs = _new_spec(Spec, (out.shape, out.dtype)) if known is None else known.outputs
     result = _tracked(out, node, 0)
     if prim.view and isinstance(args[0], Tensor) and (args[0].node is None or args[0].version is not None):
         result.version = shared_version(args[0])
@@ -369,8 +389,7 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
 def _tracked(array: Any, node: Node, index: int) -> Tensor:
     result: Tensor = _new_tensor(Tensor)
     result.data = array
-    differentiable = array.dtype in WIDE or is_differentiable(array.dtype)
-    result.requires_grad = differentiable
+    result.requires_grad = differentiable = array.dtype in DIFFERENTIABLE
     result.node = node if differentiable else None
     result.index = index
     result.grad = None

@@ -89,7 +89,7 @@ class Primitive:
         self.planner: Planner | None = None  # of launchers that can be planned: see kernel/plan.py
         self._specs: dict[Any, Any] = {}
         self._backward: Primitive | None = None
-        self._keeps: dict[tuple[int, int], tuple[list[bool], bool]] = {}
+        self._keeps: dict[tuple[int, int], tuple[list[bool] | None, bool]] = {}
         self.__doc__ = doc or function.__doc__
         self.__name__ = self.__qualname__ = name
         signature = inspect.signature(function)
@@ -231,11 +231,15 @@ class Primitive:
 
     # -- derivative
 
-    def keeps(self, mask: int, count: int) -> tuple[list[bool], bool]:
-        """Return which inputs, and whether the output, to keep when the inputs in the bit `mask` want a gradient."""
+    def keeps(self, mask: int, count: int) -> tuple[list[bool] | None, bool]:
+        """Return which inputs, and whether the output, to keep when the inputs in the bit `mask` want a gradient.
+
+        None: no input.
+        """
         found = self._keeps.get((mask, count))
         if found is None:
-            found = self._keeps[mask, count] = self._plan_keeps(mask, count)
+            keep, answer = self._plan_keeps(mask, count)
+            found = self._keeps[mask, count] = (keep if any(keep) else None), answer
         return found
 
     def _plan_keeps(self, mask: int, count: int) -> tuple[list[bool], bool]:

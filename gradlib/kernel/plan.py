@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..backend import checking
+from ..spec import Spec, spec_of
 from . import log
 from .record import Launched, Record, Spot
 from .settings import settings
@@ -37,15 +38,18 @@ class Plan:
     run : Does it again with a list of inputs, and returns outputs and residuals; None where an input begins between
         multiples of 16 bytes.
     text : Of that function, to be read.
+    inputs, outputs : Their Specs; `outputs` is one, or a tuple of them.
     zeros : The parameters that are zero.
     """
 
-    __slots__ = ("run", "text", "zeros")
+    __slots__ = ("inputs", "outputs", "run", "text", "zeros")
 
     def __init__(self, record: Record, outputs: Any, residuals: Sequence[Array], params: Mapping[str, Any]) -> None:
         self.text, known = _program(record, outputs, residuals)
         exec(self.text, known)
         self.run: Callable[[Sequence[Array]], Answer | None] = known["run"]
+        self.inputs = tuple(map(_spec, record.inputs))
+        self.outputs: Any = tuple(map(_spec, outputs)) if type(outputs) is tuple else _spec(outputs)
         self.zeros = [name for name, value in params.items() if type(value) in (int, float) and value == 0]
 
     def differs(self, params: Mapping[str, Any]) -> bool:
@@ -87,6 +91,10 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
     return "\n    ".join(["def run(arrays):", *lines]), known
 
 
+def _spec(array: Array) -> Spec | None:
+    return None if array is None else spec_of(array)
+
+
 def _address(spot: Spot) -> str:
     return "0" if spot is None else f"a{spot[0]}" if spot[1] == 0 else f"a{spot[0]} + {spot[1]}"
 
@@ -117,17 +125,15 @@ class Planner:
         self._known: dict[Any, Plan | str] = {}
         Planner._all.add(self)
 
-    def run(self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> Answer | None:
-        """Do what the launcher did with arrays of this kind; None where there is no plan for it.  Hot."""
+    def find(self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> Plan | None:
+        """Return the plan for a call of this kind, if there is one and nobody minds.  Hot."""
         try:
             plan = self._known.get(_kind(backend, arrays, params, save))
         except TypeError:  # a parameter that cannot be hashed
             return None
         if type(plan) is not Plan or log.active or checking.current() is not None:
             return None
-        if plan.zeros and plan.differs(params):
-            return None
-        return plan.run(arrays)
+        return None if plan.zeros and plan.differs(params) else plan
 
     def due(self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> Record | None:
         """Return what the launcher's run with these arrays is to be written down in, if it is."""
