@@ -118,6 +118,8 @@ class CudaBackend:
         attributes = device.attributes
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
+        self._device = cupy.cuda.runtime.getDevice
+        self._constants: dict[int, dict[Any, Array]] = {}
         self._maps: dict[Any, tuple[bytes, Tiling | Im2col]] = {}
         name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
@@ -225,6 +227,10 @@ class CudaBackend:
             found = self._maps[key] = self.encode(made), made
         content, made = found
         return TensorMap.of(content, self.name, array, made)
+
+    def constants(self) -> dict[Any, Array]:
+        """Return the arrays of single numbers that are kept on the current device, never to be written."""
+        return self._constants.setdefault(self._device(), {})
 
     def encode(self, made: Tiling | Im2col) -> bytes:
         """Return the 128 bytes of a tensor map."""

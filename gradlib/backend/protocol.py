@@ -122,6 +122,9 @@ class KernelBackend(Backend, Builder, Protocol):
     def pointer(self, array: Array) -> int:
         """Address of the first element, as the kernel sees it."""
 
+    def constants(self) -> dict[Any, Array]:
+        """Return the arrays of single numbers that are kept on the current device, never to be written."""
+
     def encode(self, made: Tiling | Im2col) -> bytes:
         """Return the 128 bytes of a tensor map."""
 

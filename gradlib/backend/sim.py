@@ -111,6 +111,7 @@ class SimBackend:
         self._lock = threading.Lock()
         self._runtime: ctypes.CDLL | None = None
         self._libraries: dict[Path, ctypes.CDLL] = {}
+        self._constants: dict[Any, Array] = {}
 
     def asarray(self, value: Any, dtype: Any = None) -> Array:
         if isinstance(value, SimArray):
@@ -192,6 +193,10 @@ class SimBackend:
         """Return the map by which a kernel gathers rows of an im2col matrix; see `protocol.KernelBackend`."""
         made = im2col(array, self.pointer(array), lower, upper, channels, pixels, swizzle, steps)
         return TensorMap.of(encode_sim(made), self.name, array, made)
+
+    def constants(self) -> dict[Any, Array]:
+        """Return the arrays of single numbers that are kept on the current device, never to be written."""
+        return self._constants
 
     def encode(self, made: Tiling | Im2col) -> bytes:
         """Return the 128 bytes of a tensor map."""

@@ -88,6 +88,8 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         backend = _cpu
     else:
         backend = done = None
+        if numbers and prim.promote is not None:
+            arrays = _with_constants(prim, arrays)
         if prim.planner is not None and arrays:
             backend = backends.of_type(type(arrays[0]))
             if backend is not None and backend.runs_kernels:
@@ -155,6 +157,42 @@ def _contiguous(backend: Any, array: Any) -> Any:
 
 
 # -- the longer path: scalars, mixed dtypes, other devices, reduced precision
+
+
+def _with_constants(prim: Primitive, arrays: list[Any]) -> list[Any]:
+    """Put arrays in the place of Python's numbers among floats of one dtype and device; others are settled later.
+
+    They are made once: whoever multiplies by 2.0 will do so again, and to move a number to a GPU takes longer than a
+    launch.
+    """
+    like = backend = None
+    for a in arrays:
+        kind = type(a)
+        if kind is float or kind is int:
+            continue
+        if like is None:
+            like, backend = a, backends.of_type(kind)
+            if backend is None or not backend.runs_kernels or (a.dtype not in WIDE and a.dtype not in REDUCED):
+                return arrays
+        elif kind is not type(like) or a.dtype is not like.dtype:
+            return arrays
+    if like is None or backend is None:
+        return arrays
+    found = list(arrays)
+    constants = backend.constants()
+    for i, a in enumerate(arrays):
+        if type(a) is float or type(a) is int:
+            key = like.dtype, a or repr(a)  # 0.0 and -0.0 are equal, and not the same
+            constant = constants.get(key)
+            if constant is None:
+                if len(constants) >= _CONSTANTS:
+                    constants.clear()
+                constant = constants[key] = backend.asarray(_scalar(prim, a, like.dtype))
+            found[i] = constant
+    return found
+
+
+_CONSTANTS = 4096  # of a device that are kept
 
 
 def _settled(prim: Primitive, arrays: list[Any]) -> Any:
@@ -357,10 +395,13 @@ def record(
             if not isinstance(a, Tensor):
                 inputs.append(a)
             elif keep is not None and keep[i]:
-                if a.version is not None or a.node is None:  # what can still be assigned, or shares memory with that
+                version = a.version
+                if version is None and a.node is None:  # what can still be assigned
+                    version = shared_version(a)
+                if version is not None and version.count:
                     if counts is None:
                         counts = [0] * len(args)
-                    counts[i] = shared_version(a).count
+                    counts[i] = version.count
                 inputs.append(a)
             elif a.node is not None and type(a.node.outputs) is Spec:
                 inputs.append(a.node.outputs)  # the same, and one object less for the collector to visit
