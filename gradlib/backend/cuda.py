@@ -63,9 +63,7 @@ def _cupy() -> Any:
         count = runtime.getDeviceCount()
     except RuntimeError as error:
         if getattr(error, "status", None) != _NO_DEVICE:
-            what = (
-                f"the NVIDIA driver serves CUDA {version(driver)}, CuPy needs {version(runtime.runtimeGetVersion())}"
-            )
+            what = f"the NVIDIA driver serves CUDA {version(driver)}, CuPy needs {version(runtime.runtimeGetVersion())}"
             raise _missing(f"{what} ({error})", "need a newer driver, or the extra gradlib[cuda12]") from error
         count = 0
     if count == 0:

@@ -1,4 +1,4 @@
-"""Who is told of the arrays that a device makes: a recorder (`kernel/record.py`), while it writes a launcher's run down."""
+"""Who is told of the arrays that a device makes: a record (kernel/record.py), while it writes a launcher's run down."""
 
 from __future__ import annotations
 

@@ -29,7 +29,9 @@ class _Memory:
 
 _ROOM = 1 << 30  # bytes between addresses, which nobody looks at
 _lasting = map(_Memory, itertools.count(_ROOM, _ROOM))  # of what is made of data
-_pool = itertools.cycle([_Memory(n * _ROOM) for n in range(1 << 20, (1 << 20) + 256)])  # again and again, as a pool's are
+_pool = itertools.cycle(
+    [_Memory(n * _ROOM) for n in range(1 << 20, (1 << 20) + 256)]
+)  # again and again, as a pool's are
 
 
 class StubArray(np.ndarray[Any, Any]):

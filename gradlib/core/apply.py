@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import backend as backends
-from ..kernel.plan import Plan
 from ..errors import DeviceError, DTypeError, message, operand
+from ..kernel import Plan
 from ..spec import (
     DIFFERENTIABLE,
     REDUCED,
@@ -88,9 +88,9 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         backend = _cpu
     else:
         backend = done = None
-        if numbers and prim.promote is not None:
-            arrays = _with_constants(prim, arrays)
         if prim.planner is not None and arrays:
+            if numbers and prim.promote is not None:
+                arrays = _with_constants(prim, arrays)
             backend = backends.of_type(type(arrays[0]))
             if backend is not None and backend.runs_kernels:
                 plan = prim.planner.find(backend, arrays, params, tracked)

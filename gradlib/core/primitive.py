@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DTypeError, GradientError, message, operand
-from ..kernel.plan import Planner
+from ..kernel import Plan, Planner, Record
 from ..spec import STORAGE, Spec, is_complex, is_floating, spec_of
 
 if TYPE_CHECKING:
@@ -215,7 +215,10 @@ class Primitive:
         if launcher is None:
             return NotImplemented
         extra = {"save": save} if self._wants_save[backend.name] else {}
-        record = None if self.planner is None else self.planner.due(backend, arrays, params, save)
+        planned = None if self.planner is None else self.planner.look(backend, arrays, params, save)
+        if type(planned) is Plan and (done := planned.run(arrays)) is not None:
+            return Saved(*done)
+        record = planned if type(planned) is Record else None
         if record is None:
             out = launcher(*arrays, **extra, **params)
         else:
@@ -225,8 +228,9 @@ class Primitive:
             if _declines is not None and not _any_complex(arrays):
                 shown = [a if a is None else f"{_kind(a.dtype)}{list(a.shape)}" for a in arrays]
                 _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
-        elif record is not None:
-            self.planner.keep(record, *(out if type(out) is Saved else (out, ())), params)  # type: ignore[union-attr]
+        elif record is not None and self.planner is not None:
+            outputs, residuals = out if type(out) is Saved else (out, ())
+            self.planner.keep(record, outputs, residuals, params)
         return out
 
     # -- derivative

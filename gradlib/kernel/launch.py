@@ -99,7 +99,7 @@ class Launch:
             packed = self.pack(*values)
         except (struct.error, OverflowError, TypeError, ValueError):
             raise self._bad_scalar(values) from None
-        function = self._describing(args, reached) if self.describes else self.function
+        function: Callable[..., None] = self._describing(args, reached) if self.describes else self.function
         if log.active:
             noted = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
             run = partial(function, grid, block, shared, packed)
@@ -119,7 +119,7 @@ class Launch:
         scalars |= zip(("grid_x", "grid_y", "grid_z"), grid, strict=True)
         return work(self.source, self.entry, dict(self.macros), scalars, sum(once.values()))
 
-    def _describing(self, args: tuple[Any, ...], reached: Reaches | None) -> Function:
+    def _describing(self, args: tuple[Any, ...], reached: Reaches | None) -> Callable[..., None]:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
         named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
         # A tensor map of sim holds the address of its array 8 bytes from its start (backend/tensor_map.py).

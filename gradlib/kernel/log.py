@@ -43,20 +43,20 @@ class LaunchRecord:
 _lock = threading.Lock()
 _open: list[list[LaunchRecord]] = []
 _level = 0
-_watchers = 0  # who want every launch to come from its launcher, and may want to see it: plan.py, record.py
+watched = 0  # how many want every launch to come from its launcher, unseen by anybody else: plan.py, record.py
 active = False  # the one thing a launch looks at while nobody listens
 
 
 def _refresh() -> None:
     global active
-    active = bool(_open) or _level >= 2 or _watchers > 0
+    active = bool(_open) or _level >= 2 or watched > 0
 
 
 def watch(count: int) -> None:
-    """Add to the number of those who watch launches without being told of them here."""
-    global _watchers
+    """Add to the number of those who watch."""
+    global watched
     with _lock:
-        _watchers += count
+        watched += count
         _refresh()
 
 

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backend import checking
 from ..spec import Spec, spec_of
@@ -21,7 +21,7 @@ from . import log
 from .record import Launched, Record, Spot
 from .settings import settings
 
-__all__ = ["Planner", "without_plans"]
+__all__ = ["Plan", "Planner", "plans_at_once", "without_plans"]
 
 Array = Any
 Answer = tuple[Any, tuple[Array, ...]]  # outputs and residuals
@@ -29,6 +29,8 @@ Answer = tuple[Any, tuple[Array, ...]]  # outputs and residuals
 _KINDS = 4096  # of calls that a planner remembers
 _ADDRESSES = 1024  # at which a plan remembers a tensor map
 _SEEN, _NEVER = "seen once", "cannot be planned"
+_at_once = False
+
 
 class Plan:
     """What a launcher did with inputs of one kind.
@@ -119,7 +121,7 @@ class Planner:
     shape, strides and dtype.
     """
 
-    _all: weakref.WeakSet[Planner] = weakref.WeakSet()
+    _all: ClassVar[weakref.WeakSet[Planner]] = weakref.WeakSet()
 
     def __init__(self) -> None:
         self._known: dict[Any, Plan | str] = {}
@@ -135,20 +137,28 @@ class Planner:
             return None
         return None if plan.zeros and plan.differs(params) else plan
 
-    def due(self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> Record | None:
-        """Return what the launcher's run with these arrays is to be written down in, if it is."""
-        if log.active or checking.current() is not None:
-            return None  # somebody wants to see how launches come about
+    def look(
+        self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool
+    ) -> Plan | Record | None:
+        """Return the plan; or, for the second call of a kind, what its run is to be written down in."""
+        if log.watched or checking.current() is not None:
+            return None
         try:
             kind = _kind(backend, arrays, params, save)
             known = self._known.get(kind)
-        except TypeError:
+        except TypeError:  # a parameter that cannot be hashed
+            return None
+        if type(known) is Plan:
+            return None if log.active or (known.zeros and known.differs(params)) else known
+        if kind is None or known is _NEVER:
             return None
         if known is None:
             if len(self._known) >= _KINDS:
                 self._known.clear()
             self._known[kind] = _SEEN
-        if known is not _SEEN or any(a is not None and backend.pointer(a) % 16 for a in arrays):
+            if not _at_once:
+                return None
+        if any(a is not None and backend.pointer(a) % 16 for a in arrays):
             return None
         self._known[kind] = _NEVER  # until it is known better
         return Record(kind, backend, arrays)
@@ -158,6 +168,11 @@ class Planner:
         plan = Plan(record, outputs, residuals, params)
         if not record.spoilt:
             self._known[record.kind] = plan
+
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans there are."""
+        return [known for known in self._known.values() if type(known) is Plan]
 
     @classmethod
     def forget(cls) -> None:
@@ -178,6 +193,17 @@ def _kind(backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save
         else:
             return None
     return tuple(kind)
+
+
+@contextmanager
+def plans_at_once() -> Iterator[None]:
+    """Write down the first call of a kind already in the block: for tests, whose second call is then by the plan."""
+    global _at_once
+    before, _at_once = _at_once, True
+    try:
+        yield
+    finally:
+        _at_once = before
 
 
 @contextmanager

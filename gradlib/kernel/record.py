@@ -71,7 +71,9 @@ class Record:
         current = watch.listener = self
         log.watch(1)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         global current
         current = watch.listener = None
         log.watch(-1)
@@ -93,7 +95,7 @@ class Record:
     def launched(
         self, launch: Any, sizes: tuple[Dim3, Dim3, int], values: Sequence[Any], packed: bytes, reaches: bool
     ) -> None:
-        """A `Launch` was made with these values, of which the addresses come first; `reaches`: it finds more of them."""
+        """A `Launch` was made with these values, addresses first; `reaches`: it finds more of them in its arrays."""
         if threading.get_ident() != self._thread:
             return
         self.spoilt = self.spoilt or reaches

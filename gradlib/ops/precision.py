@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..kernel.settings import settings
+from ..kernel import settings
 
 __all__ = ["get_matmul_precision", "matmul_precision", "passes", "set_matmul_precision"]
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ... import backend as backends
+from ...backend import watch
 from . import patches_mma, patches_sm90
 from .geometry import Images, Walk, Window, classes, forward_walk, tap_strides
 from .problem import BEFORE, Outputs, Steps, Totals
@@ -52,6 +53,7 @@ def input_gradient(dz: Images, w: Array, dx: Array, window: Window, passes: int)
     """dx = the gradient of `convolve` in x: one product, or one for each class of places that strides keep apart."""
     found = classes(window, tuple(dx.shape[1:-1]), dz.size)
     if any(c is None for c in found):
+        watch.spoil()
         dx.fill(0)  # places that no tap reaches
     strides = tap_strides(window.kernel, _planes(w, window))
     for c in found:
