@@ -151,8 +151,7 @@ class CudaBackend:
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         array = self.xp.empty(shape, dtype)
-        if watch.listener is not None:
-            watch.listener.made(array)
+        watch.made(array)
         return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:

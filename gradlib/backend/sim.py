@@ -128,8 +128,7 @@ class SimBackend:
         array = np.empty(shape, dtype).view(SimArray)
         if checking.current() is not None:
             note_empty(array)
-        if watch.listener is not None:
-            watch.listener.made(array)
+        watch.made(array)
         return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-__all__ = ["Listener", "spoil"]
+__all__ = ["Listener", "made", "spoil"]
 
 
 class Listener(Protocol):
@@ -18,7 +18,15 @@ class Listener(Protocol):
 listener: Listener | None = None
 
 
+def made(array: Any) -> None:
+    """Tell whoever listens that `empty` made this array."""
+    found = listener  # another thread may end its record meanwhile
+    if found is not None:
+        found.made(array)
+
+
 def spoil() -> None:
     """Tell whoever listens that something is done which is neither `empty` nor a launch."""
-    if listener is not None:
-        listener.spoil()
+    found = listener
+    if found is not None:
+        found.spoil()

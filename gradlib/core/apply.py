@@ -418,7 +418,9 @@ def record(
     node.residuals = residuals
     node.answer = out if keep_answer else None
     if type(out) is tuple:
-        node.outputs = tuple([None if o is None else Spec(o.shape, o.dtype) for o in out])
+        node.outputs = (
+            tuple([None if o is None else Spec(o.shape, o.dtype) for o in out]) if known is None else known.outputs
+        )
         return tuple([None if o is None else _tracked(o, node, i) for i, o in enumerate(out)])
     node.outputs = _new_spec(Spec, (out.shape, out.dtype)) if known is None else known.outputs
     result = _tracked(out, node, 0)

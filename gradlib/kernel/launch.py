@@ -104,8 +104,9 @@ class Launch:
             noted = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
             run = partial(function, grid, block, shared, packed)
             log.launch(noted, run, self.backend, lambda: self._work(grid, args, reached))
-            if record.current is not None:
-                record.current.launched(self, (grid, block, shared), values, packed, reached is not None)
+            under_way = record.current
+            if under_way is not None:
+                under_way.launched(self, (grid, block, shared), values, packed, reached is not None)
         else:
             function(grid, block, shared, packed)
 

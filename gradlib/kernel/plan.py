@@ -41,7 +41,7 @@ class Plan:
         multiples of 16 bytes.
     text : Of that function, to be read.
     inputs, outputs : Their Specs; `outputs` is one, or a tuple of them.
-    zeros : The parameters that are zero.
+    zeros : The parameters that are 0.
     """
 
     __slots__ = ("inputs", "outputs", "run", "text", "zeros")
@@ -52,11 +52,7 @@ class Plan:
         self.run: Callable[[Sequence[Array]], Answer | None] = known["run"]
         self.inputs = tuple(map(_spec, record.inputs))
         self.outputs: Any = tuple(map(_spec, outputs)) if type(outputs) is tuple else _spec(outputs)
-        self.zeros = [name for name, value in params.items() if type(value) in (int, float) and value == 0]
-
-    def differs(self, params: Mapping[str, Any]) -> bool:
-        """Whether these parameters, equal to those of the plan, are others: 0.0 and -0.0 are equal."""
-        return any(math.copysign(1.0, params[name]) < 0 for name in self.zeros)
+        self.zeros = _zeros(params)
 
 
 def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[str, dict[str, Any]]:
@@ -66,6 +62,11 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
     """
     count = len(record.inputs)
     given = [i for i, array in enumerate(record.inputs) if array is not None]
+    kept = [record.index(array) for array in (*(outputs if type(outputs) is tuple else (outputs,)), *residuals)]
+    last: dict[int, Launched] = {}  # launch in which an array is used that is not handed on
+    for done in record.done:
+        if isinstance(done, Launched):
+            last |= {i: done for i in done.uses if i >= count and i not in kept}
     known: dict[str, Any] = {"pointer": record.backend.pointer, "make": record.backend.array_type}
     lines = [f"({', '.join(f'x{i}' for i in range(count))},) = arrays", *[f"a{i} = pointer(x{i})" for i in given]]
     lines.append(f"if ({' | '.join(f'a{i}' for i in given)}) & 15: return None")
@@ -79,6 +80,7 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
                 maps.append(f"({byte}, map{n}_{k}[{_address(spot)}])")
             tail = f", ({', '.join(maps)},)" if maps else ""
             lines.append(f"launch{n}(({''.join(f'{_address(spot)}, ' for spot in done.addresses)}){tail})")
+            lines += [f"del x{i}" for i, launched in last.items() if launched is done]
         else:
             known[f"dtype{n}"] = done.dtype
             lines += [f"x{count} = make({done.shape}, dtype{n})", f"a{count} = pointer(x{count})"]
@@ -135,7 +137,7 @@ class Planner:
             return None
         if type(plan) is not Plan or log.active or checking.current() is not None:
             return None
-        return None if plan.zeros and plan.differs(params) else plan
+        return None if plan.zeros and _negative(params, plan.zeros) else plan
 
     def look(
         self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool
@@ -149,7 +151,7 @@ class Planner:
         except TypeError:  # a parameter that cannot be hashed
             return None
         if type(known) is Plan:
-            return None if log.active or (known.zeros and known.differs(params)) else known
+            return None if log.active or _negative(params, known.zeros) else known
         if kind is None or known is _NEVER:
             return None
         if known is None:
@@ -158,10 +160,13 @@ class Planner:
             self._known[kind] = _SEEN
             if not _at_once:
                 return None
-        if any(a is not None and backend.pointer(a) % 16 for a in arrays):
+        if _negative(params, _zeros(params)) or any(a is not None and backend.pointer(a) % 16 for a in arrays):
+            return None
+        record = Record(kind, backend, arrays)
+        if record.spoilt:  # by inputs that share memory; others of the kind may not
             return None
         self._known[kind] = _NEVER  # until it is known better
-        return Record(kind, backend, arrays)
+        return record
 
     def keep(self, record: Record, outputs: Any, residuals: Sequence[Array], params: Mapping[str, Any]) -> None:
         """Make a plan of a run that returned these arrays."""
@@ -193,6 +198,15 @@ def _kind(backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save
         else:
             return None
     return tuple(kind)
+
+
+def _zeros(params: Mapping[str, Any]) -> list[str]:
+    """Return the names of the numbers that are 0: -0.0 is equal, and of the same kind, and has no plan."""
+    return [name for name, value in params.items() if type(value) in (int, float) and value == 0]
+
+
+def _negative(params: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return any(math.copysign(1.0, params[name]) < 0 for name in names)
 
 
 @contextmanager

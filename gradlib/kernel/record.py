@@ -21,7 +21,6 @@ __all__ = ["Launched", "Record", "Spot"]
 Array = Any
 Spot = tuple[int, int] | None  # which array, inputs first, and how many bytes behind its first element
 
-
 current: Record | None = None  # the one under way, of whichever thread
 _lock = threading.Lock()
 
@@ -32,6 +31,11 @@ class Launched(NamedTuple):
     go: PreparedLaunch
     addresses: tuple[Spot, ...]
     maps: tuple[tuple[int, Spot, Any], ...]  # byte of the argument block, what the map is of, and how
+
+    @property
+    def uses(self) -> set[int]:
+        """The arrays that it reads or writes."""
+        return {spot[0] for spot in (*self.addresses, *[spot for _, spot, _ in self.maps]) if spot is not None}
 
 
 class Record:
