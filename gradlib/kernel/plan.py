@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ..backend import checking
-from ..spec import Spec, spec_of
+from ..backend import backend_of, checking
+from ..spec import spec_of
 from . import log
 from .record import Launched, Record, Spot
 from .settings import settings
@@ -51,7 +51,7 @@ class Plan:
         exec(self.text, known)
         self.run: Callable[[Sequence[Array]], Answer | None] = known["run"]
         self.inputs = tuple(map(_spec, record.inputs))
-        self.outputs: Any = tuple(map(_spec, outputs)) if type(outputs) is tuple else _spec(outputs)
+        self.outputs = _spec(outputs)
         self.zeros = _zeros(params)
 
 
@@ -62,8 +62,17 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
     """
     count = len(record.inputs)
     given = [i for i, array in enumerate(record.inputs) if array is not None]
-    kept = [record.index(array) for array in (*(outputs if type(outputs) is tuple else (outputs,)), *residuals)]
     last: dict[int, Launched] = {}  # launch in which an array is used that is not handed on
+    kept: set[int | None] = set()
+
+    def names(arrays: Any) -> str:
+        if type(arrays) is tuple:
+            return f"({''.join(f'{names(array)}, ' for array in arrays)})"
+        index = record.index(arrays)
+        kept.add(index)
+        return "None" if index is None else f"x{index}"
+
+    answer = f"return {names(outputs)}, {names(tuple(residuals))}"
     for done in record.done:
         if isinstance(done, Launched):
             last |= {i: done for i in done.uses if i >= count and i not in kept}
@@ -85,18 +94,11 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
             known[f"dtype{n}"] = done.dtype
             lines += [f"x{count} = make({done.shape}, dtype{n})", f"a{count} = pointer(x{count})"]
             count += 1
-
-    def name(array: Array) -> str:
-        index = record.index(array)
-        return "None" if index is None else f"x{index}"
-
-    of_y = f"({''.join(f'{name(y)}, ' for y in outputs)})" if type(outputs) is tuple else name(outputs)
-    lines.append(f"return {of_y}, ({''.join(f'{name(r)}, ' for r in residuals)})")
-    return "\n    ".join(["def run(arrays):", *lines]), known
+    return "\n    ".join(["def run(arrays):", *lines, answer]), known
 
 
-def _spec(array: Array) -> Spec | None:
-    return None if array is None else spec_of(array)
+def _spec(arrays: Any) -> Any:
+    return None if arrays is None else tuple(map(_spec, arrays)) if type(arrays) is tuple else spec_of(arrays)
 
 
 def _address(spot: Spot) -> str:
@@ -167,6 +169,19 @@ class Planner:
             return None
         self._known[kind] = _NEVER  # until it is known better
         return record
+
+    def call(self, launcher: Callable[..., Any], arrays: Sequence[Array], params: Mapping[str, Any]) -> Any:
+        """Do what a launcher does, by its plan if there is one; what it returns are arrays, None and tuples of them."""
+        found = self.look(backend_of(arrays[0]), arrays, params, False)
+        if type(found) is Plan and (done := found.run(arrays)) is not None:
+            return done[0]
+        if type(found) is not Record:
+            return launcher(*arrays, **params)
+        with found:
+            outputs = launcher(*found.inputs, **params)
+        if outputs is not NotImplemented:
+            self.keep(found, outputs, (), params)
+        return outputs
 
     def keep(self, record: Record, outputs: Any, residuals: Sequence[Array], params: Mapping[str, Any]) -> None:
         """Make a plan of a run that returned these arrays."""
