@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -108,6 +109,7 @@ class CudaBackend:
     name = "cuda"
     runs_kernels = True
     suffix = ".cubin"
+    pointer_text = "{}.data.ptr"
 
     def __init__(self, cupy: Any) -> None:
         self.xp = cupy
@@ -117,7 +119,7 @@ class CudaBackend:
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
         self._device = cupy.cuda.runtime.getDevice
-        self._constants: dict[int, dict[Any, Array]] = {}
+        self._constants: dict[int, dict[Any, Array]] = defaultdict(dict)
         self._maps: dict[Any, tuple[bytes, Tiling | Im2col]] = {}
         name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
@@ -227,7 +229,7 @@ class CudaBackend:
 
     def constants(self) -> dict[Any, Array]:
         """Return the arrays of single numbers that are kept on the current device, never to be written."""
-        return self._constants.setdefault(self._device(), {})
+        return self._constants[self._device()]
 
     def encode(self, made: Tiling | Im2col) -> bytes:
         """Return the 128 bytes of a tensor map."""

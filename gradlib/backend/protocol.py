@@ -118,6 +118,7 @@ class KernelBackend(Backend, Builder, Protocol):
     """A device that runs CUDA kernels."""
 
     limits: Limits
+    pointer_text: str  # the address of the array called {}, as plans write it; `pointer` is known to them
 
     def pointer(self, array: Array) -> int:
         """Address of the first element, as the kernel sees it."""

@@ -106,6 +106,7 @@ class SimBackend:
     runs_kernels = True
     suffix = ".so"
     limits = Limits()
+    pointer_text = "pointer({})"
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

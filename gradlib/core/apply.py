@@ -165,30 +165,32 @@ def _with_constants(prim: Primitive, arrays: list[Any]) -> list[Any]:
     They are made once: whoever multiplies by 2.0 will do so again, and to move a number to a GPU takes longer than a
     launch.
     """
-    like = backend = None
-    for a in arrays:
-        kind = type(a)
-        if kind is float or kind is int:
-            continue
-        if like is None:
-            like, backend = a, backends.of_type(kind)
-            if backend is None or not backend.runs_kernels or (a.dtype not in WIDE and a.dtype not in REDUCED):
-                return arrays
-        elif kind is not type(like) or a.dtype is not like.dtype:
-            return arrays
-    if like is None or backend is None:
+    like: Any = None
+    for like in arrays:
+        if type(like) is not float and type(like) is not int:
+            break
+    kind = type(like)
+    backend = backends.of_type(kind)
+    if backend is None or not backend.runs_kernels:
         return arrays
-    found = list(arrays)
+    dtype = like.dtype
+    if dtype not in WIDE and dtype not in REDUCED:
+        return arrays
     constants = backend.constants()
-    for i, a in enumerate(arrays):
-        if type(a) is float or type(a) is int:
-            key = like.dtype, a or repr(a)  # 0.0 and -0.0 are equal, and not the same
+    found: list[Any] = []
+    for a in arrays:
+        if a is like or (type(a) is kind and a.dtype is dtype):
+            found.append(a)
+        elif type(a) is float or type(a) is int:
+            key = dtype, a or repr(a)  # 0.0 and -0.0 are equal, and not the same
             constant = constants.get(key)
             if constant is None:
                 if len(constants) >= _CONSTANTS:
                     constants.clear()
-                constant = constants[key] = backend.asarray(_scalar(prim, a, like.dtype))
-            found[i] = constant
+                constant = constants[key] = backend.asarray(_scalar(prim, a, dtype))
+            found.append(constant)
+        else:
+            return arrays
     return found
 
 
@@ -390,23 +392,23 @@ def record(
     if known is not None and keep is None:
         inputs = known.inputs
     else:
-        inputs = []
+        inputs = [*args]
         for i, a in enumerate(args):
             if not isinstance(a, Tensor):
-                inputs.append(a)
-            elif keep is not None and keep[i]:
+                continue
+            if keep is not None and keep[i]:
                 version = a.version
-                if version is None and a.node is None:  # what can still be assigned
-                    version = shared_version(a)
-                if version is not None and version.count:
+                if version is None:
+                    if a.node is None:  # what can still be assigned
+                        shared_version(a)
+                elif version.count:
                     if counts is None:
                         counts = [0] * len(args)
                     counts[i] = version.count
-                inputs.append(a)
             elif a.node is not None and type(a.node.outputs) is Spec:
-                inputs.append(a.node.outputs)  # the same, and one object less for the collector to visit
+                inputs[i] = a.node.outputs  # the same, and one object less for the collector to visit
             else:
-                inputs.append(_new_spec(Spec, (a.data.shape, a.data.dtype)))
+                inputs[i] = _new_spec(Spec, (a.data.shape, a.data.dtype))
     node = _new_node(Node)
     node.prim = prim
     node.params = params

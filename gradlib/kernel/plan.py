@@ -77,7 +77,8 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
         if isinstance(done, Launched):
             last |= {i: done for i in done.uses if i >= count and i not in kept}
     known: dict[str, Any] = {"pointer": record.backend.pointer, "make": record.backend.array_type}
-    lines = [f"({', '.join(f'x{i}' for i in range(count))},) = arrays", *[f"a{i} = pointer(x{i})" for i in given]]
+    pointer = record.backend.pointer_text.format
+    lines = [f"({', '.join(f'x{i}' for i in range(count))},) = arrays", *[f"a{i} = {pointer(f'x{i}')}" for i in given]]
     lines.append(f"if ({' | '.join(f'a{i}' for i in given)}) & 15: return None")
     for done in record.done:
         n = len(known)
@@ -92,7 +93,7 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
             lines += [f"del x{i}" for i, launched in last.items() if launched is done]
         else:
             known[f"dtype{n}"] = done.dtype
-            lines += [f"x{count} = make({done.shape}, dtype{n})", f"a{count} = pointer(x{count})"]
+            lines += [f"x{count} = make({done.shape}, dtype{n})", f"a{count} = {pointer(f'x{count}')}"]
             count += 1
     return "\n    ".join(["def run(arrays):", *lines, answer]), known
 
@@ -137,7 +138,7 @@ class Planner:
             plan = self._known.get(_kind(backend, arrays, params, save))
         except TypeError:  # a parameter that cannot be hashed
             return None
-        if type(plan) is not Plan or log.active or checking.current() is not None:
+        if type(plan) is not Plan or log.active or checking.active is not None:
             return None
         return None if plan.zeros and _negative(params, plan.zeros) else plan
 
@@ -145,7 +146,7 @@ class Planner:
         self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool
     ) -> Plan | Record | None:
         """Return the plan; or, for the second call of a kind, what its run is to be written down in."""
-        if log.watched or checking.current() is not None:
+        if log.watched or checking.active is not None:
             return None
         try:
             kind = _kind(backend, arrays, params, save)
