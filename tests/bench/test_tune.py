@@ -15,7 +15,7 @@ from gradlib.bench import timing, tune_command
 from gradlib.bench.timing import Timer
 from gradlib.bench.tune import short, tune
 from gradlib.errors import KernelError
-from gradlib.kernel import Planner, tuned
+from gradlib.kernel import tuned
 from gradlib.ops.product import Problem, Steps, choice, choose_mma, choose_sm90, sm90
 from gradlib.ops.product.choice import config_for
 
@@ -29,10 +29,8 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty cache folder; what was chosen with it is forgotten afterwards."""
     monkeypatch.setenv("GRADLIB_CACHE", str(tmp_path / "cache"))
     choice._config.cache_clear()
-    Planner.forget()
     yield tmp_path / "cache"
     choice._config.cache_clear()
-    Planner.forget()
 
 
 class Machine:
