@@ -119,7 +119,7 @@ class CudaBackend:
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
         self._device = cupy.cuda.runtime.getDevice
-        self._constants: dict[int, dict[Any, Array]] = defaultdict(dict)
+        self._constants: dict[int, dict[Any, Array | None]] = defaultdict(dict)
         self._maps: dict[Any, tuple[bytes, Tiling | Im2col]] = {}
         name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
@@ -227,7 +227,7 @@ class CudaBackend:
         content, made = found
         return TensorMap.of(content, self.name, array, made)
 
-    def constants(self) -> dict[Any, Array]:
+    def constants(self) -> dict[Any, Array | None]:
         """Return the arrays of single numbers that are kept on the current device, never to be written."""
         return self._constants[self._device()]
 

@@ -123,7 +123,7 @@ class KernelBackend(Backend, Builder, Protocol):
     def pointer(self, array: Array) -> int:
         """Address of the first element, as the kernel sees it."""
 
-    def constants(self) -> dict[Any, Array]:
+    def constants(self) -> dict[Any, Array | None]:
         """Return the arrays of single numbers that are kept on the current device, never to be written."""
 
     def encode(self, made: Tiling | Im2col) -> bytes:

@@ -112,7 +112,7 @@ class SimBackend:
         self._lock = threading.Lock()
         self._runtime: ctypes.CDLL | None = None
         self._libraries: dict[Path, ctypes.CDLL] = {}
-        self._constants: dict[Any, Array] = {}
+        self._constants: dict[Any, Array | None] = {}
 
     def asarray(self, value: Any, dtype: Any = None) -> Array:
         if isinstance(value, SimArray):
@@ -194,7 +194,7 @@ class SimBackend:
         made = im2col(array, self.pointer(array), lower, upper, channels, pixels, swizzle, steps)
         return TensorMap.of(encode_sim(made), self.name, array, made)
 
-    def constants(self) -> dict[Any, Array]:
+    def constants(self) -> dict[Any, Array | None]:
         """Return the arrays of single numbers that are kept on the current device, never to be written."""
         return self._constants
 

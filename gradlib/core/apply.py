@@ -27,6 +27,7 @@ from ..spec import (
     promote,
 )
 from .batched import Batched
+from .constants import scalar, with_constants
 from .node import Node, next_seq
 from .operators import op
 from .primitive import Primitive, Saved
@@ -90,7 +91,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
         backend = done = None
         if prim.planner is not None and arrays:
             if numbers and prim.promote is not None:
-                arrays = _with_constants(prim, arrays)
+                arrays = with_constants(prim, arrays)
             backend = backends.of_type(type(arrays[0]))
             if backend is not None and backend.runs_kernels:
                 plan = prim.planner.find(backend, arrays, params, tracked)
@@ -157,44 +158,6 @@ def _contiguous(backend: Any, array: Any) -> Any:
 
 
 # -- the longer path: scalars, mixed dtypes, other devices, reduced precision
-
-
-def _with_constants(prim: Primitive, arrays: list[Any]) -> list[Any]:
-    """Put arrays in the place of Python's numbers among floats of one dtype and device; others are settled later.
-
-    They are made once: whoever multiplies by 2.0 will do so again, and to move a number to a GPU takes longer than a
-    launch.
-    """
-    like: Any = None
-    for like in arrays:
-        if type(like) is not float and type(like) is not int:
-            break
-    kind = type(like)
-    backend = backends.of_type(kind)
-    if backend is None or not backend.runs_kernels:
-        return arrays
-    dtype = like.dtype
-    if dtype not in WIDE and dtype not in REDUCED:
-        return arrays
-    constants = backend.constants()
-    found: list[Any] = []
-    for a in arrays:
-        if a is like or (type(a) is kind and a.dtype is dtype):
-            found.append(a)
-        elif type(a) is float or type(a) is int:
-            key = dtype, a or repr(a)  # 0.0 and -0.0 are equal, and not the same
-            constant = constants.get(key)
-            if constant is None:
-                if len(constants) >= _CONSTANTS:
-                    constants.clear()
-                constant = constants[key] = backend.asarray(_scalar(prim, a, dtype))
-            found.append(constant)
-        else:
-            return arrays
-    return found
-
-
-_CONSTANTS = 4096  # of a device that are kept
 
 
 def _settled(prim: Primitive, arrays: list[Any]) -> Any:
@@ -303,15 +266,8 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
         elif backends.is_array(a):
             result.append(a if a.dtype == dtype else a.astype(dtype))
         else:
-            result.append(backend.asarray(_scalar(prim, a, dtype)))
+            result.append(backend.asarray(scalar(prim, a, dtype)))
     return result
-
-
-def _scalar(prim: Primitive, value: Any, dtype: Any) -> Any:
-    try:
-        return np.asarray(value).astype(dtype) if is_differentiable(dtype) else np.asarray(value, dtype)
-    except OverflowError as error:
-        raise DTypeError(f"{prim.name}: the number {value} does not fit {dtype}") from error
 
 
 def _define(prim: Primitive, backend: Any, arrays: list[Any], params: dict[str, Any], spec: Any) -> Any:

@@ -232,13 +232,22 @@ def test_what_is_put_on_the_tape_is_the_same(sim: str) -> None:
     assert noted[0] == noted[-1]
 
 
-def test_numbers_are_moved_once_and_keep_their_sign(sim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_moved_no_more_than_twice_and_keep_their_sign(sim: str, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = backends.get("sim")
+    monkeypatch.setattr(backend, "_constants", {})
     x = Tensor(_new(), requires_grad=True)
-    assert (x / 0.0).numpy().min() == np.inf
-    assert (x / -0.0).numpy().max() == -np.inf
-    assert (x * 3).numpy().tolist() == (x * 3.0).numpy().tolist()
-    monkeypatch.setattr(type(backend), "asarray", None)  # they are there
-    assert (x / 0.0).numpy().min() == np.inf
-    assert (x / -0.0).numpy().max() == -np.inf
-    (3 * x).sum().backward()
+
+    def check() -> None:
+        assert (x / 0.0).numpy().min() == np.inf
+        assert (x / -0.0).numpy().max() == -np.inf
+        assert (x * 3).numpy().tolist() == (x * 3.0).numpy().tolist() == (3 * x).numpy().tolist()
+
+    check()
+    check()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(backend), "asarray", None)  # they are there
+        check()
+    monkeypatch.setattr("gradlib.core.constants._CONSTANTS", 4)
+    for n in range(10):
+        np.testing.assert_allclose((x + n).numpy(), x.numpy() + np.float32(n), rtol=1e-6)
+        assert len(backend.constants()) <= 4
