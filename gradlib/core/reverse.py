@@ -51,7 +51,7 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         like = likes[i]  # Tensor, array or Spec
         if broadcasts and grad.shape != like.shape:
             grad = op.sum_to(grad, shape=like.shape)
-        if grad.dtype is not like.dtype:
+        if grad.dtype is not like.dtype and grad.dtype != like.dtype:  # mostly one object; not if it was unpickled
             grad = op.demote(grad, dtype=like.dtype)
         grads[i] = grad
     return grads
