@@ -218,19 +218,16 @@ class Primitive:
         planned = None if self.planner is None else self.planner.look(backend, arrays, params, save)
         if type(planned) is Plan and (done := planned.run(arrays)) is not None:
             return Saved(*done)
-        record = planned if type(planned) is Record else None
-        if record is None:
-            out = launcher(*arrays, **extra, **params)
-        else:
-            with record:
-                out = launcher(*record.inputs, **extra, **params)
-        if out is NotImplemented:
-            if _declines is not None and not _any_complex(arrays):
-                shown = [a if a is None else f"{_kind(a.dtype)}{list(a.shape)}" for a in arrays]
-                _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
-        elif record is not None and self.planner is not None:
+        if type(planned) is Record:
+            with planned:
+                out = launcher(*planned.inputs, **extra, **params)
             outputs, residuals = out if type(out) is Saved else (out, ())
-            self.planner.keep(record, outputs, residuals, params)
+            self.planner.keep(planned, outputs, residuals, params)  # type: ignore[union-attr]
+        else:
+            out = launcher(*arrays, **extra, **params)
+        if out is NotImplemented and _declines is not None and not _any_complex(arrays):
+            shown = [a if a is None else f"{_kind(a.dtype)}{list(a.shape)}" for a in arrays]
+            _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
         return out
 
     # -- derivative

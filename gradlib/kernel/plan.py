@@ -166,10 +166,7 @@ class Planner:
         if _negative(params, _zeros(params)) or any(a is not None and backend.pointer(a) % 16 for a in arrays):
             return None
         record = Record(kind, backend, arrays)
-        if record.spoilt:  # by inputs that share memory; others of the kind may not
-            return None
-        self._known[kind] = _NEVER  # until it is known better
-        return record
+        return None if record.spoilt else record  # by inputs that share memory: others of the kind may not
 
     def call(self, launcher: Callable[..., Any], arrays: Sequence[Array], params: Mapping[str, Any]) -> Any:
         """Do what a launcher does, by its plan if there is one; what it returns are arrays, None and tuples of them."""
@@ -180,15 +177,13 @@ class Planner:
             return launcher(*arrays, **params)
         with found:
             outputs = launcher(*found.inputs, **params)
-        if outputs is not NotImplemented:
-            self.keep(found, outputs, (), params)
+        self.keep(found, outputs, (), params)
         return outputs
 
     def keep(self, record: Record, outputs: Any, residuals: Sequence[Array], params: Mapping[str, Any]) -> None:
-        """Make a plan of a run that returned these arrays."""
-        plan = Plan(record, outputs, residuals, params)
-        if not record.spoilt:
-            self._known[record.kind] = plan
+        """Make a plan of a run that returned these arrays, if it can be one."""
+        plan = None if outputs is NotImplemented else Plan(record, outputs, residuals, params)
+        self._known[record.kind] = _NEVER if plan is None or record.spoilt else plan
 
     @property
     def plans(self) -> list[Plan]:

@@ -213,6 +213,26 @@ def test_what_does_more_than_launch_has_no_plan(sim: str, finish: Any) -> None:
     assert (toy.asked, toy.plans) == (4, 0)
 
 
+def test_a_launcher_that_fails_is_asked_again(sim: str) -> None:
+    failing = [False, True, False, False, False]
+
+    def finish(y: Array) -> Array:
+        if failing.pop(0):
+            raise MemoryError
+        return y
+
+    toy = Toy(finish)
+    toy(_new())
+    with pytest.raises(MemoryError):
+        toy(_new())
+    for _ in range(3):
+        toy(_new())
+    assert (toy.asked, toy.plans) == (3, 1)
+    with launches() as log:  # nobody records any more
+        toy(_new())
+    assert len(log) == 1
+
+
 def test_what_is_put_on_the_tape_is_the_same(sim: str) -> None:
     noted = []
     for seed in range(4):
