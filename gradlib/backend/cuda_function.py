@@ -62,7 +62,7 @@ class CudaFunction:
         write = struct.Struct(f"={count}Q").pack_into
         blocks: list[_Block] = []
 
-        def launch(addresses: Sequence[int], maps: Sequence[tuple[int, bytes]] = ()) -> None:
+        def launch(addresses: Sequence[int], *maps: tuple[int, bytes]) -> None:
             try:
                 arguments = blocks.pop()
             except IndexError:
@@ -71,7 +71,7 @@ class CudaFunction:
             content, table = arguments
             write(content, 0, *addresses)
             for byte, bits in maps:
-                content[byte : byte + 128] = bits
+                content[byte : byte + len(bits)] = bits
             run(sizes, table)
             blocks.append(arguments)
 

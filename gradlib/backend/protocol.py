@@ -51,8 +51,8 @@ class Reached(NamedTuple):
 class PreparedLaunch(Protocol):
     """A launch that lacks the addresses of its arrays, and the bytes of its tensor maps."""
 
-    def __call__(self, addresses: Sequence[int], maps: Sequence[tuple[int, bytes]] = (), /) -> None:
-        """Launch; a map comes with the byte of the argument block where it belongs."""
+    def __call__(self, addresses: Sequence[int], /, *maps: tuple[int, bytes]) -> None:
+        """Launch; maps, one or several that follow each other, come with their byte of the argument block."""
 
 
 class Function(Protocol):

@@ -78,7 +78,7 @@ class SimFunction:
         """Return the launch with these arguments but for `count` addresses at their start, and tensor maps."""
         write = struct.Struct(f"={count}Q").pack_into
 
-        def launch(addresses: Sequence[int], maps: Sequence[tuple[int, bytes]] = ()) -> None:
+        def launch(addresses: Sequence[int], *maps: tuple[int, bytes]) -> None:
             arguments = bytearray(packed)
             write(arguments, 0, *addresses)
             for byte, content in maps:

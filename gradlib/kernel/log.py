@@ -43,7 +43,7 @@ class LaunchRecord:
 _lock = threading.Lock()
 _open: list[list[LaunchRecord]] = []
 _level = 0
-watched = 0  # how many want every launch to come from its launcher, unseen by anybody else: plan.py, record.py
+watched = 0  # how many want all launches to come from launchers, and nothing written down: plan.py, record.py
 active = False  # the one thing a launch looks at while nobody listens
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..backend import backend_of, checking
+from ..backend.tensor_map import MAP_BYTES
 from ..spec import spec_of
 from . import log
 from .record import Launched, Record, Spot
@@ -84,11 +85,12 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
         n = len(known)
         if isinstance(done, Launched):
             known[f"launch{n}"] = done.go
-            maps = []
+            maps: dict[int, list[str]] = {}  # by their byte; those that follow each other are written at once
             for k, (byte, spot, made) in enumerate(done.maps):
                 known[f"map{n}_{k}"] = _Map(record.backend.encode, made)
-                maps.append(f"({byte}, map{n}_{k}[{_address(spot)}])")
-            tail = f", ({', '.join(maps)},)" if maps else ""
+                first = next((b for b, group in maps.items() if b + MAP_BYTES * len(group) == byte), byte)
+                maps.setdefault(first, []).append(f"map{n}_{k}[{_address(spot)}]")
+            tail = "".join(f", ({byte}, {' + '.join(group)})" for byte, group in maps.items())
             lines.append(f"launch{n}(({''.join(f'{_address(spot)}, ' for spot in done.addresses)}){tail})")
             lines += [f"del x{i}" for i, launched in last.items() if launched is done]
         else:

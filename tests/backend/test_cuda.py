@@ -160,12 +160,12 @@ def test_a_prepared_launch_fills_in_addresses_and_maps(cupy: StubCuPy, device: c
     function = device.load(Path("a.cubin"), "f", (0, 8, 16, 64))
     packed = bytes(16) + b"keep" + bytes(44) + b"?" * 128
     launch = function.prepare((1, 2, 3), (4, 5, 6), 7, packed, 2)
-    launch((1 << 40, 2), ((64, b"m" * 128),))
+    launch((1 << 40, 2), (64, b"m" * 128))
     cupy.device = 1
-    launch((3, 4), ((64, b"n" * 128),))
+    launch((3, 4), (64, b"n" * 128))
     cupy.launch_fails = True
     with pytest.raises(KernelError, match="entry f: the launch failed"):
-        launch((5, 6), ((64, b"o" * 128),))
+        launch((5, 6), (64, b"o" * 128))
 
     def address(n: int) -> bytes:
         return n.to_bytes(8, sys.byteorder)
