@@ -2,7 +2,7 @@
 
 A launcher may be declared as one that can be planned: what it does follows from the shapes, strides and dtypes of its
 arrays, from its parameters and from the thread's settings alone, as long as its inputs begin at multiples of 16 bytes,
-and it does nothing but make arrays by `empty` and launch kernels.  The second call of a kind is written down
+and it does nothing but make arrays by `empty` and launch kernels.  A call of a kind that comes often is written down
 (`record.py`); those after it fill in addresses and launch.
 """
 
@@ -29,7 +29,8 @@ Answer = tuple[Any, tuple[Array, ...]]  # outputs and residuals
 
 _KINDS = 4096  # of calls that a planner remembers
 _ADDRESSES = 1024  # at which a plan remembers a tensor map
-_SEEN, _NEVER = "seen once", "cannot be planned"
+_PATIENCE = 8  # the call of a kind that is written down: it costs what 20 others save
+_NEVER = -1  # the kind cannot be planned
 _at_once = False
 
 
@@ -131,7 +132,7 @@ class Planner:
     _all: ClassVar[weakref.WeakSet[Planner]] = weakref.WeakSet()
 
     def __init__(self) -> None:
-        self._known: dict[Any, Plan | str] = {}
+        self._known: dict[Any, Plan | int] = {}  # the number of calls, where there is no plan
         Planner._all.add(self)
 
     def find(self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool) -> Plan | None:
@@ -147,7 +148,7 @@ class Planner:
     def look(
         self, backend: Any, arrays: Sequence[Array], params: Mapping[str, Any], save: bool
     ) -> Plan | Record | None:
-        """Return the plan; or, for the second call of a kind, what its run is to be written down in."""
+        """Return the plan; or what a run is to be written down in, where it is time for that."""
         if log.watched or checking.active is not None:
             return None
         try:
@@ -155,16 +156,15 @@ class Planner:
             known = self._known.get(kind)
         except TypeError:  # a parameter that cannot be hashed
             return None
-        if type(known) is Plan:
+        if isinstance(known, Plan):
             return None if log.active or _negative(params, known.zeros) else known
-        if kind is None or known is _NEVER:
+        if kind is None or known == _NEVER:
             return None
-        if known is None:
-            if len(self._known) >= _KINDS:
-                self._known.clear()
-            self._known[kind] = _SEEN
-            if not _at_once:
-                return None
+        if known is None and len(self._known) >= _KINDS:
+            self._known.clear()
+        calls = self._known[kind] = (known or 0) + 1
+        if calls < _PATIENCE and not _at_once:
+            return None
         if _negative(params, _zeros(params)) or any(a is not None and backend.pointer(a) % 16 for a in arrays):
             return None
         record = Record(kind, backend, arrays)
@@ -224,7 +224,7 @@ def _negative(params: Mapping[str, Any], names: Sequence[str]) -> bool:
 
 @contextmanager
 def plans_at_once() -> Iterator[None]:
-    """Write down the first call of a kind already in the block: for tests, whose second call is then by the plan."""
+    """Write down the first call of each kind in the block: for tests, whose second call is then by the plan."""
     global _at_once
     before, _at_once = _at_once, True
     try:

@@ -68,9 +68,22 @@ def _new(seed: int = 0, shape: tuple[int, ...] = _SHAPE) -> Array:
     return backends.get("sim").asarray(values.astype(np.float32))
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second call of a kind is written down."""
+    monkeypatch.setattr(plan, "_PATIENCE", 2)
+
+
 @pytest.fixture
 def toy(sim: str) -> Toy:
     return Toy()
+
+
+def test_only_what_comes_often_is_written_down(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_PATIENCE", 5)
+    for calls in range(1, 9):
+        toy(_new())
+        assert (toy.asked, toy.plans) == (min(calls, 5), int(calls >= 5))
 
 
 def test_the_third_call_of_a_kind_does_not_ask(toy: Toy) -> None:
