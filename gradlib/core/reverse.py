@@ -82,10 +82,9 @@ def _arrive(pending: Pending, key: Any, index: int, g: Any) -> None:
         if slots is None:
             slots = pending[key] = [None] * len(key.outputs)
         slots[index] = g if slots[index] is None else op.add(slots[index], g)
-    elif key in pending:
-        pending[key] = op.add(pending[key], g)
     else:
-        pending[key] = g
+        before = pending.get(key)
+        pending[key] = g if before is None else op.add(before, g)
 
 
 def pull(

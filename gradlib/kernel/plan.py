@@ -81,7 +81,7 @@ def _program(record: Record, outputs: Any, residuals: Sequence[Array]) -> tuple[
     known: dict[str, Any] = {"pointer": record.backend.pointer, "make": record.backend.array_type}
     pointer = record.backend.pointer_text.format
     lines = [f"({', '.join(f'x{i}' for i in range(count))},) = arrays", *[f"a{i} = {pointer(f'x{i}')}" for i in given]]
-    lines.append(f"if ({' | '.join(f'a{i}' for i in given)}) & 15: return None")
+    lines.append(f"if ({' | '.join(f'a{i}' for i in given) or 0}) & 15: return None")
     for done in record.done:
         n = len(known)
         if isinstance(done, Launched):
@@ -168,7 +168,7 @@ class Planner:
         if _negative(params, _zeros(params)) or any(a is not None and backend.pointer(a) % 16 for a in arrays):
             return None
         record = Record(kind, backend, arrays)
-        return None if record.spoilt else record  # by inputs that share memory: others of the kind may not
+        return None if record.spoilt else record  # by inputs that share memory, as others of the kind may not
 
     def call(self, launcher: Callable[..., Any], arrays: Sequence[Array], params: Mapping[str, Any]) -> Any:
         """Do what a launcher does, by its plan if there is one; what it returns are arrays, None and tuples of them."""
