@@ -53,8 +53,10 @@ class Record:
         self._bounds: list[tuple[int, int, int]] = []  # of each array: lowest byte, first element, end
         self._pointer = backend.pointer
         self._thread = threading.get_ident()
-        for array in self.inputs:
+        for array, given in zip(self.inputs, arrays, strict=True):
             self._add(array)
+            if array is not given and array.strides != given.strides:  # a copy, which is of another kind
+                self.spoilt = True
 
     def _add(self, array: Array) -> None:
         self._arrays.append(array)

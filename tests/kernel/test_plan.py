@@ -161,6 +161,18 @@ def test_an_input_passed_twice_and_two_inputs(toy: Toy) -> None:
     assert toy.asked == 6
 
 
+def test_an_input_passed_twice_of_which_no_copy_is_alike(sim: str) -> None:
+    a = gl.asarray(_new(shape=(6, 12)))
+    for step in (1, 2, 2, 1, 2, 1):
+        part = Tensor(a.data[:, ::step])  # matmul reads any strides
+        got = gl.matmul(part, part.T).numpy()
+        np.testing.assert_allclose(got, part.numpy() @ part.numpy().T, rtol=1e-5)
+        square = Tensor(a.data[:, : 6 * step : step])
+        np.testing.assert_allclose(gl.matmul(square, square).numpy(), square.numpy() @ square.numpy(), rtol=1e-5)
+    other = [Tensor(_new(n, (6, 12))[:, ::2]) for n in (3, 4)]
+    np.testing.assert_allclose(gl.matmul(*other).numpy(), other[0].numpy() @ other[1].numpy(), rtol=1e-5)
+
+
 def test_what_begins_between_multiples_of_16_bytes_asks(toy: Toy) -> None:
     whole = _new(shape=(13,))
     for start in (1, 1, 0, 0, 1, 4):
