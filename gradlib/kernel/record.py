@@ -55,8 +55,8 @@ class Record:
         self._thread = threading.get_ident()
         for array, given in zip(self.inputs, arrays, strict=True):
             self._add(array)
-            if array is not given and array.strides != given.strides:  # a copy, which is of another kind
-                self.spoilt = True
+            if given is not array and given.strides != array.strides:  # type: ignore[union-attr]
+                self.spoilt = True  # a copy, which is of another kind
 
     def _add(self, array: Array) -> None:
         self._arrays.append(array)
