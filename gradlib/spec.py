@@ -24,6 +24,7 @@ complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 FLOATING = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
+DIFFERENTIABLE = frozenset((*FLOATING, *COMPLEX))
 # 8-bit floats, in which values are kept and moved, cast to and from, and multiplied by `scaled_mm`; nothing else.
 float8_e4m3fn, float8_e5m2 = np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(ml_dtypes.float8_e5m2)
 STORAGE = frozenset((float8_e4m3fn, float8_e5m2))
@@ -80,7 +81,7 @@ def is_complex(dtype: DType) -> bool:
 
 def is_differentiable(dtype: DType) -> bool:
     """Whether a derivative with respect to this dtype exists: it is floating or complex."""
-    return dtype in FLOATING or dtype.kind == "c"
+    return dtype in DIFFERENTIABLE
 
 
 def real_of(dtype: DType) -> DType:

@@ -14,6 +14,7 @@ import pytest
 
 from gradlib import backend as backends
 from gradlib.backend import nvrtc
+from gradlib.kernel import Planner
 
 with suppress(ImportError):  # which a machine with a GPU may lack
     from hypothesis import settings
@@ -40,6 +41,13 @@ def sim() -> str:
     if reason := _reason("sim"):
         pytest.skip(reason)
     return "sim"
+
+
+@pytest.fixture(autouse=True)
+def _plans_of_its_own() -> Iterator[None]:
+    """Forget the plans of a test: it may have put something else in the place of what launchers ask."""
+    yield
+    Planner.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -39,12 +39,12 @@ def _from_environment() -> Checks | None:
     return Checks() if value == "checked" else None
 
 
-_active: Checks | None = _from_environment()
+active: Checks | None = _from_environment()  # what `current` returns, for who cannot wait for a call
 
 
 def current() -> Checks | None:
     """Return what launches on `sim` check now, None where they run in the fast build."""
-    return _active
+    return active
 
 
 class checked:  # noqa: N801  (a context used like a function, as in PyTorch)
@@ -74,12 +74,12 @@ class checked:  # noqa: N801  (a context used like a function, as in PyTorch)
         seed: int = 0,
         float_atomics: bool = False,
     ) -> None:
-        global _active
+        global active
         unknown = [order for order in orders if order not in ORDERS]
         if unknown or not orders:
             raise ValueError(f"checked(orders): orders is {orders!r}\n  need some of {', '.join(ORDERS)}")
-        self._before = _active
-        _active = Checks(tuple(orders), seed, float_atomics) if mode else None
+        self._before = active
+        active = Checks(tuple(orders), seed, float_atomics) if mode else None
 
     def __enter__(self) -> None:
         """Everything was set when this was made."""
@@ -87,5 +87,5 @@ class checked:  # noqa: N801  (a context used like a function, as in PyTorch)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        global _active
-        _active = self._before
+        global active
+        active = self._before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
-import threading
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import DeviceError, DTypeError, KernelError
 from ..spec import STORAGE, bfloat16
-from . import nvrtc
-from .protocol import Array, Dim3, Limits, Unit
+from . import nvrtc, watch
+from .cuda_function import CudaFunction, version
+from .protocol import Array, Limits, Unit
 from .tensor_map import SWIZZLES, Im2col, TensorMap, Tiling, im2col, tiling
 
 __all__ = ["CudaBackend", "available", "backend", "lacks", "raising"]
@@ -63,9 +64,7 @@ def _cupy() -> Any:
         count = runtime.getDeviceCount()
     except RuntimeError as error:
         if getattr(error, "status", None) != _NO_DEVICE:
-            what = (
-                f"the NVIDIA driver serves CUDA {_version(driver)}, CuPy needs {_version(runtime.runtimeGetVersion())}"
-            )
+            what = f"the NVIDIA driver serves CUDA {version(driver)}, CuPy needs {version(runtime.runtimeGetVersion())}"
             raise _missing(f"{what} ({error})", "need a newer driver, or the extra gradlib[cuda12]") from error
         count = 0
     if count == 0:
@@ -75,10 +74,6 @@ def _cupy() -> Any:
 
 def _missing(what: str, fix: str) -> DeviceError:
     return DeviceError(f"device cuda cannot be used: {what}\n  {fix}")
-
-
-def _version(number: int) -> str:
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 # CuPy's own modules over the libraries of CUDA that the small install is without.
@@ -114,6 +109,7 @@ class CudaBackend:
     name = "cuda"
     runs_kernels = True
     suffix = ".cubin"
+    pointer_text = "{}.data.ptr"
 
     def __init__(self, cupy: Any) -> None:
         self.xp = cupy
@@ -122,7 +118,9 @@ class CudaBackend:
         attributes = device.attributes
         self.compiler = nvrtc.Compiler(nvrtc.architecture(*_capability(device.compute_capability)))
         self.builder = self.compiler.name  # what another process needs to compile for this device
-        self._maps: dict[Any, bytes] = {}
+        self._device = cupy.cuda.runtime.getDevice
+        self._constants: dict[int, dict[Any, Array | None]] = defaultdict(dict)
+        self._maps: dict[Any, tuple[bytes, Tiling | Im2col]] = {}
         name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"]
         self.limits = Limits(
             name=name.decode() if isinstance(name, bytes) else str(name),
@@ -154,9 +152,12 @@ class CudaBackend:
         return value if isinstance(value, self.array_type) else self.asarray(value)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        return self.xp.empty(shape, dtype)
+        array = self.xp.empty(shape, dtype)
+        watch.made(array)
+        return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        watch.spoil()
         return self.xp.zeros(shape, dtype)
 
     def pointer(self, array: Array) -> int:
@@ -217,12 +218,18 @@ class CudaBackend:
     def _map(self, array: Array, asked: tuple[Any, ...], make: Callable[[], Tiling | Im2col]) -> TensorMap:
         """Encode a map, or remember it: the driver takes 15 us, and CuPy's pool hands the same memory out again."""
         key = (*asked, array.shape, array.strides, array.dtype.itemsize)
-        content = self._maps.get(key)
-        if content is None:
+        found = self._maps.get(key)
+        if found is None:
             if len(self._maps) >= 4096:
                 self._maps.clear()
-            content = self._maps[key] = self.encode(make())
-        return TensorMap.of(content, self.name, array)
+            made = make()
+            found = self._maps[key] = self.encode(made), made
+        content, made = found
+        return TensorMap.of(content, self.name, array, made)
+
+    def constants(self) -> dict[Any, Array | None]:
+        """Return the arrays of single numbers that are kept on the current device, never to be written."""
+        return self._constants[self._device()]
 
     def encode(self, made: Tiling | Im2col) -> bytes:
         """Return the 128 bytes of a tensor map."""
@@ -287,77 +294,3 @@ def _from_bits(array: Any, dtype: Any) -> Any:
 
 def _is_foreign(dtype: Any) -> bool:
     return bool(dtype in _FOREIGN)
-
-
-class CudaFunction:
-    """One entry of a cubin, loaded on each device where it is launched.
-
-    Launching goes straight to the driver with pointers into the packed argument block (0.2 us; CuPy's own
-    `RawKernel.__call__` takes 2).  The driver copies the arguments before it returns, so a block may be
-    used again then; blocks in use are off the list, so threads never share one.
-    """
-
-    def __init__(self, cupy: Any, path: Path, entry: str, offsets: tuple[int, ...], shared_limit: int) -> None:
-        self._path, self._entry, self._offsets, self._shared_limit = path, entry, offsets, shared_limit
-        self._cupy = cupy
-        self._kernel = cupy.RawModule(path=str(path)).get_function(entry)
-        self._device = cupy.cuda.runtime.getDevice
-        self._stream = cupy.cuda.get_current_stream
-        self._launch = cupy.cuda.driver.launchKernel
-        self._handles: dict[int, int] = {}
-        self._local = threading.local()
-        self._blocks: list[_Block] = []
-        self._open(self._device())
-        self.static_shared = int(self._kernel.shared_size_bytes)
-        self.max_threads = int(self._kernel.max_threads_per_block)
-
-    def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None:
-        device = self._device()
-        if getattr(self._local, "device", None) != device:
-            self._open(device)
-        try:
-            arguments = self._blocks.pop()
-        except IndexError:
-            arguments = _Block(len(packed), self._offsets)
-        arguments.content[:] = packed
-        try:
-            self._launch(self._handles[device], *grid, *block, shared, self._stream(device).ptr, arguments.table, 0)
-        except RuntimeError as error:  # also what an earlier kernel did wrong
-            raise KernelError(f"{self._path.stem}.cu: entry {self._entry}: the launch failed: {error}") from error
-        self._blocks.append(arguments)
-
-    def _open(self, device: int) -> None:
-        """Bind the device's context to this thread; the first time on a device, load the entry there."""
-        self._cupy.cuda.runtime.memGetInfo()  # a driver call needs a context, which a run-time call makes
-        if device not in self._handles:
-            try:
-                handle = self._kernel.kernel.ptr
-            except RuntimeError as error:
-                driver = _version(self._cupy.cuda.runtime.driverGetVersion())
-                raise KernelError(
-                    f"{self._path.name}: entry {self._entry} cannot be loaded: {error}\n"
-                    f"  compiled by NVRTC {_version(1000 * nvrtc.version()[0] + 10 * nvrtc.version()[1])}, "
-                    f"the driver serves CUDA {driver}"
-                ) from error
-            # Above 48 KB dynamic shared memory must be allowed; allowing it changes nothing else.
-            self._kernel.max_dynamic_shared_size_bytes = self._shared_limit - int(self._kernel.shared_size_bytes)
-            self._handles[device] = handle
-        self._local.device = device
-
-
-class _Block:
-    """Memory for the arguments of one launch, and the table of pointers by which the driver finds each.
-
-    (Not the driver's other way, one buffer for all: its layout is the compiler's, which put a tensor map, aligned to
-    64 bytes, 48 bytes into a buffer where C would have it first.)
-    """
-
-    __slots__ = ("_keep", "content", "table")
-
-    def __init__(self, size: int, offsets: tuple[int, ...]) -> None:
-        data = ctypes.create_string_buffer(max(size, 1))
-        first = ctypes.addressof(data)
-        table = (ctypes.c_void_p * max(len(offsets), 1))(*(first + offset for offset in offsets))
-        self._keep = (data, table)
-        self.content = memoryview(data).cast("B")[:size]
-        self.table = ctypes.addressof(table)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from .tensor_map import TensorMap
+from .tensor_map import Im2col, TensorMap, Tiling
 
 Array = Any  # numpy.ndarray, sim.SimArray or cupy.ndarray: whichever the backend's `xp` makes
 Dim3 = tuple[int, int, int]
@@ -47,6 +48,13 @@ class Reached(NamedTuple):
     word: int  # of the table, in units of 8 bytes
 
 
+class PreparedLaunch(Protocol):
+    """A launch that lacks the addresses of its arrays, and the bytes of its tensor maps."""
+
+    def __call__(self, addresses: Sequence[int], /, *maps: tuple[int, bytes]) -> None:
+        """Launch; maps, one or several that follow each other, come with their byte of the argument block."""
+
+
 class Function(Protocol):
     """A loaded kernel entry.  `packed` is the argument block, laid out as C lays out a struct of the parameters.
 
@@ -54,6 +62,9 @@ class Function(Protocol):
     """
 
     def __call__(self, grid: Dim3, block: Dim3, shared: int, packed: bytes) -> None: ...
+
+    def prepare(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, count: int) -> PreparedLaunch:
+        """Return the launch with these arguments but for `count` addresses at their start, and tensor maps."""
 
 
 class Backend(Protocol):
@@ -107,9 +118,16 @@ class KernelBackend(Backend, Builder, Protocol):
     """A device that runs CUDA kernels."""
 
     limits: Limits
+    pointer_text: str  # the address of the array called {}, as plans write it; `pointer` is known to them
 
     def pointer(self, array: Array) -> int:
         """Address of the first element, as the kernel sees it."""
+
+    def constants(self) -> dict[Any, Array | None]:
+        """Return the arrays of single numbers that are kept on the current device, never to be written."""
+
+    def encode(self, made: Tiling | Im2col) -> bytes:
+        """Return the 128 bytes of a tensor map."""
 
     def load(self, path: Path, entry: str, offsets: tuple[int, ...]) -> Function:
         """Load a built file and return one of its entries; `offsets` are those of its arguments in the packed block."""

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import KernelError
-from . import checking, sim_build
-from .protocol import Array, Dim3, Limits, Unit
+from . import checking, sim_build, watch
+from .protocol import Array, Dim3, Limits, PreparedLaunch, Unit
 from .sim_checked import CheckedFunction
 from .sim_fault import Fault, fast_fault
 from .sim_guard import note_empty
-from .tensor_map import TensorMap, encode_sim, im2col, tiling
+from .tensor_map import Im2col, TensorMap, Tiling, encode_sim, im2col, tiling
 
 __all__ = ["SimArray", "SimBackend", "SimFunction", "backend"]
 
@@ -73,6 +75,19 @@ class SimFunction:
             fault = self._runtime.gradlib_sim_last_fault().contents
             raise fast_fault(text, fault, self._library) if fault.kind else KernelError(text)
 
+    def prepare(self, grid: Dim3, block: Dim3, shared: int, packed: bytes, count: int) -> PreparedLaunch:
+        """Return the launch with these arguments but for `count` addresses at their start, and tensor maps."""
+        write = struct.Struct(f"={count}Q").pack_into
+
+        def launch(addresses: Sequence[int], *maps: tuple[int, bytes]) -> None:
+            arguments = bytearray(packed)
+            write(arguments, 0, *addresses)
+            for byte, content in maps:
+                arguments[byte : byte + len(content)] = content
+            self(grid, block, shared, bytes(arguments))
+
+        return launch
+
     def checked(self) -> CheckedFunction:
         """Return the same entry as one that reports faults; it must come from the checked build."""
         return CheckedFunction(
@@ -92,11 +107,13 @@ class SimBackend:
     runs_kernels = True
     suffix = ".so"
     limits = Limits()
+    pointer_text = "pointer({})"
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._runtime: ctypes.CDLL | None = None
         self._libraries: dict[Path, ctypes.CDLL] = {}
+        self._constants: dict[Any, Array | None] = {}
 
     def asarray(self, value: Any, dtype: Any = None) -> Array:
         if isinstance(value, SimArray):
@@ -113,9 +130,11 @@ class SimBackend:
         array = np.empty(shape, dtype).view(SimArray)
         if checking.current() is not None:
             note_empty(array)
+        watch.made(array)
         return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        watch.spoil()
         return np.zeros(shape, dtype).view(SimArray)
 
     def synchronize(self) -> None:
@@ -159,7 +178,8 @@ class SimBackend:
         self, array: Array, box: tuple[int, ...], swizzle: int = 0, steps: tuple[int, ...] | None = None
     ) -> TensorMap:
         """Return the map by which a kernel copies boxes of `array`; see `protocol.KernelBackend`."""
-        return TensorMap.of(encode_sim(tiling(array, self.pointer(array), box, swizzle, steps)), self.name, array)
+        made = tiling(array, self.pointer(array), box, swizzle, steps)
+        return TensorMap.of(encode_sim(made), self.name, array, made)
 
     def tensor_map_im2col(
         self,
@@ -173,7 +193,15 @@ class SimBackend:
     ) -> TensorMap:
         """Return the map by which a kernel gathers rows of an im2col matrix; see `protocol.KernelBackend`."""
         made = im2col(array, self.pointer(array), lower, upper, channels, pixels, swizzle, steps)
-        return TensorMap.of(encode_sim(made), self.name, array)
+        return TensorMap.of(encode_sim(made), self.name, array, made)
+
+    def constants(self) -> dict[Any, Array | None]:
+        """Return the arrays of single numbers that are kept on the current device, never to be written."""
+        return self._constants
+
+    def encode(self, made: Tiling | Im2col) -> bytes:
+        """Return the 128 bytes of a tensor map."""
+        return encode_sim(made)
 
     def use_threads(self, count: int) -> None:
         """Spread the blocks of each launch over `count` threads of the host (from the first load on)."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from ..errors import KernelError, message, operand
 
-__all__ = ["SWIZZLES", "Im2col", "TensorMap", "Tiling", "encode_sim", "im2col", "tiling"]
+__all__ = ["MAP_BYTES", "SWIZZLES", "Im2col", "TensorMap", "Tiling", "encode_sim", "im2col", "tiling"]
 
+MAP_BYTES = 128
 SWIZZLES = (0, 32, 64, 128)  # bytes of the pattern
 _SIM_FORMAT = "<8sQBBBB5I4Q5I5Bx3h3h18x"  # as TensorMapBits in kernels/sim/ptx_interface.h
 _MAGIC = b"gradsim\2"
@@ -29,13 +30,14 @@ class TensorMap(bytes):
 
     device: str
     array: Any
+    made: Tiling | Im2col
 
     @classmethod
-    def of(cls, content: bytes, device: str, array: Any) -> TensorMap:
+    def of(cls, content: bytes, device: str, array: Any, made: Tiling | Im2col) -> TensorMap:
         """Make a map of its 128 bytes."""
-        made = cls(content)
-        made.device, made.array = device, array
-        return made
+        found = cls(content)
+        found.device, found.array, found.made = device, array, made
+        return found
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import numpy as np
 
 from .. import backend as backends
 from ..errors import DeviceError, DTypeError, message, operand
+from ..kernel import Plan
 from ..spec import (
+    DIFFERENTIABLE,
     REDUCED,
     STORAGE,
     WIDE,
@@ -25,6 +27,7 @@ from ..spec import (
     promote,
 )
 from .batched import Batched
+from .constants import scalar, with_constants
 from .node import Node, next_seq
 from .operators import op
 from .primitive import Primitive, Saved
@@ -76,6 +79,7 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             arrays = [a if type(a) is _ndarray else np.array(a, common) for a in arrays]
     tracked = tracked and state.grad and prim.differentiable
     residuals: tuple[Any, ...] = ()
+    plan: Plan | None = None
     if simple and prim.impl is not None and arrays:
         try:
             out = prim.impl(np, *arrays, **params)
@@ -84,28 +88,41 @@ def apply(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any
             raise
         backend = _cpu
     else:
-        backend = _cpu if simple and arrays else _settled(prim, arrays)
-        if backend is None:
-            if Batched in map(type, arrays):
-                return _apply_batched(prim, args, params)
-            backend, arrays = _settle(prim, args, arrays)
-        spec = prim.spec(arrays, params)
-        out = NotImplemented
-        if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
-            ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
-            out = prim.launch(backend.name, ready, params, tracked)
-        if out is NotImplemented:
-            if prim.composite is not None and tracked:
-                return _inline(prim, args, arrays, params, spec)
-            out = _define(prim, backend, arrays, params, spec)
-        elif type(out) is Saved:
-            out, residuals = out
+        backend = done = None
+        if prim.planner is not None and arrays:
+            if numbers and prim.promote is not None:
+                arrays = with_constants(prim, arrays)
+            backend = backends.of_type(type(arrays[0]))
+            if backend is not None and backend.runs_kernels:
+                plan = prim.planner.find(backend, arrays, params, tracked)
+                if plan is not None:
+                    done = plan.run(arrays)
+        if done is not None:
+            out, residuals = done
+        else:
+            plan = None
+            backend = _cpu if simple and arrays else _settled(prim, arrays)
+            if backend is None:
+                if Batched in map(type, arrays):
+                    return _apply_batched(prim, args, params)
+                backend, arrays = _settle(prim, args, arrays)
+            spec = prim.spec(arrays, params)
+            out = NotImplemented
+            if backend.runs_kernels and backend.name in prim.launchers and not (tracked and prim.derived):
+                ready = arrays if backend.name in prim.strided else [_contiguous(backend, a) for a in arrays]
+                out = prim.launch(backend, ready, params, tracked)
+            if out is NotImplemented:
+                if prim.composite is not None and tracked:
+                    return _inline(prim, args, arrays, params, spec)
+                out = _define(prim, backend, arrays, params, spec)
+            elif type(out) is Saved:
+                out, residuals = out
     if type(out) is not backend.array_type:
         out = _owned(backend, out)
     if not wrap:
         return out
     if tracked:
-        return record(prim, args, params, out, residuals)
+        return record(prim, args, params, out, residuals, plan)
     if type(out) is tuple:
         return tuple([None if o is None else Tensor(o) for o in out])
     result = Tensor(out)
@@ -249,15 +266,8 @@ def _promote(prim: Primitive, backend: Any, arrays: list[Any]) -> list[Any]:
         elif backends.is_array(a):
             result.append(a if a.dtype == dtype else a.astype(dtype))
         else:
-            result.append(backend.asarray(_scalar(prim, a, dtype)))
+            result.append(backend.asarray(scalar(prim, a, dtype)))
     return result
-
-
-def _scalar(prim: Primitive, value: Any, dtype: Any) -> Any:
-    try:
-        return np.asarray(value).astype(dtype) if is_differentiable(dtype) else np.asarray(value, dtype)
-    except OverflowError as error:
-        raise DTypeError(f"{prim.name}: the number {value} does not fit {dtype}") from error
 
 
 def _define(prim: Primitive, backend: Any, arrays: list[Any], params: dict[str, Any], spec: Any) -> Any:
@@ -307,8 +317,18 @@ _FIRST = tuple([(0,) * n for n in range(8)])  # nearly every input is the first 
 _new_spec = tuple.__new__  # a Spec without the cost of NamedTuple's own __new__
 
 
-def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any, residuals: tuple[Any, ...]) -> Any:
-    """Put one application on the tape and return its output as Tensors.  Hot: counted in fractions of a us."""
+def record(
+    prim: Primitive,
+    args: tuple[Any, ...],
+    params: dict[str, Any],
+    out: Any,
+    residuals: tuple[Any, ...],
+    known: Plan | None = None,
+) -> Any:
+    """Put one application on the tape and return its output as Tensors.  Hot: counted in fractions of a us.
+
+    `known` is the plan that it was computed by, whose Specs need not be made again.
+    """
     parents: list[Any] = []
     slots: Sequence[int] = _FIRST[len(args)] if len(args) < len(_FIRST) else (0,) * len(args)
     mask = 0
@@ -323,21 +343,28 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
             parents.append(None)
         bit += bit
     keep, keep_answer = prim.keeps(mask, len(args))
-    inputs: list[Any] = []
     counts: list[int] | None = None
-    for i, a in enumerate(args):
-        if not isinstance(a, Tensor):
-            inputs.append(a)
-        elif keep[i]:
-            if a.version is not None or a.node is None:  # what can still be assigned, or shares memory with that
-                if counts is None:
-                    counts = [0] * len(args)
-                counts[i] = shared_version(a).count
-            inputs.append(a)
-        elif a.node is not None and type(a.node.outputs) is Spec:
-            inputs.append(a.node.outputs)  # the same, and one object less for the collector to visit
-        else:
-            inputs.append(_new_spec(Spec, (a.data.shape, a.data.dtype)))
+    inputs: Sequence[Any]
+    if known is not None and keep is None:
+        inputs = known.inputs
+    else:
+        inputs = [*args]
+        for i, a in enumerate(args):
+            if not isinstance(a, Tensor):
+                continue
+            if keep is not None and keep[i]:
+                version = a.version
+                if version is None:
+                    if a.node is None:  # what can still be assigned
+                        shared_version(a)
+                elif version.count:
+                    if counts is None:
+                        counts = [0] * len(args)
+                    counts[i] = version.count
+            elif a.node is not None and type(a.node.outputs) is Spec:
+                inputs[i] = a.node.outputs  # the same, and one object less for the collector to visit
+            else:
+                inputs[i] = _new_spec(Spec, (a.data.shape, a.data.dtype))
     node = _new_node(Node)
     node.prim = prim
     node.params = params
@@ -349,9 +376,11 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
     node.residuals = residuals
     node.answer = out if keep_answer else None
     if type(out) is tuple:
-        node.outputs = tuple([None if o is None else Spec(o.shape, o.dtype) for o in out])
+        node.outputs = (
+            tuple([None if o is None else Spec(o.shape, o.dtype) for o in out]) if known is None else known.outputs
+        )
         return tuple([None if o is None else _tracked(o, node, i) for i, o in enumerate(out)])
-    node.outputs = _new_spec(Spec, (out.shape, out.dtype))
+    node.outputs = _new_spec(Spec, (out.shape, out.dtype)) if known is None else known.outputs
     result = _tracked(out, node, 0)
     if prim.view and isinstance(args[0], Tensor) and (args[0].node is None or args[0].version is not None):
         result.version = shared_version(args[0])
@@ -361,8 +390,7 @@ def record(prim: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: 
 def _tracked(array: Any, node: Node, index: int) -> Tensor:
     result: Tensor = _new_tensor(Tensor)
     result.data = array
-    differentiable = array.dtype in WIDE or is_differentiable(array.dtype)
-    result.requires_grad = differentiable
+    result.requires_grad = differentiable = array.dtype in DIFFERENTIABLE
     result.node = node if differentiable else None
     result.index = index
     result.grad = None

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DTypeError, GradientError, message, operand
+from ..kernel import Plan, Planner, Record
 from ..spec import STORAGE, Spec, is_complex, is_floating, spec_of
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ class Primitive:
         self.derived = False  # the backward of a fused op: where it is recorded itself, its composite runs
         self.chain: Chain | None = None  # how its backward shares passes with its neighbours'
         self.strided: set[str] = set()  # devices whose launcher takes arrays of any strides
+        self.planner: Planner | None = None  # of launchers that can be planned: see kernel/plan.py
         self._specs: dict[Any, Any] = {}
         self._backward: Primitive | None = None
-        self._keeps: dict[tuple[int, int], tuple[list[bool], bool]] = {}
+        self._keeps: dict[tuple[int, int], tuple[list[bool] | None, bool]] = {}
         self.__doc__ = doc or function.__doc__
         self.__name__ = self.__qualname__ = name
         signature = inspect.signature(function)
@@ -186,14 +188,18 @@ class Primitive:
 
     # -- kernels
 
-    def kernel(self, *devices: str, strided: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def kernel(
+        self, *devices: str, strided: bool = False, planned: bool = False
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Attach a launcher: ``@dense.kernel("cuda")``.  One for ``"cuda"`` serves ``"sim"`` too.
 
         It gets contiguous arrays (as they are if `strided`) and the params, and returns the output (or `Saved`), or
-        `NotImplemented` to let the definition run.  A keyword `save` tells whether the call is recorded.
+        `NotImplemented` to let the definition run.  A keyword `save` tells whether the call is recorded.  `planned`:
+        it need not be called for every call, since what it does can be done again by a plan (kernel/plan.py).
         """
 
         def attach(launcher: Callable[..., Any]) -> Callable[..., Any]:
+            self.planner = Planner() if planned else None
             for device in devices:
                 for served in ("cuda", "sim") if device == "cuda" else (device,):
                     self.launchers[served] = launcher
@@ -203,13 +209,22 @@ class Primitive:
 
         return attach
 
-    def launch(self, device: str, arrays: Sequence[Any], params: dict[str, Any], save: bool) -> Any:
-        """Run the launcher for `device`, or return `NotImplemented`."""
-        launcher = self.launchers.get(device)
+    def launch(self, backend: Any, arrays: Sequence[Any], params: dict[str, Any], save: bool) -> Any:
+        """Run the launcher for a device, or return `NotImplemented`."""
+        launcher = self.launchers.get(backend.name)
         if launcher is None:
             return NotImplemented
-        extra = {"save": save} if self._wants_save[device] else {}
-        out = launcher(*arrays, **extra, **params)
+        extra = {"save": save} if self._wants_save[backend.name] else {}
+        planned = None if self.planner is None else self.planner.look(backend, arrays, params, save)
+        if type(planned) is Plan and (done := planned.run(arrays)) is not None:
+            return Saved(*done)
+        if type(planned) is Record:
+            with planned:
+                out = launcher(*planned.inputs, **extra, **params)
+            outputs, residuals = out if type(out) is Saved else (out, ())
+            self.planner.keep(planned, outputs, residuals, params)  # type: ignore[union-attr]
+        else:
+            out = launcher(*arrays, **extra, **params)
         if out is NotImplemented and _declines is not None and not _any_complex(arrays):
             shown = [a if a is None else f"{_kind(a.dtype)}{list(a.shape)}" for a in arrays]
             _declines.append(f"{self.name}({', '.join(map(str, shown))}, {params})")
@@ -217,11 +232,15 @@ class Primitive:
 
     # -- derivative
 
-    def keeps(self, mask: int, count: int) -> tuple[list[bool], bool]:
-        """Return which inputs, and whether the output, to keep when the inputs in the bit `mask` want a gradient."""
+    def keeps(self, mask: int, count: int) -> tuple[list[bool] | None, bool]:
+        """Return which inputs, and whether the output, to keep when the inputs in the bit `mask` want a gradient.
+
+        None: no input.
+        """
         found = self._keeps.get((mask, count))
         if found is None:
-            found = self._keeps[mask, count] = self._plan_keeps(mask, count)
+            keep, answer = self._plan_keeps(mask, count)
+            found = self._keeps[mask, count] = (keep if any(keep) else None), answer
         return found
 
     def _plan_keeps(self, mask: int, count: int) -> tuple[list[bool], bool]:

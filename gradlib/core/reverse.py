@@ -27,12 +27,13 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
         return prim.backward(*inputs, *gs, *node.residuals, needs=tuple(needs), **node.params)  # type: ignore[no-any-return]
     if type(g) is list:
         g = tuple(g) if prim.partial else _filled(g, node)
+    likes = inputs  # what the gradients are to be like
     spec = node.outputs[0] if type(node.outputs) is tuple else node.outputs
     if spec.dtype in REDUCED and not prim.moves:  # a rule is several ops: compute it in float32, round once
         g = tuple(map(_widen, g)) if type(g) is tuple else _widen(g)
         inputs = [_widen(x) for x in inputs]
         answer = tuple(map(_widen, answer)) if type(answer) is tuple else _widen(answer)
-    rules, params = prim.vjp, node.params
+    rules, params, broadcasts = prim.vjp, node.params, prim.broadcasts
     grads: list[Any] = [None] * len(needs)
     together = rules(needs, g, answer, *inputs, **params) if prim.joint else None  # type: ignore[operator, misc]
     for i, need in enumerate(needs):
@@ -47,10 +48,10 @@ def node_vjp(node: Node, g: Any, needs: Sequence[bool], create: bool) -> Sequenc
             if rule is None:
                 raise GradientError(f"{prim.name}: no derivative with respect to {node.name_of(i)}")
             grad = rule(g, answer, *inputs, **params)
-        like = node.inputs[i]  # Tensor or Spec
-        if prim.broadcasts and grad.shape != like.shape:
+        like = likes[i]  # Tensor, array or Spec
+        if broadcasts and grad.shape != like.shape:
             grad = op.sum_to(grad, shape=like.shape)
-        if grad.dtype != like.dtype:
+        if grad.dtype is not like.dtype and grad.dtype != like.dtype:  # mostly one object; not if it was unpickled
             grad = op.demote(grad, dtype=like.dtype)
         grads[i] = grad
     return grads
@@ -81,10 +82,9 @@ def _arrive(pending: Pending, key: Any, index: int, g: Any) -> None:
         if slots is None:
             slots = pending[key] = [None] * len(key.outputs)
         slots[index] = g if slots[index] is None else op.add(slots[index], g)
-    elif key in pending:
-        pending[key] = op.add(pending[key], g)
     else:
-        pending[key] = g
+        before = pending.get(key)
+        pending[key] = g if before is None else op.add(before, g)
 
 
 def pull(

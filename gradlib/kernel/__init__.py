@@ -6,6 +6,9 @@ from . import cache, tuned
 from .build import compile_many
 from .kernel import Kernel
 from .log import LaunchRecord, debug_level, launches, set_debug_level
+from .plan import Plan, Planner, plans_at_once, without_plans
+from .record import Record
+from .settings import settings
 from .signature import ctype, entries
 from .source import folder, include_folder, kernel_files, load
 from .table import CHUNK, Table
@@ -15,6 +18,9 @@ __all__ = [
     "CHUNK",
     "Kernel",
     "LaunchRecord",
+    "Plan",
+    "Planner",
+    "Record",
     "Table",
     "architectures",
     "cache",
@@ -27,7 +33,10 @@ __all__ = [
     "kernel_files",
     "launches",
     "load",
+    "plans_at_once",
     "set_debug_level",
+    "settings",
     "tuned",
     "variants",
+    "without_plans",
 ]

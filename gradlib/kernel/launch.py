@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backend.protocol import Dim3, Function, KernelBackend, Limits, Reached
 from ..errors import DeviceError, KernelError, message, operand
-from . import log
+from . import log, record
 from .signature import alignment
 from .source import Source
 from .work import Work, work
@@ -39,7 +39,7 @@ class Launch:
 
     __slots__ = (
         "backend", "block_limit", "count", "describes", "dtypes", "entry", "file", "function", "grid_limit", "kind",
-        "macros", "maps", "pack", "pointer", "shared_limit", "sizes", "slots", "source", "threads",
+        "macros", "map_places", "pack", "pointer", "shared_limit", "sizes", "slots", "source", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -57,9 +57,10 @@ class Launch:
         self.kind: Any = backend.array_type
         self.pointer = backend.pointer
         self.count = len(slots)
-        self.maps = tuple(i for i, slot in enumerate(slots) if slot.c_type == "TensorMap")
+        layout, places = _layout(slots)
+        self.map_places = tuple((i, places[i]) for i, slot in enumerate(slots) if slot.c_type == "TensorMap")
         self.dtypes = tuple(slot.dtype for slot in slots if slot.pointer)
-        self.pack = _layout(slots)[0].pack
+        self.pack = layout.pack
         self.grid_limit, self.block_limit = limits.grid, limits.block
         self.sizes: dict[Any, tuple[Dim3, Dim3, int]] = {}  # those already checked
         # A function may know its own bounds, tighter than the device's.
@@ -88,7 +89,7 @@ class Launch:
                 self._check(len(values), array)
             values.append(pointer(array))
         values.extend(args[len(values) :])
-        for index in self.maps:
+        for index, _ in self.map_places:
             if getattr(values[index], "device", None) != self.backend.name:
                 slot = self.slots[index]
                 raise self._error(
@@ -98,29 +99,32 @@ class Launch:
             packed = self.pack(*values)
         except (struct.error, OverflowError, TypeError, ValueError):
             raise self._bad_scalar(values) from None
-        function = self._describing(args, reached) if self.describes else self.function
+        function: Callable[..., None] = self._describing(args, reached) if self.describes else self.function
         if log.active:
-            record = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
+            noted = log.LaunchRecord(self.entry, self.file, grid, block, shared, self.macros, self.backend.name)
             run = partial(function, grid, block, shared, packed)
-            log.launch(record, run, self.backend, lambda: self._work(grid, args, reached))
+            log.launch(noted, run, self.backend, lambda: self._work(grid, args, reached))
+            under_way = record.current
+            if under_way is not None:
+                under_way.launched(self, (grid, block, shared), values, packed, reached is not None)
         else:
             function(grid, block, shared, packed)
 
     def _work(self, grid: Dim3, args: tuple[Any, ...], reached: Reaches | None) -> Work:
         """Return what a launch computes and moves."""
         arrays = [array for array, slot in zip(args, self.slots, strict=True) if slot.pointer and array is not None]
-        arrays += [args[i].array for i in self.maps]
+        arrays += [args[i].array for i, _ in self.map_places]
         arrays += [found.array for found in (reached() if reached else ())]
         once = {self.pointer(array): int(array.nbytes) for array in arrays}  # one may be passed twice
         scalars = {slot.name: value for slot, value in zip(self.slots, args, strict=True) if not slot.pointer}
         scalars |= zip(("grid_x", "grid_y", "grid_z"), grid, strict=True)
         return work(self.source, self.entry, dict(self.macros), scalars, sum(once.values()))
 
-    def _describing(self, args: tuple[Any, ...], reached: Reaches | None) -> Function:
+    def _describing(self, args: tuple[Any, ...], reached: Reaches | None) -> Callable[..., None]:
         arrays = [slot.name for slot in self.slots if slot.pointer]  # they come first, eight bytes each
         named = [(name, array, 8 * i) for i, (name, array) in enumerate(zip(arrays, args, strict=False))]
         # A tensor map of sim holds the address of its array 8 bytes from its start (backend/tensor_map.py).
-        named += [(self.slots[i].name, args[i].array, _layout(self.slots)[1][i] + 8) for i in self.maps]
+        named += [(self.slots[i].name, args[i].array, byte + 8) for i, byte in self.map_places]
         function: Any = self.function
         return partial(function, arrays=named, reached=reached() if reached else ())
 

@@ -18,7 +18,7 @@ from . import cache
 from .source import Source
 from .work import Work, measured
 
-__all__ = ["LaunchRecord", "debug_level", "launches", "set_debug_level"]
+__all__ = ["LaunchRecord", "debug_level", "launches", "set_debug_level", "watch"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,21 @@ class LaunchRecord:
 _lock = threading.Lock()
 _open: list[list[LaunchRecord]] = []
 _level = 0
+watched = 0  # how many want all launches to come from launchers, and nothing written down: plan.py, record.py
 active = False  # the one thing a launch looks at while nobody listens
 
 
 def _refresh() -> None:
     global active
-    active = bool(_open) or _level >= 2
+    active = bool(_open) or _level >= 2 or watched > 0
+
+
+def watch(count: int) -> None:
+    """Add to the number of those who watch."""
+    global watched
+    with _lock:
+        watched += count
+        _refresh()
 
 
 def debug_level() -> int:

@@ -169,10 +169,9 @@ def conv2d(
            [6., 9., 6.],
            [4., 6., 4.]])
     """
-    given: dict[str, Any] = {"scale": scale, "residual": residual, "activation": activation}
-    settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     try:
-        return ops.conv2d(input, weight, bias, **given, **settings)
+        return ops.conv2d(input, weight, bias, scale=scale, residual=residual, activation=activation,
+                          stride=stride, padding=padding, dilation=dilation, groups=groups)  # fmt: skip
     except ShapeError as error:
         raise laid_out(error, input, weight.shape[-2] * groups) from None
 

@@ -126,7 +126,7 @@ def _strides(mask: Array | None) -> tuple[int, ...]:
     return tuple(0 if n == 1 else math.prod(shape[axis + 1 :]) for axis, n in enumerate(shape))
 
 
-@attention.kernel("cuda")
+@attention.kernel("cuda", planned=True)
 def _(
     query: Array, key: Array, value: Array, mask: Array | None, seed: Array | None, *, causal: bool, offset: int,
     scale: float | None, dropout: float, save: bool,
@@ -143,7 +143,7 @@ def _(
     return Saved(y, (lse, y, *rest)) if save else y
 
 
-@attention.backward.kernel("cuda")
+@attention.backward.kernel("cuda", planned=True)
 def _(
     query: Array, key: Array, value: Array, mask: Array | None, seed: Array | None, g: Array, *residuals: Array,
     causal: bool, offset: int, scale: float | None, dropout: float, needs: tuple[bool, ...],

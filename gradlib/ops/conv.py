@@ -210,7 +210,7 @@ def conv3d(
 # -- kernels
 
 
-@_convolution.kernel("cuda")
+@_convolution.kernel("cuda", planned=True)
 def _launch_layer(
     input: Array,
     weight: Array,
@@ -229,7 +229,7 @@ def _launch_layer(
     return Saved(y, (y if z is None else z,))
 
 
-@_convolution.backward.kernel("cuda")
+@_convolution.backward.kernel("cuda", planned=True)
 def _launch_layer_backward(
     input: Array,
     weight: Array,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..errors import ShapeError
@@ -44,8 +45,21 @@ def window_arguments(
     name: str, ndim: int, kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size
 ) -> dict[str, Any]:
     """Return the parameters of the ops for a user's words, with an error where they have no meaning."""
-    stride, dilation = _per_axis(name, ndim, "stride", stride), _per_axis(name, ndim, "dilation", dilation)
     kernel = tuple(kernel)
+    plain = _plain(stride) and _plain(padding) and _plain(dilation)
+    find = _window if plain else _window.__wrapped__
+    return dict(find(name, ndim, kernel, stride, padding, dilation))
+
+
+def _plain(value: Any) -> bool:
+    """Whether this is made of ints, or a word: 1.0 and True equal 1, and would be taken for it."""
+    kind = type(value)
+    return kind is int or kind is str or (kind is tuple and set(map(type, value)) == {int})
+
+
+@lru_cache(1024)
+def _window(name: str, ndim: int, kernel: Ints, stride: Size, padding: Padding, dilation: Size) -> dict[str, Any]:
+    stride, dilation = _per_axis(name, ndim, "stride", stride), _per_axis(name, ndim, "dilation", dilation)
     if len(kernel) != ndim:  # apply or infer has the words for it
         kernel = (1,) * ndim
     return {"stride": stride, "padding": _pairs(name, kernel, padding, stride, dilation), "dilation": dilation}

@@ -122,7 +122,7 @@ def conv2d_batch_norm(
 # -- kernels
 
 
-@_conv_batch_norm.kernel("cuda")
+@_conv_batch_norm.kernel("cuda", planned=True)
 def _launch(
     input: Array,
     weight: Array,
@@ -154,7 +154,7 @@ def _launch(
     return Saved((y, found.mean_out, found.var_out), (c, found.mean, found.rstd, *kept))
 
 
-@_conv_batch_norm.backward.kernel("cuda")
+@_conv_batch_norm.backward.kernel("cuda", planned=True)
 def _launch_backward(
     input: Array,
     weight: Array,

@@ -212,17 +212,17 @@ def weight_gradient(
 # -- kernels
 
 
-@conv.kernel("cuda")
+@conv.kernel("cuda", planned=True)
 def _launch_conv(input: Array, weight: Array, **window: Any) -> Any:
     out = conv_launch.forward(input, weight, None, **window)
     return out if out is NotImplemented else out[0]
 
 
-@data_gradient.kernel("cuda")
+@data_gradient.kernel("cuda", planned=True)
 def _launch_data_gradient(g: Array, w: Array, **window: Any) -> Any:
     return conv_launch.data_gradient(g, None, w, **window)
 
 
-@weight_gradient.kernel("cuda")
+@weight_gradient.kernel("cuda", planned=True)
 def _launch_weight_gradient(x: Array, g: Array, **window: Any) -> Any:
     return conv_launch.weight_gradient(x, g, None, **window)

@@ -263,7 +263,7 @@ def _macros(input: Array, target: Array) -> dict[str, Any]:
     return {"T": input.dtype} if target.dtype == int64 else {"T": input.dtype, "TARGET": target.dtype}
 
 
-@cross_entropy.kernel("cuda")
+@cross_entropy.kernel("cuda", planned=True)
 def _(
     input: Array, target: Array, weight: Array | None, *, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Any:
@@ -289,7 +289,7 @@ def _(
     return Saved(y, (lse, count))
 
 
-@cross_entropy.backward.kernel("cuda")
+@cross_entropy.backward.kernel("cuda", planned=True)
 def _(
     input: Array, target: Array, weight: Array | None, g: Array, *residuals: Any, ignore_index: int, reduction: str,
     label_smoothing: float, needs: tuple[bool, ...],

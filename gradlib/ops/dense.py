@@ -119,7 +119,7 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
     return activate(y if bias is None else op.add(y, bias), activation)
 
 
-@dense.kernel("cuda")
+@dense.kernel("cuda", planned=True)
 def _launch(input: Array, weight: Array, bias: Array | None, *, activation: Activation, save: bool) -> Any:
     out = dense_launch.forward(input, weight, bias, activation, save)
     if out is NotImplemented:
@@ -128,7 +128,7 @@ def _launch(input: Array, weight: Array, bias: Array | None, *, activation: Acti
     return Saved(y, (y if z is None else z,)) if save and activation is not None else y
 
 
-@dense.backward.kernel("cuda")
+@dense.backward.kernel("cuda", planned=True)
 def _launch_backward(
     input: Array,
     weight: Array,

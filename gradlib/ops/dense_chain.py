@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..core import Handed, Node, Slope, Tensor, op
+from ..kernel import Planner
 from ..spec import REDUCED
 from .dense_launch import on_tensor_cores, products, sizes
 from .product import Problem, in_one_launch
@@ -60,12 +61,38 @@ def backward(node: Node, g: Any, needs: Sequence[bool], slope: Slope | None, bef
     if handed is None and key is not None:
         kept = op.dropout(g, key, p=node.params["p"])
     s = residuals[0] if activation is not None else None
-    found = products(x, w, kept, s, activation, needs, dz=dz, sums=sums, slope=slope, before=before)
+    of_slope = None if slope is None else (slope.activation, slope.sums, slope.p)
+    arrays = (x, w, kept, s, dz, sums, before, *((None, None) if slope is None else (slope.s, slope.key)))
+    params = {"activation": activation, "needs": tuple(needs), "slope": of_slope}
+    found = _planner.call(_products, arrays, params)
     if found is NotImplemented:
         return found
     (dx, dw, db), totals = found
     of_input = dx if slope is None else Handed(dx, totals)
     return (of_input, dw, db, g, None) if rest else (of_input, dw, db)
+
+
+_planner = Planner()
+
+
+def _products(
+    x: Array,
+    w: Array,
+    g: Array | None,
+    s: Array | None,
+    dz: Array | None,
+    sums: Array | None,
+    before: Array | None,
+    slope_s: Array | None,
+    key: Array | None,
+    *,
+    activation: str | None,
+    needs: Sequence[bool],
+    slope: tuple[str | None, bool, float] | None,
+) -> Any:
+    """`products`, of arrays and parameters alone."""
+    of_slope = None if slope is None else Slope(slope[0], slope_s, slope[1], key, slope[2])
+    return products(x, w, g, s, activation, needs, dz=dz, sums=sums, slope=of_slope, before=before)
 
 
 def _array(x: Any) -> Array:

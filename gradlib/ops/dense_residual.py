@@ -97,7 +97,7 @@ def dense_residual(
     return y if residual is None else op.add(y, residual)
 
 
-@dense_residual.kernel("cuda")
+@dense_residual.kernel("cuda", planned=True)
 def _launch(
     input: Array,
     weight: Array,
@@ -117,7 +117,7 @@ def _launch(
     return y if z is None else Saved(y, (z,))
 
 
-@dense_residual.backward.kernel("cuda")
+@dense_residual.backward.kernel("cuda", planned=True)
 def _launch_backward(
     input: Array,
     weight: Array,

@@ -91,7 +91,7 @@ def dropout(xp: Any, x: Array, key: Array, *, p: float) -> Array:
 _dropout = Kernel("dropout.cu", "dropout", "x key y | n threshold scale")
 
 
-@dropout.kernel("cuda")
+@dropout.kernel("cuda", planned=True)
 def _(x: Array, key: Array, *, p: float) -> Array:
     y = backends.backend_of(x).empty(x.shape, x.dtype)
     if x.size:

@@ -86,7 +86,8 @@ def elementwise(
         )(impl)
         call = f"{name}({', '.join(prim.inputs)})"
         if expr is not None:
-            prim.kernel("cuda")(elementwise_launcher(prim, allowed - {*COMPLEX}, None if callable(gives) else gives))
+            launcher = elementwise_launcher(prim, allowed - {*COMPLEX}, None if callable(gives) else gives)
+            prim.kernel("cuda", planned=True)(launcher)
         return prim
 
     return declare
@@ -187,7 +188,7 @@ def demote(g: Any, dtype: DType) -> Any:
     return g if g.dtype is dtype else _cast(g, dtype=dtype)
 
 
-@_cast.kernel("cuda")
+@_cast.kernel("cuda", planned=True)
 def _(x: Any, *, dtype: DType) -> Any:
     return float8.cast_kernel(x, dtype) if x.dtype in STORAGE or dtype in STORAGE else cast_kernel(x, dtype=dtype)
 

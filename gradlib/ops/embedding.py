@@ -183,7 +183,7 @@ def _launch(groups: int, width: int, itemsize: int) -> tuple[tuple[int, int], tu
     return (-(-groups // block[1]), -(-packs // lanes)), block
 
 
-@embedding.kernel("cuda")
+@embedding.kernel("cuda", planned=True)
 def _(weight: Array, indices: Array, **params: Any) -> Any:
     rows, width = weight.shape
     if not is_floating(weight.dtype) or indices.dtype not in (int32, int64) or rows == 0 or width >= 2**31:

@@ -119,7 +119,7 @@ class _Plan:
         return [self.backend.empty((self.batch, self.groups), self.wide) for _ in range(2)]
 
 
-@group_norm.kernel("cuda")
+@group_norm.kernel("cuda", planned=True)
 def _(input: Array, weight: Array | None, bias: Array | None, *, num_groups: int, eps: float) -> Any:
     plan = _Plan(input, num_groups, weight, bias)
     if not plan.fits:
@@ -136,7 +136,7 @@ def _(input: Array, weight: Array | None, bias: Array | None, *, num_groups: int
     return Saved(y, (mean, rstd))
 
 
-@group_norm.backward.kernel("cuda")
+@group_norm.backward.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array | None, bias: Array | None, g: Array, *residuals: Array, num_groups: int, eps: float,
     needs: tuple[bool, ...],

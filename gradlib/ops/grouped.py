@@ -263,7 +263,7 @@ def _contiguous(backend: Any, x: Array) -> Array:
     return x if x.flags.c_contiguous else backend.coerce(backend.xp.ascontiguousarray(x))
 
 
-@_matmul.kernel("cuda", strided=True)
+@_matmul.kernel("cuda", strided=True, planned=True)
 def _(input: Array, weight: Array, group_sizes: Array) -> Array:
     (rows, k), (groups, _, n) = input.shape, weight.shape
     if not is_floating(input.dtype) or not launch.fits(rows, groups, n, k):
@@ -276,7 +276,7 @@ def _(input: Array, weight: Array, group_sizes: Array) -> Array:
     return y
 
 
-@_outer.kernel("cuda")
+@_outer.kernel("cuda", planned=True)
 def _(x1: Array, x2: Array, group_sizes: Array) -> Array:
     (rows, m), n, groups = x1.shape, x2.shape[1], group_sizes.shape[0]
     if not is_floating(x1.dtype) or not launch.fits(rows, groups, n, m):
@@ -289,7 +289,7 @@ def _(x1: Array, x2: Array, group_sizes: Array) -> Array:
     return y
 
 
-@grouped_dense.kernel("cuda")
+@grouped_dense.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array, group_sizes: Array, bias: Array | None, *, activation: Activation, save: bool
 ) -> Any:
@@ -305,7 +305,7 @@ def _(
     return Saved(y, (y if z is None else z,)) if save and activation is not None else y
 
 
-@grouped_dense.backward.kernel("cuda")
+@grouped_dense.backward.kernel("cuda", planned=True)
 def _(
     input: Array,
     weight: Array,

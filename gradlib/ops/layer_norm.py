@@ -204,14 +204,14 @@ def _launch_backward(
     return dx, dweight, dbias
 
 
-@layer_norm.kernel("cuda")
+@layer_norm.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array | None, bias: Array | None, *, normalized_shape: Shape, eps: float, save: bool
 ) -> Any:
     return _launch_forward(input, weight, bias, normalized_shape, eps, save, 0)
 
 
-@layer_norm.backward.kernel("cuda")
+@layer_norm.backward.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array | None, bias: Array | None, g: Array, *residuals: Array, normalized_shape: Shape,
     eps: float, needs: tuple[bool, ...],
@@ -219,12 +219,12 @@ def _(
     return _launch_backward(input, weight, bias, g, residuals, normalized_shape, 0, needs)
 
 
-@rms_norm.kernel("cuda")
+@rms_norm.kernel("cuda", planned=True)
 def _(input: Array, weight: Array | None, *, normalized_shape: Shape, eps: float, save: bool) -> Any:
     return _launch_forward(input, weight, None, normalized_shape, eps, save, 1)
 
 
-@rms_norm.backward.kernel("cuda")
+@rms_norm.backward.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array | None, g: Array, *residuals: Array, normalized_shape: Shape, eps: float,
     needs: tuple[bool, ...],

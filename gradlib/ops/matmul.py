@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import backend as backends
+from ..backend import watch
 from ..core import leaf, op, sample
 from ..errors import ShapeError, message, operand
 from ..kernel import Kernel, ctype
@@ -139,7 +140,7 @@ def matmul(xp: Any, x1: Array, x2: Array) -> Array:
 _product = Kernel("matmul.cu", "matmul", "a b c | batch m n k a_batch a_row a_col b_batch b_row b_col")
 
 
-@matmul.kernel("cuda", strided=True)
+@matmul.kernel("cuda", strided=True, planned=True)
 def _launch(x1: Array, x2: Array) -> Array:
     spec = _infer(Spec(x1.shape, x1.dtype), Spec(x2.shape, x2.dtype))
     backend = backends.backend_of(x1)
@@ -214,6 +215,7 @@ def _launch_complex(x1: Array, x2: Array, y: Array) -> Array:
     parts = [_launch(a, b) for a in (x1.real, x1.imag) for b in (x2.real, x2.imag)]
     if any(part is NotImplemented for part in parts):
         return NotImplemented
+    watch.spoil()
     y.real = parts[0] - parts[3]
     y.imag = parts[1] + parts[2]
     return y

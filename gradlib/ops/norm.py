@@ -229,7 +229,7 @@ def batch_norm_inference(
 # -- kernels
 
 
-@batch_norm.kernel("cuda")
+@batch_norm.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array | None, bias: Array | None, residual: Array | None, *, eps: float,
     activation: Activation, save: bool,
@@ -242,7 +242,7 @@ def _(
     return Saved((y, found.mean_out, found.var_out), (found.mean, found.rstd, *kept))
 
 
-@batch_norm_inference.kernel("cuda")
+@batch_norm_inference.kernel("cuda", planned=True)
 def _(
     input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, residual: Array | None, *,
     eps: float, activation: Activation, save: bool,
@@ -255,7 +255,7 @@ def _(
     return Saved(y, (center, rstd, *kept))
 
 
-@batch_norm.backward.kernel("cuda")
+@batch_norm.backward.kernel("cuda", planned=True)
 def _(
     input: Array, weight: Array | None, bias: Array | None, residual: Array | None, g: Array | None,
     g_mean: Array | None, g_var: Array | None, *residuals: Array, eps: float, activation: Activation,
@@ -272,7 +272,7 @@ def _(
     return tuple(found.get(name) for name in names)
 
 
-@batch_norm_inference.backward.kernel("cuda")
+@batch_norm_inference.backward.kernel("cuda", planned=True)
 def _(
     input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, residual: Array | None, g: Array,
     *residuals: Array, eps: float, activation: Activation, needs: tuple[bool, ...],

@@ -60,7 +60,7 @@ def batch_norm_fold(
     return op.cast(scale, dtype=dtype), op.cast(shift, dtype=dtype)
 
 
-@batch_norm_fold.kernel("cuda")
+@batch_norm_fold.kernel("cuda", planned=True)
 def _(mean: Array, var: Array, weight: Array | None, bias: Array | None, *, eps: float, dtype: Any) -> Any:
     return norm_launch.fold(mean, var, weight, bias, eps, mean.dtype if dtype is None else dtype)
 

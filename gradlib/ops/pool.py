@@ -166,7 +166,7 @@ def _launch(kernel: Kernel, over: Array, arrays: tuple[Array | None, ...], scala
     kernel(grid, (bx, by), *arrays, *scalars, T=dtype, VEC=vec)
 
 
-@max_pool.kernel("cuda")
+@max_pool.kernel("cuda", planned=True)
 def _(
     input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool, save: bool
 ) -> Any:  # fmt: skip
@@ -185,7 +185,7 @@ def _(
     return Saved(y, (index,)) if save else y
 
 
-@max_pool.backward.kernel("cuda")
+@max_pool.backward.kernel("cuda", planned=True)
 def _(
     input: Array, g: Array, *residuals: Array, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints,
     ceil_mode: bool, needs: tuple[bool, ...],
@@ -199,7 +199,7 @@ def _(
     return (dx,)
 
 
-@avg_pool.kernel("cuda")
+@avg_pool.kernel("cuda", planned=True)
 def _(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, ceil_mode: bool, count_include_pad: bool) -> Any:
     out = _infer_avg(
         Spec(input.shape, input.dtype), kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
@@ -214,7 +214,7 @@ def _(input: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, ceil_mode
     return y
 
 
-@avg_pool.backward.kernel("cuda")
+@avg_pool.backward.kernel("cuda", planned=True)
 def _(
     input: Array, g: Array, *, kernel_size: Ints, stride: Ints, padding: Ints, ceil_mode: bool,
     count_include_pad: bool, needs: tuple[bool, ...],

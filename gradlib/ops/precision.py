@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from ..kernel import settings
 
 __all__ = ["get_matmul_precision", "matmul_precision", "passes", "set_matmul_precision"]
 
 # Products of bfloat16 planes that make one of float32 (ops/product/planes.py).
 _PASSES = {"highest": 6, "high": 3, "medium": 1}
-
-
-class _State(threading.local):
-    name = "highest"
-
-
-_state = _State()
 
 
 def set_matmul_precision(precision: str) -> None:
@@ -52,12 +46,12 @@ def set_matmul_precision(precision: str) -> None:
         raise ValueError(
             f"set_matmul_precision(precision): there is no precision {precision!r}\n  need one of {', '.join(_PASSES)}"
         )
-    _state.name = precision
+    settings.matmul_precision = precision
 
 
 def get_matmul_precision() -> str:
     """Return the precision of float32 products in this thread: ``"highest"``, ``"high"`` or ``"medium"``."""
-    return _state.name
+    return settings.matmul_precision
 
 
 @contextmanager
@@ -70,14 +64,14 @@ def matmul_precision(precision: str) -> Iterator[None]:
     ...     get_matmul_precision()
     'high'
     """
-    before = _state.name
+    before = settings.matmul_precision
     set_matmul_precision(precision)
     try:
         yield
     finally:
-        _state.name = before
+        settings.matmul_precision = before
 
 
 def passes() -> int:
     """Return how many products of planes make one of float32 at the current precision."""
-    return _PASSES[_state.name]
+    return _PASSES[settings.matmul_precision]

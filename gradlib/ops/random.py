@@ -280,17 +280,17 @@ def blocks_for(n: int, per_thread: int) -> int:
     return min(-(-n // (256 * per_thread)), 4096)
 
 
-@_uniform.kernel("cuda")
+@_uniform.kernel("cuda", planned=True)
 def _(key: Array, *, shape: tuple[int, ...], dtype: Any) -> Array:
     return _filled(_uniform_kernel, key, shape, dtype, T=dtype)
 
 
-@_normal.kernel("cuda")
+@_normal.kernel("cuda", planned=True)
 def _(key: Array, *, shape: tuple[int, ...], dtype: Any) -> Array:
     return _filled(_normal_kernel, key, shape, dtype, T=dtype)
 
 
-@_bits.kernel("cuda")
+@_bits.kernel("cuda", planned=True)
 def _(key: Array, *, shape: tuple[int, ...]) -> Array:
     return _filled(_bits_kernel, key, shape, uint64)
 

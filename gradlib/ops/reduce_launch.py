@@ -95,7 +95,7 @@ def _reduce(x: Array, y: Array, axis: Axes, op: str) -> Any:
 
 
 def _attach(primitive: Primitive, op: str) -> None:
-    @primitive.kernel("cuda")
+    @primitive.kernel("cuda", planned=True)
     def _(x: Array, *, axis: Any, keepdims: bool) -> Any:
         spec = primitive.spec([x], {"axis": axis, "keepdims": keepdims})
         y = backends.backend_of(x).empty(spec.shape, spec.dtype)

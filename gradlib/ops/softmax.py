@@ -179,7 +179,7 @@ def _launch(kernel: Kernel, x: Array, *arrays: Array, log: int) -> None:
 def _softmax_kernels(fused_op: Primitive, log: int) -> None:
     """Attach the forward and backward launchers; the output itself is what the backward pass reads."""
 
-    @fused_op.kernel("cuda")
+    @fused_op.kernel("cuda", planned=True)
     def _(x: Array, *, axis: int) -> Any:
         if axis % x.ndim != x.ndim - 1:
             return NotImplemented
@@ -188,7 +188,7 @@ def _softmax_kernels(fused_op: Primitive, log: int) -> None:
             _launch(_softmax_forward, x, x, y, log=log)
         return Saved(y, (y,))
 
-    @fused_op.backward.kernel("cuda")
+    @fused_op.backward.kernel("cuda", planned=True)
     def _(x: Array, g: Array, *residuals: Array, axis: int, needs: tuple[bool, ...]) -> Any:
         if not residuals:
             return NotImplemented

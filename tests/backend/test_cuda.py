@@ -155,6 +155,35 @@ def test_each_device_and_thread_gets_its_context_and_handle(cupy: StubCuPy, devi
     assert len(set(cupy.contexts)) == 2
 
 
+def test_a_prepared_launch_fills_in_addresses_and_maps(cupy: StubCuPy, device: cuda.CudaBackend) -> None:
+    cupy.parameters = (8, 8, 4, 128)
+    function = device.load(Path("a.cubin"), "f", (0, 8, 16, 64))
+    packed = bytes(16) + b"keep" + bytes(44) + b"?" * 128
+    launch = function.prepare((1, 2, 3), (4, 5, 6), 7, packed, 2)
+    launch((1 << 40, 2), (64, b"m" * 128))
+    cupy.device = 1
+    launch((3, 4), (64, b"n" * 128))
+    cupy.launch_fails = True
+    with pytest.raises(KernelError, match="entry f: the launch failed"):
+        launch((5, 6), (64, b"o" * 128))
+
+    def address(n: int) -> bytes:
+        return n.to_bytes(8, sys.byteorder)
+
+    assert cupy.launched == [
+        (7000, (1, 2, 3, 4, 5, 6, 7), 500, address(1 << 40), address(2), b"keep", b"m" * 128),
+        (7001, (1, 2, 3, 4, 5, 6, 7), 501, address(3), address(4), b"keep", b"n" * 128),
+    ]
+
+
+def test_numbers_are_kept_for_each_device(cupy: StubCuPy, device: cuda.CudaBackend) -> None:
+    device.constants()["one"] = 1
+    cupy.device = 1
+    assert device.constants() == {}
+    cupy.device = 0
+    assert device.constants() == {"one": 1}
+
+
 def test_a_kernel_launches_through_the_backend(
     cupy: StubCuPy, device: cuda.CudaBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

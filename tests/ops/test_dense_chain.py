@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import gradlib as gl
 from gradlib.core import reverse
+from gradlib.kernel import without_plans
 from gradlib.nn import functional as F
 from gradlib.ops import dense_launch
 
@@ -21,7 +23,7 @@ SIZES = (24, 40, 16, 8)  # of the layers, in order
 
 
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Collect the activations whose slope a pass of its own multiplied by."""
     seen: list[Any] = []
     plain = dense_launch.gradient
@@ -31,7 +33,8 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return plain(g, s, activation, planes)
 
     monkeypatch.setattr(dense_launch, "gradient", counted)
-    return seen
+    with without_plans():
+        yield seen
 
 
 class Network:

@@ -24,9 +24,18 @@ def cases(size: str, dtype: str) -> list[Case]:
     return [
         _case("kernel of 5 arrays", _alone, count, "float32"),
         _case("add", lambda x, w, b: lambda: x + w, count, dtype),
+        _case("times 2", lambda x, w, b: lambda: x * 2.0, count, dtype),
         _case("gelu", lambda x, w, b: lambda: f.gelu(x), count, dtype),
         _case("dense gelu", lambda x, w, b: lambda: f.dense(x, w, b, activation="gelu"), count, dtype),
+        _case("conv2d relu", _convolution, count, dtype),
     ]
+
+
+def _convolution(x: Tensor, w: Tensor, b: Tensor) -> Run:
+    images = Tensor(x.data.reshape(8, 8, 8, 8), requires_grad=x.requires_grad)
+    filters = Tensor(w.data.reshape(-1)[:576].reshape(3, 3, 8, 8))
+    bias = Tensor(b.data[:8])
+    return lambda: nn.functional.conv2d(images, filters, bias, padding=1, activation="relu")
 
 
 def _alone(x: Tensor, w: Tensor, b: Tensor) -> Run:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from ...backend import Limits
-from ...kernel import Kernel, tuned
+from ...kernel import Kernel, Planner, tuned, without_plans
 from .problem import Problem
 
 __all__ = ["Question", "answering", "config_for", "remember"]
@@ -88,7 +88,8 @@ def answering(answer: Callable[[Question], Config | None]) -> Iterator[None]:
     global _answer
     before, _answer = _answer, answer
     try:
-        yield
+        with without_plans():
+            yield
     finally:
         _answer = before
 
@@ -98,3 +99,4 @@ def remember(question: Question, config: Config, **about: Any) -> None:
     entry = {"config": config._asdict(), **about}
     tuned.store(question.limits).put(question.file, question.text, entry)
     _config.cache_clear()
+    Planner.forget()

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ... import backend as backends
+from ...backend import watch
 from . import patches_mma, patches_sm90
 from .geometry import Images, Walk, Window, classes, forward_walk, tap_strides
 from .problem import BEFORE, Outputs, Steps, Totals
@@ -66,6 +67,7 @@ def input_gradient(
     steps, out = Steps(bias is not None, False, activation, z is not None), Outputs(dx, z, bias=bias)
     found = classes(window, tuple(dx.shape[1:-1]), dz.size)
     if steps == Steps() and not all(c.reached for c in found):
+        watch.spoil()
         dx.fill(0)  # places that no tap reaches
         found = [c for c in found if c.reached]
     strides = tap_strides(window.kernel, _planes(w, window))
