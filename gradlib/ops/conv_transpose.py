@@ -94,7 +94,7 @@ def transposed_convolution(
 # -- kernels
 
 
-@transposed_convolution.kernel("cuda")
+@transposed_convolution.kernel("cuda", planned=True)
 def _launch(
     input: Array, weight: Array, bias: Array | None, *, activation: Activation, save: bool, **window: Any
 ) -> Any:
@@ -105,7 +105,7 @@ def _launch(
     return Saved(y, (y if z is None else z,)) if save and activation is not None else y
 
 
-@transposed_convolution.backward.kernel("cuda")
+@transposed_convolution.backward.kernel("cuda", planned=True)
 def _launch_backward(
     input: Array,
     weight: Array,
