@@ -230,6 +230,7 @@ def omit(omitting: ctypes.CDLL, tmp_path_factory: pytest.TempPathFactory) -> Ite
     forget_compiled()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("launch", dict.fromkeys(f for several in USERS.values() for f in several if callable(f)))
 def test_the_kernels_are_clean_there(sim: str, omit: Callable[[int], None], launch: Callable[[str], None]) -> None:
     omit(-1)

@@ -108,8 +108,8 @@ def test_blocks_without_a_tile_on_hopper(device, limits):
 @pytest.mark.parametrize("config", choose_mma.CANDIDATES, ids=lambda c: f"{c.bm}x{c.bn}")
 def test_every_configuration_elsewhere(device, config, limits):
     limits(device, architecture="sm_80")
-    check_rows(device, 264, 72, config=config, bias=True, activation="gelu", save=True)
-    check_columns(device, 136, 264, config=config)
+    check_rows(device, 136, 72, config=config, bias=True, activation="gelu", save=True)
+    check_columns(device, 72, 136, config=config)
 
 
 @pytest.mark.parametrize("architecture", FAMILIES)
