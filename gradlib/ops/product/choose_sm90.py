@@ -114,6 +114,11 @@ def cycles(problem: Problem, config: Config, multiprocessors: int) -> float:
     return total
 
 
+def _crowded(steps: Steps) -> bool:
+    """Whether the way out wants more registers than sums of 128 rows by 128 columns leave a warpgroup."""
+    return steps.dropout or steps.save + bool(steps.residual) + bool(steps.totals) > 1
+
+
 def fits(problem: Problem, config: Config) -> bool:
     """Whether registers and the shape allow a config."""
     accumulators = config.rows // 64 * config.bn // 2 * (2 if problem.passes > 1 else 1)
@@ -122,6 +127,7 @@ def fits(problem: Problem, config: Config) -> bool:
         accumulators <= 128
         and (problem.passes == 1 or config.cluster == 1 or not problem.a_transposed)  # else it spills
         and not (config.pingpong and config.bm == 128 and problem.b_transposed and problem.steps.save)  # likewise
+        and (config.rows == 64 or accumulators < 128 or config.splits > 1 or not _crowded(problem.steps))  # else too
         and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.totals))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )
