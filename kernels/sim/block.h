@@ -20,6 +20,7 @@
 #undef blockIdx
 #undef blockDim
 #undef gridDim
+#undef printf
 #include "fiber.h"
 #include "fault.h"
 
