@@ -101,7 +101,7 @@ export root python results device pytest_arguments scratch
 
 # What is run of each part; a rehearsal takes little of it, since every kernel is compiled for the CPU first.
 # The tests of what is newest and most likely to fail come first.
-of_products=("$root"/tests/ops/product/test_{sm90,patches,scaled,grouped,mma,planes,thin,double,direct}.py)
+of_products=("$root"/tests/ops/product/test_{sm90,patches,transposed,scaled,grouped,mma,planes,thin,double,direct}.py)
 of_tensor_cores=("${of_products[@]}" "$root"/tests/ops/test_{dense,dense_chain,dense_residual,matmul,conv,conv_norm,grouped,scaled,attention}.py "$root"/tests/backend/test_ptx_*.py)
 if [ "$device" = cuda ]; then
   first_tests=("${of_tensor_cores[@]}")
