@@ -59,7 +59,7 @@ def test_on_cpu(name: str) -> None:
 def test_kernels(name: str, device: str) -> None:
     report = check_op(PRIMITIVES[name], device=device)
     assert report.launched, f"{name} has a launcher, and no sample launched a kernel"
-    planner = PRIMITIVES[name].planner
+    planner = None if backends.checking.current() else PRIMITIVES[name].planner  # the checked build takes no plan
     assert planner is None or planner.plans, f"{name} is declared as planned, and no sample has a plan"
     own = (f"{name}(", f"{name}_backward(")
     assert sorted(report.declined) == sorted(d for d in DECLINED if d.startswith(own))
