@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core import op
+from ..core import Saved, op
 
-__all__ = ["FUSED", "READS_OUTPUT", "Activation", "activate", "check", "fusible"]
+__all__ = ["FUSED", "READS_OUTPUT", "Activation", "activate", "check", "fusible", "with_saved"]
 
 Activation = str | Callable[[Any], Any] | None
 
@@ -25,6 +25,17 @@ def check(what: str, activation: Activation) -> None:
     raise ValueError(
         f"{what}: there is no activation {activation!r}\n  need one of {', '.join(sorted(FUSED))}, a callable, or None"
     )
+
+
+def with_saved(found: Any, activation: Activation, save: bool) -> Any:
+    """Return what a launcher of y = act(z) returns that found (y, z), or `NotImplemented`.
+
+    It is y, and if `save` what the derivative reads: z, or y where z is None.
+    """
+    if found is NotImplemented:
+        return found
+    y, z = found
+    return Saved(y, (y if z is None else z,)) if save and activation is not None else y
 
 
 def fusible(activation: Activation) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Saved, between, fused, op, sample
+from ..core import between, fused, op, sample
 from ..spec import is_floating
 from . import conv_launch, conv_steps, conv_tensor
-from .activation import Activation, activate
+from .activation import Activation, activate, with_saved
 from .conv_arguments import Padding, Size, window_arguments
 from .conv_host import Ints, Pairs
 from .conv_triad import conv, infer, triad_samples
@@ -223,10 +223,7 @@ def _launch_layer(
     **window: Any,
 ) -> Any:
     out = conv_launch.forward(input, weight, bias, scale, residual, activation=activation, save=save, **window)
-    if out is NotImplemented or activation is None or not save:
-        return out if out is NotImplemented else out[0]
-    y, z = out
-    return Saved(y, (y if z is None else z,))
+    return with_saved(out, activation, save)
 
 
 @_convolution.backward.kernel("cuda", planned=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Saved, between, fused, op, sample
+from ..core import between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, check_one_dtype, is_floating
 from . import conv_launch, conv_tensor
-from .activation import Activation, activate, check
+from .activation import Activation, activate, check, with_saved
 from .conv_host import Ints, Pairs
 from .conv_triad import data_gradient
 from .dense_launch import column_sums
@@ -99,10 +99,7 @@ def _launch(
     input: Array, weight: Array, bias: Array | None, *, activation: Activation, save: bool, **window: Any
 ) -> Any:
     out = conv_launch.transposed(input, weight, bias, activation=activation, save=save, **window)
-    if out is NotImplemented:
-        return out
-    y, z = out
-    return Saved(y, (y if z is None else z,)) if save and activation is not None else y
+    return with_saved(out, activation, save)
 
 
 @transposed_convolution.backward.kernel("cuda", planned=True)

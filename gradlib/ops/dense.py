@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Chain, Saved, between, fused, op, sample
+from ..core import Chain, between, fused, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, check_one_dtype, is_floating
 from . import dense_chain, dense_launch
-from .activation import Activation, activate, check
+from .activation import Activation, activate, check, with_saved
 from .matmul import matmul
 
 __all__ = ["dense"]
@@ -122,10 +122,7 @@ def dense(input: Array, weight: Array, bias: Array | None = None, *, activation:
 @dense.kernel("cuda", planned=True)
 def _launch(input: Array, weight: Array, bias: Array | None, *, activation: Activation, save: bool) -> Any:
     out = dense_launch.forward(input, weight, bias, activation, save)
-    if out is NotImplemented:
-        return out
-    y, z = out
-    return Saved(y, (y if z is None else z,)) if save and activation is not None else y
+    return with_saved(out, activation, save)
 
 
 @dense.backward.kernel("cuda", planned=True)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import backend as backends
-from ..core import Saved, fused, leaf, op, sample
+from ..core import fused, leaf, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, check_one_dtype, int32, int64, is_floating
 from . import grouped_launch as launch
-from .activation import READS_OUTPUT, Activation, activate, check, fusible
+from .activation import READS_OUTPUT, Activation, activate, check, fusible, with_saved
 from .product import Matrix
 
 __all__ = ["grouped_dense"]
@@ -302,7 +302,7 @@ def _(
     if y.size:
         offsets = launch.offsets_of(group_sizes, y, rows, y, z)
         launch.rows_product(input, Matrix(weight), bias, offsets, y, z, activation)
-    return Saved(y, (y if z is None else z,)) if save and activation is not None else y
+    return with_saved((y, z), activation, save)
 
 
 @grouped_dense.backward.kernel("cuda", planned=True)

@@ -125,9 +125,9 @@ def fits(problem: Problem, config: Config) -> bool:
     depth = ceil_div(problem.k, TILE_K)
     return (
         accumulators <= 128
-        and (problem.passes == 1 or config.cluster == 1 or not problem.a_transposed)  # else it spills
-        and not (config.pingpong and config.bm == 128 and problem.b_transposed and problem.steps.save)  # likewise
-        and (config.rows == 64 or accumulators < 128 or config.splits > 1 or not _crowded(problem.steps))  # else too
+        and (problem.passes == 1 or config.cluster == 1 or not problem.a_transposed)  # it spills
+        and not (config.pingpong and config.bm == 128 and problem.b_transposed and problem.steps.save)  # it spills
+        and (config.rows == 64 or accumulators < 128 or config.splits > 1 or not _crowded(problem.steps))  # it spills
         and (config.splits == 1 or (depth >= 4 * config.splits and not problem.steps.totals))
         and ceil_div(depth, config.splits) * (config.splits - 1) < depth  # no part is empty
     )
