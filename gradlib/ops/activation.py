@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import Saved, op
 
-__all__ = ["FUSED", "READS_OUTPUT", "Activation", "activate", "check", "fusible", "with_saved"]
+__all__ = ["FUSED", "READS_OUTPUT", "Activation", "activate", "check", "fusible", "saves_input", "with_saved"]
 
 Activation = str | Callable[[Any], Any] | None
 
@@ -25,6 +25,11 @@ def check(what: str, activation: Activation) -> None:
     raise ValueError(
         f"{what}: there is no activation {activation!r}\n  need one of {', '.join(sorted(FUSED))}, a callable, or None"
     )
+
+
+def saves_input(activation: Activation, save: bool) -> bool:
+    """Whether a forward kernel has to write what the activation is taken of."""
+    return save and activation is not None and activation not in READS_OUTPUT
 
 
 def with_saved(found: Any, activation: Activation, save: bool) -> Any:

@@ -13,7 +13,7 @@ from .. import backend as backends
 from ..kernel import Kernel, ctype
 from ..spec import REDUCED, bool_, float32
 from . import conv_steps, conv_tensor
-from .activation import READS_OUTPUT, Activation, fusible
+from .activation import Activation, fusible, saves_input
 from .conv_host import Ints, Pairs, out_sizes
 from .conv_tensor import window_of
 from .tiling import LARGEST, combine, parts, split, tiling
@@ -78,7 +78,7 @@ def forward(
         return NotImplemented
     backend = backends.backend_of(x)
     y = backend.empty(shape, x.dtype)
-    z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
+    z = backend.empty(shape, x.dtype) if saves_input(activation, save) else None
     if y.size == 0:
         return y, z
     window = window_of(kernel, stride, padding, dilation, groups)
@@ -173,7 +173,7 @@ def transposed(
         return NotImplemented
     backend, window = backends.backend_of(x), window_of(kernel, stride, padding, dilation, groups)
     y = backend.empty(shape, x.dtype)
-    z = backend.empty(shape, x.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
+    z = backend.empty(shape, x.dtype) if saves_input(activation, save) else None
     if y.size == 0 or conv_tensor.data_gradient(x, w, y, window, activation, bias=b, z=z):
         return y, z
     if len(kernel) > 2:

@@ -10,7 +10,7 @@ from .. import backend as backends
 from ..core import Slope
 from ..kernel import Kernel, ctype
 from ..spec import float32, is_floating
-from .activation import READS_OUTPUT, Activation, fusible
+from .activation import Activation, fusible, saves_input
 from .product import (
     AFTER,
     Matrix,
@@ -58,7 +58,7 @@ def forward(x: Array, w: Array, b: Array | None, activation: Any, save: bool) ->
     m, n, k = sizes(x, w)
     if _declines(x, m, n, k, activation):
         return NotImplemented
-    y, z = room(x, w, save and activation is not None and activation not in READS_OUTPUT)
+    y, z = room(x, w, saves_input(activation, save))
     if y.size and not as_product(x, w, b, y, z, activation):
         tile = tiling(m, n)
         _forward(tile.blocks(m, n), tile.threads, x, w, b, y, z, m, n, k, **tile.macros,

@@ -12,7 +12,7 @@ from ..core import fused, leaf, op, sample
 from ..errors import DTypeError, ShapeError, message, operand
 from ..spec import Spec, check_one_dtype, int32, int64, is_floating
 from . import grouped_launch as launch
-from .activation import READS_OUTPUT, Activation, activate, check, fusible, with_saved
+from .activation import Activation, activate, check, fusible, saves_input, with_saved
 from .product import Matrix
 
 __all__ = ["grouped_dense"]
@@ -298,7 +298,7 @@ def _(
         return NotImplemented
     backend = backends.backend_of(input)
     y = backend.empty((rows, n), input.dtype)
-    z = backend.empty(y.shape, y.dtype) if save and activation is not None and activation not in READS_OUTPUT else None
+    z = backend.empty(y.shape, y.dtype) if saves_input(activation, save) else None
     if y.size:
         offsets = launch.offsets_of(group_sizes, y, rows, y, z)
         launch.rows_product(input, Matrix(weight), bias, offsets, y, z, activation)

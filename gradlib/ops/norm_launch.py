@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .. import backend as backends
 from ..kernel import Kernel, ctype
 from ..spec import REDUCED, float32
-from .activation import READS_OUTPUT, Activation, fusible
+from .activation import Activation, fusible, saves_input
 
 __all__ = ["Plan", "Statistics", "apply", "finish", "fold", "gradients", "running", "statistics"]
 
@@ -127,7 +127,7 @@ def apply(
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return y, and what the backward pass keeps of it: y or the pre-activation, or nothing without an activation."""
     y, kept = plan.backend.empty(x.shape, x.dtype), plan.activation if save else None
-    z = plan.backend.empty(x.shape, x.dtype) if kept is not None and kept not in READS_OUTPUT else None
+    z = plan.backend.empty(x.shape, x.dtype) if saves_input(kept, True) else None
     _apply(
         (plan.tiles, plan.spread), plan.block, x, mean, rstd, weight, bias, residual, y, z, plan.rows, plan.channels,
         **plan.steps,
